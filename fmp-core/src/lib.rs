@@ -1,0 +1,16 @@
+//! The model of an FMP cluster: specification, resource graph, observation. Pure: no I/O, clock, randomness, environment or async.
+
+pub mod digest;
+pub mod finding;
+pub mod id;
+pub mod net;
+pub mod profile;
+pub mod secret;
+pub mod spec;
+pub mod version;
+
+pub use digest::Digest;
+pub use finding::{Finding, Severity};
+pub use id::NodeName;
+pub use secret::Secret;
+pub use version::KubeVersion;

@@ -1,0 +1,1 @@
+//! The executor as a state machine, and the provider traits. Pure.

@@ -1,0 +1,1 @@
+//! The planner: difference, order, safety, rendering. Pure.

@@ -1,0 +1,1 @@
+//! Hosts, SSH, machines and the cluster: everything of FMP that does I/O.

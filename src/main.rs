@@ -1,0 +1,2 @@
+//! The `fmp` program.
+fn main() {}
