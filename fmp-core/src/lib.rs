@@ -1,9 +1,11 @@
 //! The model of an FMP cluster: specification, resource graph, observation. Pure: no I/O, clock, randomness, environment or async.
 
+pub mod bundle;
 pub mod digest;
 pub mod finding;
 pub mod id;
 pub mod net;
+pub mod observed;
 pub mod profile;
 pub mod secret;
 pub mod spec;

@@ -1,0 +1,77 @@
+//! etcd and the API as seen from a main.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::Fact;
+use crate::{NodeName, net::Cidr};
+
+/// The etcd cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Etcd {
+    /// etcd's own cluster id, hexadecimal.
+    pub cluster_id: String,
+    /// Every member, by its peer URL.
+    pub members: BTreeMap<String, EtcdMember>,
+}
+
+/// One member, by etcd's own view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EtcdMember {
+    /// Member id, hexadecimal.
+    pub id: String,
+    /// Name; empty for a member that was added and never started.
+    pub name: String,
+    /// A learner has no vote.
+    pub learner: bool,
+    /// Whether it ever published its client URLs: it has started at least once.
+    pub started: bool,
+    /// Whether it answers a linearizable read. `Unknown` where it could not be asked.
+    pub healthy: Fact<bool>,
+    /// Alarms that it raised: `NOSPACE`, `CORRUPT`.
+    pub alarms: BTreeSet<String>,
+    /// Raft entries that it is behind the leader. Volatile.
+    pub lag: Option<u64>,
+    /// Whether it leads. Volatile.
+    pub leader: bool,
+}
+
+/// The Kubernetes API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// Mains whose apiserver answers `/readyz` at its node address.
+    pub ready: BTreeMap<NodeName, Fact<bool>>,
+    /// Node objects by name.
+    pub nodes: BTreeMap<String, NodeSeen>,
+    /// Digest of each managed object as FMP last applied it (from its annotation), by `Kind/namespace/name`.
+    pub objects: BTreeMap<String, Fact<String>>,
+}
+
+/// A Node object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSeen {
+    /// Whether its Ready condition is True. Volatile.
+    pub ready: bool,
+    /// Why it is not ready, as the kubelet says; empty when ready. Volatile.
+    pub message: String,
+    /// The kubelet's version, empty before the kubelet registered.
+    pub kubelet_version: String,
+    /// `spec.podCIDR`.
+    pub pod_cidr: Option<Cidr>,
+    /// Its InternalIP, once the kubelet reported it.
+    pub address: Option<Ipv4Addr>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Taints as `key=value:Effect`.
+    pub taints: BTreeSet<String>,
+    /// Whether it is cordoned.
+    pub unschedulable: bool,
+}

@@ -1,0 +1,207 @@
+//! One host as its own programs describe it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Fact;
+use crate::Digest;
+
+/// Everything seen on one host in one round trip. Paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// The machine itself.
+    pub facts: HostFacts,
+    /// The cluster that the ledger says this host belongs to.
+    pub cluster_id: Fact<String>,
+    /// What FMP wrote on this host, by resource key (`file/etc/…`, `unit/etcd`).
+    pub ledger: BTreeMap<String, LedgerEntry>,
+    /// Every path that was asked for, and every path that the ledger names.
+    pub files: BTreeMap<String, Fact<FileSeen>>,
+    /// Every unit that was asked for.
+    pub units: BTreeMap<String, Fact<UnitSeen>>,
+    /// Every certificate that was asked for.
+    pub certificates: BTreeMap<String, Fact<Certificate>>,
+    /// Keyed digests of secrets, with this observation's nonce: equal on two hosts exactly when the secrets are.
+    pub secrets: BTreeMap<String, Fact<Digest>>,
+    /// Container images that the runtime holds, by reference. `Unknown` while the runtime is down.
+    pub images: Fact<BTreeSet<String>>,
+    /// Whether etcd's data directory holds a member.
+    pub etcd_data: bool,
+    /// Transient units of an earlier `fmp` that still run, such as `fmp-7-main-1-etcd`.
+    pub running: BTreeSet<String>,
+    /// Signs of another installer at our paths: `kubeadm`, `k3s`, `docker`, …, each with what was found.
+    pub strangers: BTreeMap<String, String>,
+}
+
+/// The machine: what a profile compares and what lowering reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostFacts {
+    /// The host name, as the kernel says it.
+    pub hostname: String,
+    /// `/etc/machine-id`, 32 hexadecimal digits.
+    pub machine_id: String,
+    /// As `uname -m` says it: `x86_64`, `aarch64`.
+    pub architecture: String,
+    /// `ID` of os-release: `debian`, `ubuntu`, `astra`, `rocky`.
+    pub os_id: String,
+    /// `VERSION_ID` of os-release: `12`, `22.04`, `1.7_x86-64`.
+    pub os_version: String,
+    /// `PRETTY_NAME` of os-release.
+    pub os_name: String,
+    /// As `uname -r` says it.
+    pub kernel: String,
+    /// systemd's version: 252.
+    pub systemd: u32,
+    /// Processors online.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Size of the root file system in bytes.
+    pub root_bytes: u64,
+    /// Free bytes in the root file system. Volatile.
+    pub root_free_bytes: u64,
+    /// Block devices.
+    pub disks: Vec<Disk>,
+    /// How cgroups are mounted.
+    pub cgroup: Cgroup,
+    /// Swap in use or ready to be, in bytes.
+    pub swap_bytes: u64,
+    /// The host's clock minus the observer's, in milliseconds. Volatile.
+    pub clock_offset_ms: i64,
+    /// Whether a time service keeps the clock.
+    pub clock_sync: ClockSync,
+    /// Programs that were asked for, with their path; those not found are missing here.
+    pub programs: BTreeMap<String, String>,
+    /// Kernel modules that are loaded or built in, of those asked for.
+    pub modules: BTreeSet<String>,
+    /// Sysctls that were asked for; those that the kernel lacks are missing here.
+    pub sysctls: BTreeMap<String, String>,
+    /// TCP ports with a listener, of those asked for.
+    pub listeners: BTreeMap<u16, Listener>,
+    /// The addresses of the host's interfaces, IPv4.
+    pub addresses: BTreeSet<std::net::Ipv4Addr>,
+}
+
+/// A block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// Kernel name: `vda`.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// How cgroups are mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cgroup {
+    /// Version 1, perhaps with version 2 beside it for systemd alone.
+    V1,
+    /// Version 2 alone.
+    V2,
+}
+
+/// Whether a time service keeps the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockSync {
+    /// The kernel says that the clock is synchronised.
+    Synchronised,
+    /// It says that it is not.
+    Unsynchronised,
+    /// Nothing could be asked.
+    Unknown,
+}
+
+/// Who listens on a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// The systemd unit of the listening process, or its program's name where it has none.
+    pub owner: String,
+}
+
+/// What FMP noted before it made something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerEntry {
+    /// The resource's kind: `file`, `unit`, `certificate`, …
+    pub kind: String,
+    /// The cluster that it belongs to.
+    pub cluster_id: String,
+    /// What stood there before, in words: `absent`, or a digest.
+    pub previous: String,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSeen {
+    /// SHA-256 of its content. None for secrets, whose plain digest is never taken.
+    pub digest: Option<Digest>,
+    /// Permission bits, such as 0o644.
+    pub mode: u32,
+    /// `user:group`, numeric.
+    pub owner: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Device, inode, size, mtime and ctime, as `stat` prints them: the digest cache's key.
+    pub stat: String,
+    /// Its text, where it differs from what was asked for, is text, no secret, and at most 64 KiB.
+    pub text: Option<String>,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitSeen {
+    /// `ActiveState`: `active`, `inactive`, `failed`, `activating`, … Volatile while activating.
+    pub active: String,
+    /// `SubState`.
+    pub sub: String,
+    /// `UnitFileState`: `enabled`, `disabled`, `masked`, …
+    pub enabled: String,
+    /// `NeedDaemonReload`.
+    pub needs_reload: bool,
+    /// `DropInPaths`, sorted, with the digest of each.
+    pub drop_ins: BTreeMap<String, Digest>,
+    /// `ConditionResult`: false when a condition kept it from starting.
+    pub condition: bool,
+    /// What the unit's last start really read, when that start is the one that runs now.
+    pub stamp: Option<Stamp>,
+}
+
+/// What a unit's start read: for each path a digest (small files) or `stat` (programs), as FMP's stamp wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stamp(pub BTreeMap<String, String>);
+
+/// A certificate, parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// Common name of the subject.
+    pub common_name: String,
+    /// Organisations of the subject, sorted.
+    pub organizations: BTreeSet<String>,
+    /// Subject alternative names: `DNS:…`, `IP:…`.
+    pub names: BTreeSet<String>,
+    /// Whether it may be used by a server, by a client, by both: `server`, `client`.
+    pub usages: BTreeSet<String>,
+    /// Whether it is an authority.
+    pub authority: bool,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// SHA-256 of its own public key (SubjectPublicKeyInfo).
+    pub key: Digest,
+    /// The authority key identifier, hexadecimal: which key signed it.
+    pub signer: String,
+    /// The subject key identifier, hexadecimal; empty where there is none.
+    pub subject_key: String,
+}

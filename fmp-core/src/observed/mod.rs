@@ -1,0 +1,77 @@
+//! What was seen: facts about hosts, etcd, the API and the environment's machines.
+//!
+//! An observation is data. It holds its own `now`, so that a plan made from a stored one is the same on another day.
+
+mod cluster;
+mod host;
+
+use std::collections::BTreeMap;
+
+pub use cluster::{Api, Etcd, EtcdMember, NodeSeen};
+pub use host::{
+    Certificate, Cgroup, ClockSync, Disk, FileSeen, Host, HostFacts, LedgerEntry, Listener, Stamp, UnitSeen,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::NodeName;
+
+/// An answer to one question. What was not asked is `Unknown`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact<T> {
+    /// It is there, and this is it.
+    Known(T),
+    /// It is known not to be there.
+    Absent,
+    /// It could not be seen, and why. Never to be taken for `Absent`.
+    Unknown(String),
+}
+
+impl<T> Fact<T> {
+    /// The value, where it is known.
+    pub const fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+
+    /// A fact that borrows.
+    pub fn as_ref(&self) -> Fact<&T> {
+        match self {
+            Self::Known(value) => Fact::Known(value),
+            Self::Absent => Fact::Absent,
+            Self::Unknown(why) => Fact::Unknown(why.clone()),
+        }
+    }
+}
+
+/// Everything that one observation saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observed {
+    /// When: seconds since 1970-01-01 UTC, by the observer's clock. Never printed in a plan's text.
+    pub now: i64,
+    /// Machines as their environment knows them. `Unknown` where the environment makes none (`ssh`).
+    pub machines: Fact<BTreeMap<NodeName, Machine>>,
+    /// Every node of the specification, by name.
+    pub hosts: BTreeMap<NodeName, Fact<Host>>,
+    /// etcd, seen through its members. `Absent`: every main is known to hold no member.
+    pub etcd: Fact<Etcd>,
+    /// The API, seen through an apiserver. `Absent`: no main has an apiserver unit.
+    pub api: Fact<Api>,
+}
+
+/// A machine as its environment sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Whether it is switched on.
+    pub running: bool,
+}
+
+impl Observed {
+    /// A host's facts, where it answered.
+    pub fn host(&self, node: &NodeName) -> Option<&Host> {
+        self.hosts.get(node).and_then(Fact::known)
+    }
+}
