@@ -3,10 +3,12 @@
 pub mod bundle;
 pub mod digest;
 pub mod finding;
+pub mod graph;
 pub mod id;
 pub mod net;
 pub mod observed;
 pub mod profile;
+pub mod resource;
 pub mod secret;
 pub mod spec;
 pub mod version;

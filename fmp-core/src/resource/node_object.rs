@@ -1,0 +1,19 @@
+//! Node objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::Cidr;
+
+/// What FMP owns of a Node object. Everything else on it belongs to others and is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeObject {
+    /// The node's part of the pod range; never changed once written. None: somebody else allocates.
+    pub pod_cidr: Option<Cidr>,
+    /// Labels that must be there.
+    pub labels: BTreeMap<String, String>,
+    /// Taints that must be there, as `key=value:Effect`.
+    pub taints: BTreeSet<String>,
+}

@@ -1,0 +1,12 @@
+//! Objects of the API.
+
+use super::Text;
+
+/// An object that FMP owns, applied by the server with FMP's field manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// `Kind/namespace/name`; the namespace is empty for objects of the whole cluster.
+    pub key: String,
+    /// The manifest as JSON: one object.
+    pub manifest: Text,
+}
