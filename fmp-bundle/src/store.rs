@@ -1,0 +1,360 @@
+//! The store: a folder of content, each file named by its SHA-256.
+//!
+//! Owns how content gets in (temporary file, fsync, rename) and how damage is found. Knows nothing of where content comes
+//! from. Read [`Store`] first.
+//!
+//! ```text
+//! blobs/HEX    content, and the gzip twin of each content, which is content too
+//! twins/HEX    the digest of the twin of content HEX
+//! inputs/HEX   what a build with the inputs HEX gave, as a lock
+//! work/        scratch folders of builds that run now
+//! ```
+
+use std::{
+    fmt,
+    fs::{self, File, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use fmp_core::{
+    Digest,
+    bundle::{ArtifactName, Lock},
+};
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::hash::{Hashed, digest_of};
+
+/// Read and hashed at once: large enough that the number of calls doesn't matter, small enough for a cache.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Content can be read and, where it is a program, run in place (`kubectl`, `etcdctl`), and is never changed.
+const CONTENT_MODE: u32 = 0o555;
+
+/// A folder of content that is found by digest.
+///
+/// Several processes may use one store at the same time: content only ever appears whole.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// Why the store could not do as asked.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum StoreError {
+    /// A folder of the store can't be made.
+    #[error("creating the folder {path} of the bundle store")]
+    Create {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Content can't be read.
+    #[error("reading {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Content can't be written, most often because the disk is full.
+    #[error("writing to {path}")]
+    Write {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The store doesn't hold what was asked for.
+    #[error("{digest} is not in the bundle store ({path})")]
+    #[diagnostic(help("run `fmp bundle build`"))]
+    Absent {
+        /// The content that was asked for.
+        digest: Digest,
+        /// Where it would be.
+        path: PathBuf,
+    },
+}
+
+/// Content as it lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The SHA-256 of the content.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+/// An artifact of a lock that the store can't give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The artifact.
+    pub artifact: ArtifactName,
+    /// The content that should be there.
+    pub digest: Digest,
+    /// The file that holds it, or should.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What is wrong with content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such file.
+    Missing,
+    /// The file holds something else.
+    Corrupted(Digest),
+    /// The content is whole, the compressed twin that is uploaded is not.
+    Twin,
+}
+
+impl Store {
+    /// The store at `root`, whose folders are made where they are missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Create`].
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root = root.into();
+        for folder in ["blobs", "twins", "inputs", "work"] {
+            let path = root.join(folder);
+            fs::create_dir_all(&path).map_err(|source| StoreError::Create { path, source })?;
+        }
+        Ok(Self { root })
+    }
+
+    /// The file of `digest`, whether it exists or not.
+    pub fn path(&self, digest: Digest) -> PathBuf {
+        self.folder("blobs").join(digest.hex())
+    }
+
+    /// The content of `digest`, for reading. It is not hashed again: [`verify`](Self::verify) does that.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`], or [`StoreError::Read`].
+    pub fn content(&self, digest: Digest) -> Result<File, StoreError> {
+        let path = self.path(digest);
+        File::open(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::Absent { digest, path },
+            _ => StoreError::Read { path, source },
+        })
+    }
+
+    /// The gzip twin of `digest`, made when the content was stored: what is sent to hosts.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] where the content or its twin is not in the store.
+    pub fn compressed(&self, digest: Digest) -> Result<Stored, StoreError> {
+        let note = self.folder("twins").join(digest.hex());
+        let absent = || StoreError::Absent { digest, path: note.clone() };
+        let twin: Digest = fs::read_to_string(&note).ok().and_then(|text| text.parse().ok()).ok_or_else(absent)?;
+        let path = self.path(twin);
+        let size = fs::metadata(&path).map_err(|_| absent())?.len();
+        Ok(Stored { digest: twin, size, path })
+    }
+
+    /// Stores what `content` gives, and its gzip twin, in one pass.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`], also where `content` can't be read to its end.
+    pub fn put(&self, content: impl Read) -> Result<Stored, StoreError> {
+        let path = self.folder("blobs");
+        let (plain, twin) = self.copy(content).map_err(|source| StoreError::Write { path, source })?;
+        self.write("twins", plain.digest, &twin.digest.to_string())?;
+        Ok(plain)
+    }
+
+    /// Stores a file's content.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`] or [`StoreError::Write`].
+    pub fn put_file(&self, path: &Path) -> Result<Stored, StoreError> {
+        let file = File::open(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
+        self.put(file)
+    }
+
+    /// Hashes the content and the twin of every artifact of `lock` again, and names each that is damaged.
+    pub fn verify(&self, lock: &Lock) -> Vec<Damage> {
+        let damage = |entry: &fmp_core::bundle::Entry| {
+            let (artifact, digest) = (entry.name.clone(), entry.digest);
+            self.fault(digest).map(|(fault, path)| Damage { artifact, digest, path, fault })
+        };
+        lock.entries().filter_map(damage).collect()
+    }
+
+    /// What is wrong with the content or the twin of `digest`, and with which file.
+    fn fault(&self, digest: Digest) -> Option<(Fault, PathBuf)> {
+        let path = self.path(digest);
+        match digest_of(&path) {
+            Err(_) => return Some((Fault::Missing, path)),
+            Ok(found) if found != digest => return Some((Fault::Corrupted(found), path)),
+            Ok(_) => {}
+        }
+        match self.compressed(digest) {
+            Ok(twin) if digest_of(&twin.path).ok() == Some(twin.digest) => None,
+            Ok(twin) => Some((Fault::Twin, twin.path)),
+            Err(_) => Some((Fault::Twin, self.folder("twins").join(digest.hex()))),
+        }
+    }
+
+    /// A folder for one build, removed when dropped.
+    pub(crate) fn scratch(&self) -> Result<TempDir, StoreError> {
+        let path = self.folder("work");
+        TempDir::new_in(&path).map_err(|source| StoreError::Create { path, source })
+    }
+
+    /// A small file about `digest` in `folder`.
+    pub(crate) fn note(&self, folder: &str, digest: Digest) -> Option<String> {
+        fs::read_to_string(self.folder(folder).join(digest.hex())).ok()
+    }
+
+    /// Writes a small file about `digest` in `folder`, whole or not at all.
+    pub(crate) fn write(&self, folder: &str, digest: Digest, text: &str) -> Result<(), StoreError> {
+        let folder = self.folder(folder);
+        let path = folder.join(digest.hex());
+        let write = || -> io::Result<()> {
+            let mut file = NamedTempFile::new_in(&folder)?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            File::open(&folder)?.sync_all()
+        };
+        write().map_err(|source| StoreError::Write { path: path.clone(), source })
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Copies `content` and its twin.
+    fn copy(&self, mut content: impl Read) -> io::Result<(Stored, Stored)> {
+        let mut plain = Hashed::new(NamedTempFile::new_in(self.folder("blobs"))?);
+        // Level 1: hosts unpack every level alike, and three quarters of the gain cost a fifth of the time.
+        let twin = Hashed::new(NamedTempFile::new_in(self.folder("blobs"))?);
+        let mut twin = GzEncoder::new(twin, Compression::fast());
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let n = content.read(&mut chunk)?;
+            if n == 0 {
+                return Ok((self.keep(plain)?, self.keep(twin.finish()?)?));
+            }
+            plain.write_all(&chunk[..n])?;
+            twin.write_all(&chunk[..n])?;
+        }
+    }
+
+    /// Gives a finished temporary file its name.
+    fn keep(&self, file: Hashed<NamedTempFile>) -> io::Result<Stored> {
+        let (file, digest, size) = file.finish();
+        let path = self.path(digest);
+        fs::set_permissions(file.path(), Permissions::from_mode(CONTENT_MODE))?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
+        File::open(self.folder("blobs"))?.sync_all()?;
+        Ok(Stored { digest, size, path })
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { artifact, digest, path, fault } = self;
+        let path = path.display();
+        match fault {
+            Fault::Missing => write!(f, "{artifact}: {digest} is missing ({path})"),
+            Fault::Corrupted(found) => write!(f, "{artifact}: {digest} is corrupted: {path} holds {found}"),
+            Fault::Twin => write!(f, "{artifact}: the compressed twin of {digest} is missing or corrupted ({path})"),
+        }?;
+        f.write_str("; run `fmp bundle build` to make it again")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use flate2::bufread::GzDecoder;
+    use fmp_core::bundle::{Entry, Kind, SourceKind};
+
+    use super::*;
+
+    fn store() -> (TempDir, Store) {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        (folder, store)
+    }
+
+    fn lock(name: &str, stored: &Stored) -> Lock {
+        let (name, version) = (name.parse().unwrap(), "1".to_owned());
+        let (kind, source) = (Kind::Binary, SourceKind::File);
+        Lock::from_iter([Entry { name, version, digest: stored.digest, size: stored.size, kind, source }])
+    }
+
+    /// Overwrites a file of the store as a bad disk would.
+    fn corrupt(path: &Path) {
+        fs::remove_file(path).unwrap();
+        fs::write(path, "rot").unwrap();
+    }
+
+    #[test]
+    fn content_is_found_by_its_digest() {
+        let (_folder, store) = store();
+        let stored = store.put(&b"kubelet"[..]).unwrap();
+        assert_eq!((stored.digest, stored.size), (Digest::of("kubelet"), 7));
+        assert_eq!(io::read_to_string(store.content(stored.digest).unwrap()).unwrap(), "kubelet");
+        assert!(matches!(store.content(Digest::of("else")), Err(StoreError::Absent { .. })));
+    }
+
+    #[test]
+    fn the_compressed_twin_unpacks_to_the_content() {
+        let (_folder, store) = store();
+        let stored = store.put(&[7; 1 << 20][..]).unwrap();
+        let twin = store.compressed(stored.digest).unwrap();
+        assert!(twin.size < stored.size / 10, "{}", twin.size);
+        let mut unpacked = Vec::new();
+        GzDecoder::new(BufReader::new(File::open(&twin.path).unwrap())).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(Digest::of(unpacked), stored.digest);
+    }
+
+    #[test]
+    fn a_corrupted_blob_is_found_and_named() {
+        let (_folder, store) = store();
+        let stored = store.put(&b"kubelet"[..]).unwrap();
+        let lock = lock("kubelet", &stored);
+        assert_eq!(store.verify(&lock), []);
+
+        corrupt(&stored.path);
+        let damage = store.verify(&lock);
+        assert_eq!(damage[0].fault, Fault::Corrupted(Digest::of("rot")));
+        let text = damage[0].to_string();
+        for part in ["kubelet: ", &stored.digest.to_string(), stored.path.to_str().unwrap(), "fmp bundle build"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_blob_and_a_rotten_twin_are_found() {
+        let (_folder, store) = store();
+        let stored = store.put(&b"kubelet"[..]).unwrap();
+        corrupt(&store.compressed(stored.digest).unwrap().path);
+        assert_eq!(store.verify(&lock("kubelet", &stored))[0].fault, Fault::Twin);
+        fs::remove_file(&stored.path).unwrap();
+        assert_eq!(store.verify(&lock("kubelet", &stored))[0].fault, Fault::Missing);
+    }
+
+    #[test]
+    fn storing_again_mends_what_was_corrupted() {
+        let (_folder, store) = store();
+        let stored = store.put(&b"kubelet"[..]).unwrap();
+        corrupt(&stored.path);
+        store.put(&b"kubelet"[..]).unwrap();
+        assert_eq!(store.verify(&lock("kubelet", &stored)), []);
+    }
+}
