@@ -1,0 +1,93 @@
+//! How a step can fail, told so that the executor knows what to do next.
+
+use std::error::Error;
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct Failure {
+    /// Whether the change may have happened all the same.
+    pub effect: Effect,
+    /// Whether trying again may help.
+    pub retry: Retry,
+    /// What went wrong, as a fragment that reads after "failed at:", with what a person can do.
+    pub kind: FailureKind,
+    /// What caused it.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// Whether the change may have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing was changed.
+    None,
+    /// It may have happened, wholly or in part.
+    MayHaveHappened,
+}
+
+/// Whether trying again may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It may: the cause can pass by itself.
+    Later,
+    /// It can't: a person must mend something first.
+    Never,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum FailureKind {
+    /// The host can't be reached.
+    #[error("{0} can't be reached")]
+    Unreachable(String),
+    /// The connection was lost while the change was made.
+    #[error("the connection to {0} was lost")]
+    Lost(String),
+    /// A program on the host ended with an error.
+    #[error("`{program}` on {host} ended with status {status}: {stderr}")]
+    Program {
+        /// Where.
+        host: String,
+        /// Which, in words.
+        program: String,
+        /// Its exit status.
+        status: i32,
+        /// The end of what it said.
+        stderr: String,
+    },
+    /// The file system has no room.
+    #[error("{host} has no room for {path}: {needed} bytes are needed; free some, then run `fmp apply` again")]
+    NoRoom {
+        /// Where.
+        host: String,
+        /// For what.
+        path: String,
+        /// With a fifth to spare.
+        needed: u64,
+    },
+    /// What was watched did not come true in time.
+    #[error("{what} was not seen within {seconds} s; last seen: {last}")]
+    Deadline {
+        /// What was awaited.
+        what: String,
+        /// How long.
+        seconds: u64,
+        /// The last state.
+        last: String,
+    },
+    /// Another run with a newer epoch took over.
+    #[error("a newer run of fmp (epoch {newer}) has taken over {host}; this run stops")]
+    Fenced {
+        /// Where.
+        host: String,
+        /// The newer epoch.
+        newer: u64,
+    },
+    /// A blob of the bundle is missing or damaged.
+    #[error("{0}")]
+    Bundle(String),
+    /// Anything else that a provider has to say, as a fragment with its remedy.
+    #[error("{0}")]
+    Other(String),
+}

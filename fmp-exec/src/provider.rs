@@ -1,0 +1,148 @@
+//! What the author of a provider writes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+};
+
+use fmp_core::{
+    Digest, NodeName,
+    observed::{Fact, Machine, Observed},
+    resource::{Check, Holding},
+};
+use fmp_plan::{Step, step::Subject};
+
+use crate::Failure;
+
+/// A piece of work under way. Dropping it stops the waiting, not the effect on the host.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What every call of one run shares.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// This run's epoch: hosts refuse an older one.
+    pub epoch: u64,
+    /// Texts that steps write, by digest.
+    pub texts: Arc<BTreeMap<Digest, Arc<str>>>,
+}
+
+/// Carries out steps on the subjects that it claims.
+pub trait Provider: Send + Sync {
+    /// Whether this provider is the one for `subject`. Two claims or none are refused before the first step.
+    fn claims(&self, subject: &Subject) -> bool;
+
+    /// Answers each question with a fact; never writes, never fails as a whole.
+    fn observe<'a>(&'a self, cx: &'a Context, ask: &'a Questions) -> Task<'a, Observed>;
+
+    /// Compares what the action expects and makes the change in one go.
+    ///
+    /// # Errors
+    /// With what is known of the effect.
+    fn apply<'a>(&'a self, cx: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>>;
+
+    /// Returns when `check` holds or its own deadline is reached.
+    ///
+    /// # Errors
+    /// With the last state seen.
+    fn watch<'a>(&'a self, cx: &'a Context, check: &'a Check) -> Task<'a, Result<Watched, Failure>>;
+}
+
+/// Where machines come from: what the author of an Incus, libvirt or Redfish crate writes.
+pub trait Environment: Send + Sync {
+    /// Every machine of this cluster. What is not among them is known to be absent.
+    fn machines(&self) -> Task<'_, Fact<BTreeMap<NodeName, Machine>>>;
+
+    /// Makes a machine, starts it, returns when it answers.
+    ///
+    /// # Errors
+    /// With what is known of the effect.
+    fn create<'a>(&'a self, node: &'a NodeName, address: std::net::Ipv4Addr) -> Task<'a, Result<Applied, Failure>>;
+
+    /// Switches a machine on or off. Off is a power cut.
+    ///
+    /// # Errors
+    /// With what is known of the effect.
+    fn power<'a>(&'a self, node: &'a NodeName, want: Power) -> Task<'a, Result<Applied, Failure>>;
+
+    /// Deletes a machine and all that it holds.
+    ///
+    /// # Errors
+    /// With what is known of the effect.
+    fn delete<'a>(&'a self, node: &'a NodeName) -> Task<'a, Result<Applied, Failure>>;
+}
+
+/// Whether a machine is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// It runs.
+    On,
+    /// It does not.
+    Off,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The change was made.
+    Done,
+    /// It had been made before.
+    AlreadyDone,
+    /// What was found is neither what was expected nor what is wanted: nothing was touched.
+    Stale(Mismatch),
+}
+
+/// What differs from what a plan expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// About what: a path, a member, a machine.
+    pub what: String,
+    /// What the plan expected.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+/// What a watch saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watched {
+    /// The check holds.
+    Holds,
+}
+
+/// What an observation asks, by host. The host adds what its ledger names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// Whom to ask what.
+    pub hosts: BTreeMap<NodeName, HostQuestions>,
+    /// Whether large files are read again although their digest is cached.
+    pub deep: bool,
+}
+
+/// What one host is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostQuestions {
+    /// Text files, with the digest that is wanted: the text of one that differs comes back.
+    pub files: BTreeMap<Arc<str>, Digest>,
+    /// Programs: their digest is cached on the host.
+    pub programs: BTreeSet<Arc<str>>,
+    /// Certificates.
+    pub certificates: BTreeSet<Arc<str>>,
+    /// Private keys: whether they are there, and their `stat`.
+    pub keys: BTreeSet<Arc<str>>,
+    /// Shared things.
+    pub trust: BTreeSet<Holding>,
+    /// Units, full names.
+    pub units: BTreeSet<Arc<str>>,
+    /// Whether this host is a main: etcd and the API can be asked through it.
+    pub main: bool,
+    /// What the requirement profile wants to know.
+    pub programs_wanted: BTreeSet<String>,
+    /// Kernel modules.
+    pub modules: BTreeSet<String>,
+    /// Sysctls.
+    pub sysctls: BTreeSet<String>,
+    /// TCP ports.
+    pub ports: BTreeSet<u16>,
+}

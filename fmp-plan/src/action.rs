@@ -1,0 +1,195 @@
+//! Actions: the closed set of changes that a step can make. Pure data, complete in itself.
+//!
+//! Each says what it expects to find. Whoever carries it out compares first, on the host, in the same go: what is
+//! already as wanted is left alone, what is neither as expected nor as wanted is *stale* and nothing is touched.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+
+use fmp_core::{
+    Digest, NodeName,
+    resource::{CertificateRequest, Holding, NodeObject},
+};
+use serde::{Deserialize, Serialize};
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
+pub enum Action {
+    /// The environment makes a machine and starts it.
+    CreateMachine {
+        /// Its address.
+        address: Ipv4Addr,
+    },
+    /// The environment starts a machine that is switched off.
+    StartMachine,
+    /// Makes or copies what all holders share.
+    EstablishTrust {
+        /// What, in order.
+        items: Vec<TrustItem>,
+    },
+    /// Puts a program into the host's store.
+    Upload {
+        /// Name in the bundle.
+        name: Arc<str>,
+        /// What it holds.
+        digest: Digest,
+        /// Where it goes.
+        path: Arc<str>,
+        /// Size in bytes.
+        bytes: u64,
+        /// What lies there now.
+        before: Before,
+    },
+    /// Writes text files and removes others, each whole or not at all; then systemd reads its units again where one of
+    /// them is a unit's.
+    WriteFiles {
+        /// What is written, by path.
+        files: Vec<FileWrite>,
+        /// What is removed: drop-ins that nobody ordered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remove: Vec<FileRemoval>,
+    },
+    /// Makes key pairs, has them signed, puts them on the host.
+    IssueCertificates {
+        /// Which, by path.
+        certificates: Vec<CertificateIssue>,
+    },
+    /// Enables a unit, starts it where it does not run.
+    StartUnit {
+        /// Full name.
+        unit: Arc<str>,
+    },
+    /// Enables and restarts a unit.
+    RestartUnit {
+        /// Full name.
+        unit: Arc<str>,
+    },
+    /// Has a unit read its configuration again.
+    ReloadUnit {
+        /// Full name.
+        unit: Arc<str>,
+    },
+    /// Enables a unit that runs: only what happens at the next boot changes.
+    EnableUnit {
+        /// Full name.
+        unit: Arc<str>,
+    },
+    /// Starts this main's first etcd member of a new cluster: the one moment when an empty data directory may be born.
+    BootstrapEtcd {
+        /// Peer URL of every first member.
+        members: BTreeMap<NodeName, String>,
+    },
+    /// Takes a member out of etcd, by peer URL and id.
+    RemoveEtcdMember {
+        /// How it is known.
+        peer_url: String,
+        /// Which life of it: hexadecimal.
+        id: String,
+    },
+    /// Announces a member that has no vote yet.
+    AddEtcdLearner {
+        /// How it is known.
+        peer_url: String,
+    },
+    /// Starts the member that was announced, with an empty data directory.
+    StartEtcdLearner {
+        /// Peer URL of every member, itself included.
+        members: BTreeMap<NodeName, String>,
+    },
+    /// Gives a learner that is in sync its vote.
+    PromoteEtcdLearner {
+        /// How it is known.
+        peer_url: String,
+    },
+    /// Loads an image archive into the runtime and pins it.
+    ImportImage {
+        /// Full reference.
+        reference: Arc<str>,
+        /// Digest of the archive in the bundle.
+        archive: Digest,
+        /// Size in bytes.
+        bytes: u64,
+    },
+    /// Makes a Node object, or brings what FMP owns of it up to date.
+    ApplyNode {
+        /// What FMP owns.
+        object: NodeObject,
+    },
+    /// Applies one object by the server with FMP's field manager.
+    ApplyObject {
+        /// `Kind/namespace/name`.
+        key: String,
+        /// Digest of the manifest among the plan's texts.
+        manifest: Digest,
+    },
+}
+
+/// What lies at a path before a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Before {
+    /// Nothing.
+    Absent,
+    /// A file with this content.
+    Digest(Digest),
+}
+
+/// A text file to write, owned by root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileWrite {
+    /// Absolute path.
+    pub path: Arc<str>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Digest of the content, which stands among the plan's texts.
+    pub content: Digest,
+    /// What lies there now.
+    pub before: Before,
+}
+
+/// A file to remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRemoval {
+    /// Absolute path.
+    pub path: Arc<str>,
+    /// What lies there now.
+    pub before: Digest,
+}
+
+/// One shared thing to bring to a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustItem {
+    /// Which.
+    pub what: Holding,
+    /// Whether the private part comes too.
+    pub private: bool,
+    /// Where it comes from.
+    pub from: TrustSource,
+}
+
+/// Where a shared thing comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrustSource {
+    /// It is made here, for the first and only time.
+    Create,
+    /// It is copied from any of these hosts; all hold the same.
+    Copy(Vec<NodeName>),
+}
+
+/// One certificate to issue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateIssue {
+    /// Path of the certificate.
+    pub path: Arc<str>,
+    /// Path of the private key.
+    pub key_path: Arc<str>,
+    /// What it must say.
+    pub request: CertificateRequest,
+    /// Hosts that hold the authority's key, any of which may lend it for this step.
+    pub holders: Vec<NodeName>,
+}

@@ -1,0 +1,107 @@
+//! The plan: immutable, complete data.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use fmp_core::{Digest, NodeName, spec::Environment};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fact::FactKey,
+    step::{Budget, Step},
+};
+
+/// The one format of a plan that this version reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// What will be done, why, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The cluster's name.
+    pub cluster: String,
+    /// Where the machines come from.
+    pub environment: Environment,
+    /// What the plan rests on.
+    pub basis: Basis,
+    /// What changes, in id order.
+    pub changes: Vec<Change>,
+    /// How, in id order.
+    pub steps: Vec<Step>,
+    /// What is wanted and can't be done now, and what it waits for.
+    pub waiting: Vec<Waiting>,
+    /// Consents that were given and used.
+    pub consents: BTreeSet<String>,
+    /// How many units of disruption may be down at once.
+    pub budgets: BTreeMap<Budget, u32>,
+    /// Texts that the steps write, by digest.
+    pub texts: BTreeMap<Digest, Arc<str>>,
+}
+
+/// What a plan rests on. Where any of it differs, the plan is stale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basis {
+    /// The meaning of cluster.toml.
+    pub spec: Digest,
+    /// The bundle's lock.
+    pub bundle: Digest,
+    /// Facts as they were seen, by what they are about.
+    pub facts: Vec<Premise>,
+}
+
+/// One fact as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Premise {
+    /// The question.
+    #[serde(flatten)]
+    pub key: FactKey,
+    /// The answer, in words.
+    pub value: String,
+}
+
+/// One resource that changes, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The resource's id: `main-2/unit/kube-apiserver.service`.
+    pub id: String,
+    /// What happens to it.
+    pub verb: Verb,
+    /// What differs and why, a fact a line.
+    pub why: Vec<String>,
+    /// A unified diff, for a text file that was there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+/// What happens to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// It is made.
+    Create,
+    /// It is brought up to date.
+    Update,
+    /// It is taken away.
+    Remove,
+    /// It is started again with the inputs that are wanted.
+    Restart,
+}
+
+/// Something wanted that can't be done now.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// What is wanted: a resource's or a node's name.
+    pub what: String,
+    /// What it waits for: a fact, or a consent and how to give it.
+    pub until: String,
+    /// The node concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeName>,
+}
