@@ -1,1 +1,3 @@
 //! Hosts, SSH, machines and the cluster: everything of FMP that does I/O.
+
+pub mod transport;
