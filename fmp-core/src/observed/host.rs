@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Fact;
-use crate::Digest;
+use crate::{Digest, net::Cidr};
 
 /// Everything seen on one host in one round trip. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +29,12 @@ pub struct Host {
     pub images: Fact<BTreeSet<String>>,
     /// Whether etcd's data directory holds a member.
     pub etcd_data: bool,
+    /// Whether etcd on this host was ever ready (`/var/lib/fmp/etcd-born`): an empty data directory was wiped then.
+    pub etcd_born: bool,
     /// Transient units of an earlier `fmp` that still run, such as `fmp-7-main-1-etcd`.
     pub running: BTreeSet<String>,
+    /// The node's part of the pod range, as `/etc/fmp/node.env` says it.
+    pub pod_cidr: Option<Cidr>,
     /// Signs of another installer at our paths: `kubeadm`, `k3s`, `docker`, …, each with what was found.
     pub strangers: BTreeMap<String, String>,
 }

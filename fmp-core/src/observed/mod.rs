@@ -36,6 +36,20 @@ impl<T> Fact<T> {
         }
     }
 
+    /// The same fact about another value.
+    pub fn map_known<U>(self, map: impl FnOnce(T) -> U) -> Fact<U> {
+        self.and_then_known(|value| Fact::Known(map(value)))
+    }
+
+    /// A further question about a known value.
+    pub fn and_then_known<U>(self, ask: impl FnOnce(T) -> Fact<U>) -> Fact<U> {
+        match self {
+            Self::Known(value) => ask(value),
+            Self::Absent => Fact::Absent,
+            Self::Unknown(why) => Fact::Unknown(why),
+        }
+    }
+
     /// A fact that borrows.
     pub fn as_ref(&self) -> Fact<&T> {
         match self {

@@ -3,9 +3,12 @@
 //! The same function reads a fact when the plan is made and when it is about to be carried out, so that "what changed"
 //! can be named. Volatile facts (load, leaders, free memory) have no key here, and so can never make a plan stale.
 
+mod read;
+
 use std::{fmt, sync::Arc};
 
 use fmp_core::{NodeName, resource::Holding};
+pub use read::read;
 use serde::{Deserialize, Serialize};
 
 /// A question whose answer a plan rests on.
