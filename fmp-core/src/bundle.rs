@@ -60,6 +60,11 @@ pub enum SourceKind {
     Compose,
 }
 
+/// Why a text is no kind of source.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a kind of source: url, go, c, file or compose")]
+pub struct BadSourceKind(String);
+
 /// The name of an artifact: `a-z`, `0-9` and `-`, so that it is a file name, a TOML key and a part of a resource's id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArtifactName(Arc<str>);
@@ -210,6 +215,15 @@ impl SourceKind {
             Self::File => "file",
             Self::Compose => "compose",
         }
+    }
+}
+
+impl FromStr for SourceKind {
+    type Err = BadSourceKind;
+
+    fn from_str(text: &str) -> Result<Self, BadSourceKind> {
+        let kinds = [Self::Url, Self::Go, Self::C, Self::File, Self::Compose];
+        kinds.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| BadSourceKind(text.to_owned()))
     }
 }
 

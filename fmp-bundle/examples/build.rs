@@ -1,0 +1,31 @@
+//! Builds a bundle: `cargo run -p fmp-bundle --example build -- bundle.toml STORE [SOURCE]`.
+//!
+//! Writes `bundle.lock` beside `bundle.toml`; SOURCE (`url`, `go`, …) is chosen wherever a release has it.
+
+use std::{env, error::Error, io::Write as _, path::PathBuf};
+
+use fmp_bundle::{
+    Manifest, Store, Tools,
+    lock::{self, SourceKind},
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let (Some(file), Some(store)) = (arguments.next().map(PathBuf::from), arguments.next()) else {
+        return Err("usage: build bundle.toml STORE [SOURCE]".into());
+    };
+    let mut manifest = Manifest::read(&file)?;
+    if let Some(kind) = arguments.next() {
+        manifest = manifest.preferring(kind.parse::<SourceKind>()?);
+    }
+    let lock_file = file.with_extension("lock");
+    let locked = lock::read(&lock_file)?;
+    let store = Store::open(store)?;
+    let built = fmp_bundle::build(&store, &Tools::default(), &manifest, locked.as_ref(), &|progress| {
+        // A closed pipe must not end the build.
+        let _ = writeln!(std::io::stderr(), "{progress}");
+    })?;
+    lock::write(&lock_file, &built)?;
+    write!(std::io::stdout(), "{}", built.render())?;
+    Ok(())
+}

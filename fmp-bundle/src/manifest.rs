@@ -1,0 +1,156 @@
+//! `bundle.toml`: what a cluster is made of, and where each part can come from.
+//!
+//! Owns the meaning of the file: after [`Manifest::parse`] every release has a source and every text is final. Knows nothing
+//! of fetching and building. Read [`Manifest`] first.
+
+mod decode;
+mod error;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use fmp_core::{
+    Digest,
+    bundle::{ArtifactName, Kind, SourceKind},
+};
+use serde::Serialize;
+
+pub use error::{BadRelease, ManifestError};
+
+/// Kinds of sources in the order in which they are chosen where `prefer` says nothing: what a person put there by hand,
+/// then what upstream released, then what this computer builds.
+const ORDER: [SourceKind; 5] = [SourceKind::File, SourceKind::Url, SourceKind::Go, SourceKind::C, SourceKind::Compose];
+
+/// What a bundle is made of.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    pub(crate) prefer: Vec<SourceKind>,
+    pub(crate) releases: Vec<Release>,
+    /// Where the paths of `file` sources begin.
+    pub(crate) folder: PathBuf,
+}
+
+/// Artifacts of one version that come together.
+#[derive(Debug, Clone)]
+pub(crate) struct Release {
+    pub(crate) name: ArtifactName,
+    pub(crate) version: String,
+    pub(crate) kind: Kind,
+    pub(crate) artifacts: Vec<ArtifactName>,
+    /// At least one, a kind at most once.
+    pub(crate) sources: Vec<Source>,
+}
+
+/// One way to come by a release, with nothing left to fill in. What it serialises to is part of the cache's key.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) enum Source {
+    Url(BTreeMap<ArtifactName, Download>),
+    Go(GoModule),
+    C(CFile),
+    File(BTreeMap<ArtifactName, PathBuf>),
+    Compose(Compose),
+}
+
+/// A file to download, or a member of an archive to download.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Download {
+    pub(crate) url: String,
+    /// The path inside the `tar.gz`; without it the download itself is the artifact.
+    pub(crate) member: Option<String>,
+    /// The digest of the download, where it is known.
+    pub(crate) sha256: Option<Digest>,
+}
+
+/// A Go module and the packages whose programs are wanted.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct GoModule {
+    pub(crate) module: String,
+    /// With `v`, as Go writes it.
+    pub(crate) version: String,
+    pub(crate) packages: BTreeMap<ArtifactName, String>,
+    pub(crate) ldflags: String,
+    pub(crate) cgo: Cgo,
+    /// The version that replaces modules which the module itself replaces by its folder `staging/`.
+    pub(crate) staging: Option<String>,
+}
+
+/// Whether C code is part of a Go program.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) enum Cgo {
+    Off,
+    Static,
+}
+
+/// A program in one C file of a Go module.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CFile {
+    pub(crate) module: String,
+    pub(crate) version: String,
+    pub(crate) file: PathBuf,
+    pub(crate) flags: Vec<String>,
+}
+
+/// An image of one layer with one static program of the bundle.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Compose {
+    pub(crate) from: ArtifactName,
+    /// Where the program lies in the image: absolute.
+    pub(crate) path: String,
+    pub(crate) entrypoint: Vec<String>,
+    /// The user and group to run as, as in `65535:65535`; root without it.
+    pub(crate) user: Option<String>,
+}
+
+impl Manifest {
+    /// Reads `bundle.toml`. Paths in it begin at its folder.
+    ///
+    /// # Errors
+    /// [`ManifestError::Read`], and those of [`parse`](Self::parse).
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let text = fs::read_to_string(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+        Ok(Self { folder, ..Self::parse(&text)? })
+    }
+
+    /// Decodes the text of a `bundle.toml` whose paths begin at the working directory.
+    ///
+    /// # Errors
+    /// [`ManifestError`], at the first thing that is wrong.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        decode::manifest(text)
+    }
+
+    /// The same, but sources of `kind` are chosen wherever a release has one.
+    #[must_use]
+    pub fn preferring(mut self, kind: SourceKind) -> Self {
+        self.prefer.insert(0, kind);
+        self
+    }
+
+    /// The source that is used for `release`: of the first kind in `prefer` that it has.
+    pub(crate) fn chosen<'a>(&self, release: &'a Release) -> &'a Source {
+        let found = self.prefer.iter().chain(&ORDER).find_map(|kind| release.source(*kind));
+        found.expect("the decoder refuses a release without a source, and ORDER has every kind")
+    }
+}
+
+impl Release {
+    fn source(&self, kind: SourceKind) -> Option<&Source> {
+        self.sources.iter().find(|source| source.kind() == kind)
+    }
+}
+
+impl Source {
+    pub(crate) const fn kind(&self) -> SourceKind {
+        match self {
+            Self::Url(_) => SourceKind::Url,
+            Self::Go(_) => SourceKind::Go,
+            Self::C(_) => SourceKind::C,
+            Self::File(_) => SourceKind::File,
+            Self::Compose(_) => SourceKind::Compose,
+        }
+    }
+}

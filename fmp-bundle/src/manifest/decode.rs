@@ -1,0 +1,239 @@
+//! From the text of `bundle.toml` to a [`Manifest`]: placeholders are filled in, names are checked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use fmp_core::{
+    Digest,
+    bundle::{ArtifactName, Kind, SourceKind},
+};
+use serde::Deserialize;
+
+use super::{BadRelease, CFile, Cgo, Compose, Download, GoModule, Manifest, ManifestError, Release, Source};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawManifest {
+    #[serde(default)]
+    prefer: Vec<SourceKind>,
+    release: BTreeMap<ArtifactName, RawRelease>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRelease {
+    version: String,
+    image: Option<String>,
+    #[serde(default)]
+    artifacts: Vec<ArtifactName>,
+    url: Option<RawUrl>,
+    go: Option<RawGo>,
+    c: Option<RawC>,
+    file: Option<BTreeMap<ArtifactName, PathBuf>>,
+    compose: Option<RawCompose>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUrl {
+    from: String,
+    member: Option<String>,
+    /// By the download's file name, as upstream's lists of digests have it.
+    #[serde(default)]
+    sha256: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGo {
+    module: String,
+    packages: BTreeMap<ArtifactName, String>,
+    #[serde(default)]
+    ldflags: Vec<String>,
+    cgo: Option<RawCgo>,
+    staging: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawCgo {
+    Static,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawC {
+    module: String,
+    version: String,
+    file: PathBuf,
+    #[serde(default)]
+    flags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCompose {
+    from: ArtifactName,
+    path: String,
+    entrypoint: Vec<String>,
+    user: Option<String>,
+}
+
+pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestError> {
+    let raw: RawManifest = toml::from_str(text).map_err(|source| {
+        let at = source.span().map_or(text.len(), |span| span.start.min(text.len()));
+        ManifestError::Text { line: 1 + text[..at].matches('\n').count(), source }
+    })?;
+    let release = |(name, raw): (ArtifactName, RawRelease)| {
+        let bad = |source| ManifestError::Release { release: name.clone(), source };
+        raw.release(&name).map_err(bad)
+    };
+    let releases = raw.release.into_iter().map(release).collect::<Result<Vec<_>, _>>()?;
+    check_names(&releases)?;
+    Ok(Manifest { prefer: raw.prefer, releases, folder: PathBuf::new() })
+}
+
+/// Every artifact belongs to one release, and images are composed from binaries that exist.
+fn check_names(releases: &[Release]) -> Result<(), ManifestError> {
+    let mut owners = BTreeMap::new();
+    for release in releases {
+        for artifact in &release.artifacts {
+            if let Some(first) = owners.insert(artifact, release) {
+                let (first, second) = (first.name.clone(), release.name.clone());
+                return Err(ManifestError::Twice { artifact: artifact.clone(), first, second });
+            }
+        }
+    }
+    for release in releases {
+        for source in &release.sources {
+            if let Source::Compose(Compose { from, .. }) = source
+                && owners.get(from).is_none_or(|owner| owner.kind != Kind::Binary)
+            {
+                let source = BadRelease::NoBase(from.clone());
+                return Err(ManifestError::Release { release: release.name.clone(), source });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl RawRelease {
+    fn release(self, name: &ArtifactName) -> Result<Release, BadRelease> {
+        let Self { version, image, artifacts, url, go, c, file, compose } = self;
+        let artifacts = if artifacts.is_empty() { vec![name.clone()] } else { artifacts };
+        let words = Words { version: &version, artifacts: &artifacts };
+        let kind = image.map(|image| words.fill(&image, None)).transpose()?.map_or(Kind::Binary, Kind::Image);
+        let sources = [
+            url.map(|raw| raw.source(&words)),
+            go.map(|raw| raw.source(&words)),
+            c.map(|raw| raw.source(&words)),
+            file.map(|files| Ok(Source::File(words.matched(files, "file")?))),
+            compose.map(|raw| raw.source(&words, &kind)),
+        ];
+        let sources = sources.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+        if sources.is_empty() {
+            return Err(BadRelease::NoSource);
+        }
+        if matches!(kind, Kind::Image(_)) {
+            words.one("image")?;
+        }
+        Ok(Release { name: name.clone(), version, kind, artifacts, sources })
+    }
+}
+
+impl RawUrl {
+    fn source(self, words: &Words<'_>) -> Result<Source, BadRelease> {
+        let download = |name: &ArtifactName| {
+            let url = words.fill(&self.from, Some(name))?;
+            let member = self.member.as_ref().map(|member| words.fill(member, Some(name))).transpose()?;
+            let file = url.rsplit('/').next().unwrap_or_default();
+            let digest = self.sha256.get(file).map(|hex| Digest::from_hex(hex)).transpose();
+            Ok((name.clone(), Download { sha256: digest.map_err(BadRelease::Digest)?, url, member }))
+        };
+        Ok(Source::Url(words.artifacts.iter().map(download).collect::<Result<_, _>>()?))
+    }
+}
+
+impl RawGo {
+    fn source(self, words: &Words<'_>) -> Result<Source, BadRelease> {
+        let fill = |flag: &String| words.fill(flag, None);
+        Ok(Source::Go(GoModule {
+            version: format!("v{}", words.version),
+            packages: words.matched(self.packages, "go.packages")?,
+            ldflags: self.ldflags.iter().map(fill).collect::<Result<Vec<_>, _>>()?.join(" "),
+            cgo: self.cgo.map_or(Cgo::Off, |RawCgo::Static| Cgo::Static),
+            staging: self.staging.as_ref().map(fill).transpose()?,
+            module: self.module,
+        }))
+    }
+}
+
+impl RawC {
+    fn source(self, words: &Words<'_>) -> Result<Source, BadRelease> {
+        words.one("c")?;
+        let Self { module, version, file, flags } = self;
+        let flags = flags.iter().map(|flag| words.fill(flag, None)).collect::<Result<_, _>>()?;
+        Ok(Source::C(CFile { module, version: format!("v{version}"), file, flags }))
+    }
+}
+
+impl RawCompose {
+    fn source(self, words: &Words<'_>, kind: &Kind) -> Result<Source, BadRelease> {
+        words.one("compose")?;
+        let Self { from, path, entrypoint, user } = self;
+        if *kind == Kind::Binary {
+            return Err(BadRelease::NoReference);
+        }
+        let plain = |part: &str| !matches!(part, "" | "." | "..");
+        match path.strip_prefix('/') {
+            Some(inside) if inside.split('/').all(plain) => {
+                Ok(Source::Compose(Compose { from, path, entrypoint, user }))
+            }
+            _ => Err(BadRelease::ImagePath(path)),
+        }
+    }
+}
+
+/// What placeholders stand for in one release.
+struct Words<'a> {
+    version: &'a str,
+    artifacts: &'a [ArtifactName],
+}
+
+impl Words<'_> {
+    /// `text` with its placeholders filled in; `{name}` only where it is about one artifact.
+    fn fill(&self, text: &str, name: Option<&ArtifactName>) -> Result<String, BadRelease> {
+        let number = |n| self.version.split('.').nth(n).unwrap_or_default();
+        let mut filled = text.replace("{version}", self.version);
+        for (n, word) in ["{major}", "{minor}", "{patch}"].into_iter().enumerate() {
+            filled = filled.replace(word, number(n));
+        }
+        if let Some(name) = name {
+            filled = filled.replace("{name}", name.as_str());
+        }
+        if filled.contains(['{', '}']) { Err(BadRelease::Placeholder { text: text.to_owned() }) } else { Ok(filled) }
+    }
+
+    /// `table`, if its keys are exactly the release's artifacts.
+    fn matched<T>(
+        &self,
+        entries: BTreeMap<ArtifactName, T>,
+        table: &'static str,
+    ) -> Result<BTreeMap<ArtifactName, T>, BadRelease> {
+        let wanted: BTreeSet<_> = self.artifacts.iter().collect();
+        let present: BTreeSet<_> = entries.keys().collect();
+        if let Some(&artifact) = wanted.difference(&present).next() {
+            return Err(BadRelease::LeftOut { artifact: artifact.clone(), table });
+        }
+        if let Some(&artifact) = present.difference(&wanted).next() {
+            return Err(BadRelease::Unlisted { artifact: artifact.clone(), table });
+        }
+        Ok(entries)
+    }
+
+    fn one(&self, what: &'static str) -> Result<(), BadRelease> {
+        if self.artifacts.len() == 1 { Ok(()) } else { Err(BadRelease::One(what)) }
+    }
+}

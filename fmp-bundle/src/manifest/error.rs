@@ -1,0 +1,92 @@
+//! Why a `bundle.toml` is refused.
+
+use std::{io, path::PathBuf};
+
+use fmp_core::bundle::ArtifactName;
+
+/// Why a `bundle.toml` is refused.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ManifestError {
+    /// The file can't be read.
+    #[error("reading {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Not the TOML of a bundle: a wrong type, an unknown key.
+    #[error("line {line} of the bundle's description can't be read")]
+    Text {
+        /// Counted from 1.
+        line: usize,
+        /// What the decoder says.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// One release makes no sense.
+    #[error("release `{release}` of the bundle's description")]
+    Release {
+        /// The release.
+        release: ArtifactName,
+        /// What is wrong with it.
+        #[source]
+        source: BadRelease,
+    },
+    /// Two releases have an artifact of the same name.
+    #[error("`{artifact}` is an artifact of two releases, `{first}` and `{second}`")]
+    Twice {
+        /// The artifact.
+        artifact: ArtifactName,
+        /// A release that has it.
+        first: ArtifactName,
+        /// Another.
+        second: ArtifactName,
+    },
+}
+
+/// What is wrong with one release.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadRelease {
+    /// A text in braces that stands for nothing.
+    #[error("`{text}` has a placeholder other than {{name}}, {{version}}, {{major}}, {{minor}}, {{patch}}")]
+    Placeholder {
+        /// The text with the placeholder.
+        text: String,
+    },
+    /// Nowhere to get it from.
+    #[error("no source: add `url`, `go`, `c`, `file` or `compose`")]
+    NoSource,
+    /// A source leaves an artifact out.
+    #[error("`{artifact}` is missing in `{table}`")]
+    LeftOut {
+        /// The artifact.
+        artifact: ArtifactName,
+        /// The table of the source.
+        table: &'static str,
+    },
+    /// A source names what isn't listed under `artifacts`.
+    #[error("`{artifact}` in `{table}` is none of the release's artifacts")]
+    Unlisted {
+        /// The name.
+        artifact: ArtifactName,
+        /// The table of the source.
+        table: &'static str,
+    },
+    /// A digest in `url.sha256` isn't one.
+    #[error("url.sha256")]
+    Digest(#[source] fmp_core::digest::BadDigest),
+    /// This kind of source gives exactly one artifact.
+    #[error("`{0}` gives one artifact, the release has another number")]
+    One(&'static str),
+    /// `compose` makes images, and programs are never made by it.
+    #[error("`compose` goes with `image`, the reference under which the image is known")]
+    NoReference,
+    /// `compose` takes its program from the bundle.
+    #[error("`compose` takes `{0}`, which no release has as a binary")]
+    NoBase(ArtifactName),
+    /// The path of the program in the image.
+    #[error("`{0}` is not an absolute path inside an image")]
+    ImagePath(String),
+}

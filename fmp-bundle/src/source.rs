@@ -1,0 +1,139 @@
+//! Sources: from a release's description to files.
+//!
+//! A source answers two questions: what its result depends on besides its description ([`inputs`]), which is part of the
+//! cache's key, and what it gives ([`make`]). Each kind is a file here; a new kind is a variant of
+//! [`Source`](crate::manifest::Source), and the compiler names the places that have to think about it.
+
+mod c;
+mod file;
+mod go;
+mod image;
+mod url;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use fmp_core::{
+    Digest,
+    bundle::{ArtifactName, Kind, Lock},
+};
+
+use crate::{
+    manifest::{Release, Source},
+    store::{Store, StoreError},
+    tool::{ToolError, Tools},
+};
+
+/// What sources work with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bench<'a> {
+    pub(crate) tools: &'a Tools,
+    pub(crate) store: &'a Store,
+    /// Where relative paths begin.
+    pub(crate) folder: &'a Path,
+    /// What is made already: images are composed from it.
+    pub(crate) made: &'a Lock,
+}
+
+/// The file of each artifact: in the scratch folder, or elsewhere on this computer.
+pub(crate) type Files = BTreeMap<ArtifactName, PathBuf>;
+
+/// Why a source gave nothing.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum SourceError {
+    /// A program failed.
+    #[error(transparent)]
+    #[diagnostic(help(
+        "mend what it says and run `fmp bundle build` again: finished parts are kept; \
+        another source can be chosen with `--from`"
+    ))]
+    Tool(#[from] ToolError),
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    /// A file of the scratch folder, or one that the description names.
+    #[error("{path}")]
+    #[diagnostic(help("see that the file can be read, or correct its path in bundle.toml"))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Upstream's file isn't what the description says.
+    #[error("{url} has the digest {found}, {wanted} is wanted")]
+    #[diagnostic(help("compare both with the digest that upstream publishes; correct `sha256` only if that agrees"))]
+    Download {
+        /// From where.
+        url: String,
+        /// What the description says.
+        wanted: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// An archive lacks a file.
+    #[error("{url} has no member `{member}`")]
+    #[diagnostic(help("correct `member` in bundle.toml; `tar tzf` lists what there is"))]
+    Member {
+        /// The archive.
+        url: String,
+        /// The path inside it.
+        member: String,
+    },
+    /// `go mod download` said something else than expected.
+    #[error("`go mod download -json` can't be read")]
+    Module(#[source] serde_json::Error),
+    /// A file that should be an image isn't one.
+    #[error("{path} is not an image archive of `{reference}`")]
+    #[diagnostic(help("write it with `skopeo copy docker://IMAGE docker-archive:FILE:IMAGE` or `docker save IMAGE`"))]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// The reference under which the image should be known.
+        reference: String,
+    },
+}
+
+impl SourceError {
+    /// For `map_err` on what is done with `path`.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::File { path, source }
+    }
+}
+
+/// What the result of `source` depends on besides its description: toolchains, files.
+pub(crate) fn inputs(bench: Bench<'_>, source: &Source) -> Result<String, SourceError> {
+    match source {
+        Source::Url(_) => Ok(String::new()),
+        Source::Go(module) => go::inputs(bench, module),
+        Source::C(_) => c::inputs(bench),
+        Source::File(files) => file::inputs(bench, files),
+        Source::Compose(compose) => Ok(image::inputs(bench, compose)),
+    }
+}
+
+/// Makes the release's artifacts from `source`, in the empty folder `scratch`.
+pub(crate) fn make(bench: Bench<'_>, release: &Release, source: &Source, scratch: &Path) -> Result<Files, SourceError> {
+    let files = match source {
+        Source::Url(downloads) => url::make(bench, downloads, scratch)?,
+        Source::Go(module) => go::make(bench, &release.name, module, scratch)?,
+        Source::C(file) => alone(release, c::make(bench, file, scratch)?),
+        Source::File(files) => file::make(bench, files),
+        Source::Compose(compose) => alone(release, image::make(bench, &release.kind, compose, scratch)?),
+    };
+    if let Kind::Image(reference) = &release.kind {
+        files.values().try_for_each(|path| image::check(path, reference))?;
+    }
+    Ok(files)
+}
+
+/// The result of a source that makes one file. The decoder has seen that the release has one artifact.
+fn alone(release: &Release, path: PathBuf) -> Files {
+    release.artifacts.iter().map(|name| (name.clone(), path.clone())).collect()
+}
