@@ -2,14 +2,29 @@
 //!
 //! Writes `bundle.lock` beside `bundle.toml`; SOURCE (`url`, `go`, …) is chosen wherever a release has it.
 
-use std::{env, error::Error, io::Write as _, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    io::{Write as _, stderr, stdout},
+    iter::successors,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use fmp_bundle::{
     Manifest, Store, Tools,
     lock::{self, SourceKind},
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    let causes = successors(error.source(), |&cause| cause.source());
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    let _ = writeln!(stderr(), "{text}");
+    ExitCode::FAILURE
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let (Some(file), Some(store)) = (arguments.next().map(PathBuf::from), arguments.next()) else {
         return Err("usage: build bundle.toml STORE [SOURCE]".into());
@@ -23,9 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let store = Store::open(store)?;
     let built = fmp_bundle::build(&store, &Tools::default(), &manifest, locked.as_ref(), &|progress| {
         // A closed pipe must not end the build.
-        let _ = writeln!(std::io::stderr(), "{progress}");
+        let _ = writeln!(stderr(), "{progress}");
     })?;
     lock::write(&lock_file, &built)?;
-    write!(std::io::stdout(), "{}", built.render())?;
+    write!(stdout(), "{}", built.render())?;
     Ok(())
 }

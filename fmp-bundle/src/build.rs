@@ -10,10 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fmp_core::{
-    Digest,
-    bundle::{ArtifactName, Entry, Lock, SourceKind},
-};
+use fmp_core::bundle::{ArtifactName, Entry, Lock, SourceKind};
 
 use crate::{
     cache,
@@ -81,12 +78,10 @@ pub enum BuildError {
 /// An artifact that isn't what the lock says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The artifact.
-    pub artifact: ArtifactName,
-    /// Version, source and digest in the lock.
-    pub locked: (String, SourceKind, Digest),
-    /// Version, source and digest now.
-    pub built: (String, SourceKind, Digest),
+    /// What the lock says of it.
+    pub locked: Entry,
+    /// What it is now.
+    pub built: Entry,
 }
 
 /// One release and the source that is chosen for it.
@@ -121,7 +116,7 @@ pub fn build(
     for jobs in [others, images] {
         let bench = Bench { tools, store, folder: &manifest.folder, made: &lock };
         let made = all(bench, jobs, progress)?;
-        lock = [lock, made].iter().flat_map(Lock::entries).cloned().collect();
+        lock.merge(made);
     }
     let changes = locked.map(|locked| changes(locked, &lock)).unwrap_or_default();
     if changes.is_empty() { Ok(lock) } else { Err(BuildError::Changed { changes }) }
@@ -142,7 +137,7 @@ fn all(bench: Bench<'_>, jobs: VecDeque<Job<'_>>, progress: &dyn Fn(Progress)) -
         for word in words {
             match word {
                 Word::Progress(event) => progress(event),
-                Word::Made(entries) => made = [&made, &entries].into_iter().flat_map(Lock::entries).cloned().collect(),
+                Word::Made(entries) => made.merge(entries),
                 Word::Failed(release, error) => drop(failures.insert(release, error)),
             }
         }
@@ -203,10 +198,9 @@ impl fmt::Display for Progress {
 }
 
 fn changes(locked: &Lock, built: &Lock) -> Vec<Change> {
-    let change = |new: &Entry| {
-        let old = locked.entry(new.name.as_str()).filter(|old| old.digest != new.digest)?;
-        let facts = |entry: &Entry| (entry.version.clone(), entry.source, entry.digest);
-        Some(Change { artifact: new.name.clone(), locked: facts(old), built: facts(new) })
+    let change = |built: &Entry| {
+        let locked = locked.entry(built.name.as_str()).filter(|locked| locked.digest != built.digest)?;
+        Some(Change { locked: locked.clone(), built: built.clone() })
     };
     built.entries().filter_map(change).collect()
 }
@@ -220,10 +214,8 @@ fn count(changes: &[Change]) -> String {
 }
 
 fn lines(changes: &[Change]) -> String {
-    let line = |Change { artifact, locked, built }: &Change| {
-        let text =
-            |(version, source, digest): &(String, SourceKind, Digest)| format!("{version} by {source}, {digest}");
-        format!("  {artifact}: locked {}; now {}", text(locked), text(built))
-    };
+    let text = |Entry { version, source, digest, .. }: &Entry| format!("{version} by {source}, {digest}");
+    let line =
+        |Change { locked, built }: &Change| format!("  {}: locked {}; now {}", built.name, text(locked), text(built));
     changes.iter().map(line).collect::<Vec<_>>().join("\n")
 }

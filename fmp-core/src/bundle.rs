@@ -122,6 +122,11 @@ impl Lock {
         self.0.insert(entry.name.clone(), entry)
     }
 
+    /// Adds all of `other`, whose entries replace those of the same name.
+    pub fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The digest of the whole lock, as a plan's basis names it.
     pub fn digest(&self) -> Digest {
         Digest::of(self.render())

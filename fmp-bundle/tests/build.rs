@@ -1,0 +1,192 @@
+//! Building a bundle with programs that stand for go and curl (`fixtures/bundle`), without a network.
+
+use std::{
+    cell::RefCell,
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use fmp_bundle::{
+    BuildError, Manifest, SourceError, Stage, Store, Tools,
+    lock::{Lock, SourceKind},
+};
+use tempfile::TempDir;
+
+const GO: &str = r#"
+    [release.kubernetes]
+    version = "1.29.15"
+    artifacts = ["kubectl", "kubelet"]
+    go.module = "example.com/kubernetes"
+    go.packages = { kubectl = "example.com/cmd/kubectl", kubelet = "example.com/cmd/kubelet" }
+"#;
+
+const PAUSE: &str = r#"
+    [release.pause]
+    version = "3.9"
+    file = { pause = "pause" }
+
+    [release.pause-image]
+    version = "3.9"
+    image = "registry.k8s.io/pause:{version}"
+    compose = { from = "pause", path = "/pause", entrypoint = ["/pause"] }
+"#;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/bundle")).join(name)
+}
+
+fn tools(go: &str) -> Tools {
+    Tools { go: fixture(go), curl: fixture("curl"), ..Tools::default() }
+}
+
+/// A store, and a folder for the description's files.
+struct Site {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        Self { folder, store }
+    }
+
+    /// Builds `toml` with the toolchain `go`, and tells for which releases something was done.
+    fn build(&self, go: &str, toml: &str, locked: Option<&Lock>) -> (Result<Lock, BuildError>, Vec<String>) {
+        let file = self.folder.path().join("bundle.toml");
+        fs::write(&file, toml).unwrap();
+        let done = RefCell::new(Vec::new());
+        let built = fmp_bundle::build(&self.store, &tools(go), &Manifest::read(&file).unwrap(), locked, &|progress| {
+            if matches!(progress.stage, Stage::Done(_)) {
+                done.borrow_mut().push(progress.release.to_string());
+            }
+        });
+        (built, done.into_inner())
+    }
+
+    fn text(&self, lock: &Lock, name: &str) -> String {
+        io::read_to_string(self.store.content(lock.entry(name).unwrap().digest).unwrap()).unwrap()
+    }
+}
+
+/// An error and what caused it, as the binary prints it.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[test]
+fn a_second_build_with_the_same_inputs_builds_nothing() {
+    let site = Site::new();
+    let (first, done) = site.build("go", GO, None);
+    assert_eq!(done, ["kubernetes"]);
+    let first = first.unwrap();
+    assert_eq!(site.text(&first, "kubelet"), "built from example.com/cmd/kubelet\n");
+    assert_eq!(site.store.verify(&first), []);
+
+    let (second, done) = site.build("go-broken", GO, Some(&first));
+    assert_eq!(done, <[String; 0]>::default());
+    assert_eq!(second.unwrap(), first);
+}
+
+#[test]
+fn what_was_corrupted_is_built_again() {
+    let site = Site::new();
+    let lock = site.build("go", GO, None).0.unwrap();
+    let path = site.store.path(lock.entry("kubectl").unwrap().digest);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "rot").unwrap();
+
+    let (again, done) = site.build("go", GO, Some(&lock));
+    assert_eq!((again.unwrap(), done), (lock.clone(), vec!["kubernetes".to_owned()]));
+    assert_eq!(site.store.verify(&lock), []);
+}
+
+#[test]
+fn a_failed_build_names_the_artifacts_and_what_the_tool_said() {
+    let error = chain(&Site::new().build("go-broken", GO, None).0.unwrap_err());
+    let wanted = format!(
+        "release `kubernetes` (kubectl, kubelet) could not be made by source `go`: \
+         `{} build` ended with exit status: 2; its last lines:\nmain.go:1:1: undefined: pods",
+        fixture("go-broken").display()
+    );
+    assert_eq!(error, wanted);
+}
+
+#[test]
+fn refuses_content_that_differs_from_the_lock() {
+    let site = Site::new();
+    let lock = site.build("go", GO, None).0.unwrap();
+    let error = site.build("go-newer", GO, Some(&lock)).0.unwrap_err();
+    let BuildError::Changed { changes } = &error else { panic!("{error}") };
+    let names: Vec<_> = changes.iter().map(|change| change.built.name.as_str()).collect();
+    assert_eq!(names, ["kubectl", "kubelet"]);
+    assert_eq!(Some(&changes[0].locked), lock.entry("kubectl"));
+
+    let (updated, done) = site.build("go-newer", GO, None);
+    assert_eq!(done, <[String; 0]>::default(), "the refused build is kept in the cache");
+    assert_ne!(updated.unwrap(), lock);
+}
+
+#[test]
+fn takes_members_of_a_downloaded_archive() {
+    let site = Site::new();
+    let toml = r#"
+        [release.etcd]
+        version = "3.5.21"
+        artifacts = ["etcd", "etcdctl"]
+        url = { from = "https://example.com/etcd-v{version}.tar.gz", member = "{name}" }
+    "#;
+    let lock = site.build("go", toml, None).0.unwrap();
+    assert_eq!((site.text(&lock, "etcd"), site.text(&lock, "etcdctl")), ("etcd\n".into(), "etcdctl\n".into()));
+
+    let missing = toml.replace("\"{name}\"", "\"bin/{name}\"");
+    let error = chain(&site.build("go", &missing, None).0.unwrap_err());
+    assert!(error.ends_with("https://example.com/etcd-v3.5.21.tar.gz has no member `bin/etcd`"), "{error}");
+}
+
+#[test]
+fn refuses_a_download_with_another_digest() {
+    let toml = format!(
+        r#"
+        [release.flanneld]
+        version = "0.25.7"
+        url = {{ from = "https://example.com/flanneld-amd64", sha256 = {{ flanneld-amd64 = "{}" }} }}
+        "#,
+        "0".repeat(64)
+    );
+    let error = Site::new().build("go", &toml, None).0.unwrap_err();
+    assert!(matches!(error, BuildError::Release { source: SourceError::Download { .. }, .. }), "{error}");
+}
+
+#[test]
+fn an_image_is_composed_from_a_binary_and_follows_it() {
+    let site = Site::new();
+    let pause = site.folder.path().join("pause");
+    fs::write(&pause, "one").unwrap();
+    let (first, done) = site.build("go", PAUSE, None);
+    assert_eq!(done, ["pause", "pause-image"]);
+    assert_eq!(site.build("go", PAUSE, None).1, <[String; 0]>::default());
+
+    fs::write(&pause, "two").unwrap();
+    let (second, done) = site.build("go", PAUSE, None);
+    assert_eq!(done, ["pause", "pause-image"]);
+    let image = |lock: &Lock| lock.entry("pause-image").unwrap().digest;
+    assert_ne!(image(&first.unwrap()), image(&second.unwrap()));
+}
+
+#[test]
+fn a_preferred_source_is_taken_where_there_is_one() {
+    let toml = format!("{GO}\n    url.from = \"https://example.com/{{version}}/{{name}}\"\n");
+    let store = Site::new();
+    let sources = |manifest: Manifest| {
+        let lock = fmp_bundle::build(&store.store, &tools("go"), &manifest, None, &|_| ()).unwrap();
+        lock.entries().map(|entry| entry.source).collect::<Vec<_>>()
+    };
+    let manifest = Manifest::parse(&toml).unwrap();
+    assert_eq!(sources(manifest.clone()), [SourceKind::Url; 2]);
+    assert_eq!(sources(manifest.clone().preferring(SourceKind::C)), [SourceKind::Url; 2]);
+    assert_eq!(sources(manifest.preferring(SourceKind::Go)), [SourceKind::Go; 2]);
+}
