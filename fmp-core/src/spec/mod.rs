@@ -1,15 +1,92 @@
 //! What is wanted: the typed, legal content of `cluster.toml`.
 //!
-//! Everything here is already checked: a [`Spec`] that exists can be lowered. Raw text and its diagnostics stay in
+//! Everything here is already checked: a [`Spec`] that exists can be lowered. Raw text stays in `decode`, `shapes` and
+//! `raw`; what must agree is compared in `resolve`; what is wrong comes out as [`Problems`]. Read [`parse`] first.
+
+mod canonical;
+mod decode;
+mod problem;
+mod raw;
+mod resolve;
+mod shapes;
+mod suggest;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::Ipv4Addr,
+    ops::Range,
 };
+
+pub use problem::{Code, Problem, Problems};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, KubeVersion, NodeName, net::Cidr, profile::Profile};
+use toml::de::{DeTable, DeValue};
+
+use self::problem::Sink;
+use crate::{
+    Digest, KubeVersion, NodeName,
+    net::Cidr,
+    profile::{Machines, Profile, Profiles},
+};
+
+/// Reads `text`, the content of the file `name`, with the profiles that it may name.
+///
+/// A profile that is a file of its own is read by the caller: [`profile_path`] says which.
+///
+/// # Errors
+/// Everything that is wrong with the file at once, each at its characters. After an error of TOML's syntax nothing is
+/// said that the damaged part could have caused.
+pub fn parse(name: &str, text: &str, profiles: &Profiles) -> Result<Spec, Problems> {
+    let (table, broken) = DeTable::parse_recoverable(text);
+    let sink = Sink::default();
+    let raw = raw::decode(&sink, &table);
+    let mut problems: Vec<Problem> = if broken.is_empty() {
+        let spec = resolve::resolve(&sink, raw, profiles);
+        match (spec, sink.into_problems()) {
+            (Some(spec), problems) if problems.is_empty() => return Ok(spec),
+            (_, problems) => problems,
+        }
+    } else {
+        let damaged: Vec<Range<usize>> = broken.iter().map(|error| lines_of(text, error)).collect();
+        let apart = |at: Range<usize>| damaged.iter().all(|lines| at.end < lines.start || lines.end < at.start);
+        let mut sound = sink.into_problems();
+        sound.retain(|problem| problem.code() != Code::MissingKey && problem.places().all(apart));
+        sound
+    };
+    problems.extend(broken.iter().map(|error| syntax(text, error)));
+    Err(Problems::new(name, text, problems))
+}
+
+/// The profile that `text` names, where that is a path: something with `/` or ending with `.toml`.
+pub fn profile_path(text: &str) -> Option<String> {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let cluster = table.get_ref().get("cluster").map(toml::Spanned::get_ref)?;
+    let profile = cluster.get("profile").map(toml::Spanned::get_ref).and_then(DeValue::as_str)?;
+    let file = profile.rsplit_once('.').is_some_and(|(_, kind)| kind == "toml");
+    (file || profile.contains('/')).then(|| profile.to_owned())
+}
+
+/// What TOML's parser says, at the characters where it stopped understanding.
+fn syntax(text: &str, error: &toml::de::Error) -> Problem {
+    let place = error.span().unwrap_or(text.len()..text.len());
+    let help = match error.message() {
+        "duplicate key" => "remove one of the two",
+        _ => "texts stand in quotation marks, as in `kubernetes = \"1.29.15\"`; each key stands on a line of its own",
+    };
+    Problem::new(Code::Syntax, format!("not TOML: {}", error.message()), place, "here").help(help)
+}
+
+/// The whole lines that an error of syntax touches.
+fn lines_of(text: &str, error: &toml::de::Error) -> Range<usize> {
+    let place = error.span().unwrap_or(text.len()..text.len());
+    let start = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[place.end..].find('\n').map_or(text.len(), |at| place.end + at);
+    start..end
+}
 
 /// One cluster as a person wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +99,8 @@ pub struct Spec {
     pub profile: Profile,
     /// Where the machines come from.
     pub environment: Environment,
+    /// What the machines are: the profile asks for other figures of virtual ones.
+    pub machines: Machines,
     /// Addresses of pods and services, and how pods reach each other.
     pub network: Network,
     /// How clients outside reach the API.
@@ -30,7 +109,7 @@ pub struct Spec {
     pub nodes: BTreeMap<NodeName, Node>,
     /// What a person agreed to, as written (`outage main-1`).
     pub consents: BTreeSet<String>,
-    /// Digest of the file's meaning: equal specs have equal digests, whatever their comments and order.
+    /// Digest of the file's and the profile's meaning: equal specs have equal digests, whatever comments and order.
     pub digest: Digest,
 }
 
@@ -129,9 +208,9 @@ pub struct SshTarget {
     pub port: u16,
     /// User, `root` unless told; others need sudo.
     pub user: String,
-    /// The host key that must be shown, as in `known_hosts` (`ssh-ed25519 AAAA…`). None: looked up in known_hosts.
+    /// The host key that must be shown, as in `known_hosts` (`ssh-ed25519 AAAA…`). None: looked up there.
     pub host_key: Option<String>,
-    /// A private key file, by reference. None: the SSH agent and the usual files.
+    /// A private key, by reference: `file:PATH` or `env:NAME`. None: the SSH agent and the usual files.
     pub identity: Option<String>,
 }
 
@@ -144,5 +223,42 @@ impl Spec {
     /// The work nodes, in name order.
     pub fn workers(&self) -> impl Iterator<Item = (&NodeName, &Node)> {
         self.nodes.iter().filter(|(_, node)| node.role == Role::Work)
+    }
+}
+
+impl Environment {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Local => "local",
+        }
+    }
+}
+
+impl NetworkMode {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Routed => "routed",
+            Self::Flannel => "flannel",
+            Self::External => "external",
+        }
+    }
+}
+
+impl Role {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Work => "work",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -1,0 +1,46 @@
+//! The one text of a specification that its digest is taken of.
+//!
+//! One fact a line, in order of names. No value holds a line break, so no two specifications have one text.
+
+use std::fmt::{self, Write as _};
+
+use super::{ApiEntrance, Network, Node, Spec};
+use crate::{Digest, NodeName};
+
+/// The digest of everything that `spec` says, but for the digest itself.
+pub(super) fn digest(spec: &Spec) -> Digest {
+    let mut text = String::new();
+    write(&mut text, spec).expect("writing to a String can't fail");
+    Digest::of(text)
+}
+
+fn write(out: &mut String, spec: &Spec) -> fmt::Result {
+    // Exhaustive, so that a new field can't be forgotten here.
+    let Spec { name, kubernetes, profile, environment, machines, network, api_entrance, nodes, consents, digest: _ } =
+        spec;
+    writeln!(out, "name {name}\nkubernetes {kubernetes}\nprofile {} {}", profile.name, profile.digest)?;
+    writeln!(out, "environment {}\nmachines {machines}", environment.as_str())?;
+    write_network(out, network)?;
+    match api_entrance {
+        ApiEntrance::None => writeln!(out, "entrance.api none")?,
+        ApiEntrance::External { host, port } => writeln!(out, "entrance.api external {host} {port}")?,
+    }
+    for (name, node) in nodes {
+        write_node(out, name, node)?;
+    }
+    consents.iter().try_for_each(|consent| writeln!(out, "consent {consent}"))
+}
+
+fn write_network(out: &mut String, network: &Network) -> fmt::Result {
+    let Network { mode, pods, node_prefix, services, domain } = network;
+    writeln!(out, "network {} pods {pods} node-prefix {node_prefix} services {services} {domain}", mode.as_str())
+}
+
+fn write_node(out: &mut String, name: &NodeName, node: &Node) -> fmt::Result {
+    let Node { role, address, ssh, labels } = node;
+    writeln!(out, "node {name} {role} {address}\nssh {}@{} {}", ssh.user, ssh.host, ssh.port)?;
+    for (what, value) in [("host-key", &ssh.host_key), ("identity", &ssh.identity)] {
+        value.iter().try_for_each(|value| writeln!(out, "ssh {what} {value}"))?;
+    }
+    labels.iter().try_for_each(|(key, value)| writeln!(out, "label {key} {value}"))
+}

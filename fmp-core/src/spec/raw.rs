@@ -1,0 +1,242 @@
+//! The file as written: every value legal by itself, its place kept, nothing compared with anything else.
+//!
+//! `None` is a value that is wrong or missing where it must not be; its problem is noted already.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    ApiEntrance, Environment, NetworkMode, Role,
+    decode::{Section, Value, wrong_type},
+    problem::{Code, Problem, Sink},
+    shapes,
+};
+use crate::{KubeVersion, NodeName, net::Cidr, profile::Machines};
+
+/// Keys of later versions at the top of the file, each with what it is for.
+const LATER: &[(&str, &str)] = &[
+    ("components", "what runs on the cluster besides its own parts"),
+    ("images", "a local storage of container images"),
+    ("platform", "the FMP installation itself"),
+    ("proxy", "the proxies on the way to the internet"),
+    ("retired", "the nodes that leave the cluster"),
+    ("rotate", "the rotation of authorities and keys"),
+    ("storage", "the disks of work nodes"),
+];
+
+/// The whole file.
+pub(super) struct Raw {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) kubernetes: Option<Spanned<KubeVersion>>,
+    pub(super) machines: Option<Spanned<Machines>>,
+    pub(super) environment: Option<Spanned<Environment>>,
+    pub(super) network: RawNetwork,
+    pub(super) api_entrance: Option<Spanned<ApiEntrance>>,
+    pub(super) nodes: BTreeMap<NodeName, RawNode>,
+    /// Whether every node's name and role could be read, so that they may be counted.
+    pub(super) countable: bool,
+    pub(super) consents: Vec<String>,
+}
+
+pub(super) struct RawNetwork {
+    pub(super) mode: Option<Spanned<NetworkMode>>,
+    pub(super) pods: Option<Spanned<Cidr>>,
+    pub(super) node_prefix: Option<Spanned<u8>>,
+    pub(super) services: Option<Spanned<Cidr>>,
+    pub(super) domain: Option<Spanned<String>>,
+}
+
+pub(super) struct RawNode {
+    /// Where its name stands.
+    pub(super) place: Range<usize>,
+    pub(super) role: Option<Spanned<Role>>,
+    pub(super) address: Option<Spanned<Ipv4Addr>>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) host: Option<Spanned<String>>,
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) host_key: Option<Spanned<String>>,
+    pub(super) identity: Option<Spanned<String>>,
+}
+
+/// Reads the whole file.
+pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
+    let mut root = Section::root(sink, table);
+    root.reserved(LATER);
+    let mut cluster = root.section("cluster");
+    let name = cluster.required("name", "\"fmp\"", shapes::label_name);
+    let profile = cluster.optional("profile", shapes::text);
+    let kubernetes = cluster.required("kubernetes", "\"1.29.15\"", shapes::version);
+    let kinds = [("virtual", Machines::Virtual), ("bare-metal", Machines::BareMetal)];
+    let machines = cluster.optional("machines", |value| shapes::choice(value, &kinds, &[]));
+    cluster.finish();
+
+    let environment = environment(root.section("environment"));
+    let network = network(root.section("network"));
+    let api_entrance = entrance(root.section("entrance"));
+    let (nodes, countable) = nodes(sink, root.section("nodes"));
+    let consents = root.optional("consent", shapes::texts).map_or_else(Vec::new, Spanned::into_inner);
+    root.finish();
+    Raw { name, profile, kubernetes, machines, environment, network, api_entrance, nodes, countable, consents }
+}
+
+fn environment(mut section: Section<'_>) -> Option<Spanned<Environment>> {
+    let known = [("local", Environment::Local), ("ssh", Environment::Ssh)];
+    let later = [
+        ("sim", "rehearsing plans on simulated machines"),
+        ("incus", "machines that Incus makes"),
+        ("libvirt", "machines that libvirt makes"),
+        ("proxmox", "machines that Proxmox makes"),
+    ];
+    let kind = section.required("kind", "\"ssh\"", |value| shapes::choice(value, &known, &later));
+    section.finish();
+    kind
+}
+
+fn network(mut section: Section<'_>) -> RawNetwork {
+    let modes = [NetworkMode::Routed, NetworkMode::Flannel, NetworkMode::External].map(|mode| (mode.as_str(), mode));
+    let network = RawNetwork {
+        mode: section.or("mode", NetworkMode::Routed, |value| shapes::choice(value, &modes, &[])),
+        pods: section.or("pods", default_range([10, 244, 0, 0]), shapes::range),
+        node_prefix: section.optional("node-prefix", |value| shapes::number(value, &(8..=28))),
+        services: section.or("services", default_range([10, 96, 0, 0]), shapes::range),
+        domain: section.or("domain", "cluster.local".to_owned(), shapes::domain),
+    };
+    section.finish();
+    network
+}
+
+/// The ranges that kubeadm's and flannel's documentation use, so that people recognise them.
+fn default_range(base: [u8; 4]) -> Cidr {
+    Cidr::containing(base.into(), 16)
+}
+
+/// What `[entrance.api]` says is its kind; host and port belong to a kind.
+fn entrance(mut section: Section<'_>) -> Option<Spanned<ApiEntrance>> {
+    let mut api = section.section("api");
+    let later = [("keepalived", "an address that the main nodes share")];
+    let kinds = [("none", false), ("external", true)];
+    let external = api.or("kind", false, |value| shapes::choice(value, &kinds, &later));
+    let entrance = match external {
+        Some(kind) if *kind.get_ref() => {
+            let host = api.required("host", "\"api.example.org\"", shapes::host);
+            let port = api.or("port", 6443, shapes::port);
+            host.zip(port).map(|(host, port)| {
+                let entrance = ApiEntrance::External { host: host.get_ref().clone(), port: port.into_inner() };
+                Spanned::new(host.span(), entrance)
+            })
+        }
+        Some(kind) => {
+            for key in ["host", "port"] {
+                api.unused(key, "there is no entrance", "write `kind = \"external\"`, or remove the key");
+            }
+            Some(Spanned::new(kind.span(), ApiEntrance::None))
+        }
+        None => None,
+    };
+    // A kind that can't be read says nothing about the other keys.
+    for key in ["host", "port"] {
+        api.optional(key, |_| Ok(()));
+    }
+    api.finish();
+    section.reserved(&[("apps", "the entrance of applications on the work nodes")]);
+    section.finish();
+    entrance
+}
+
+fn nodes(sink: &Sink, section: Section<'_>) -> (BTreeMap<NodeName, RawNode>, bool) {
+    let mut countable = true;
+    let mut nodes = BTreeMap::new();
+    for (key, value) in section.entries() {
+        let read = node(sink, &key, value);
+        countable &= read.role.is_some();
+        if let Some(name) = sink.ok(node_name(&key)) {
+            nodes.insert(name, read);
+        } else {
+            countable = false;
+        }
+    }
+    (nodes, countable)
+}
+
+fn node_name(key: &Spanned<&str>) -> Result<NodeName, Problem> {
+    let bad = |message: String| Problem::new(Code::BadName, message, key.span(), "not a node's name");
+    match key.get_ref().parse::<NodeName>() {
+        // Findings about all nodes together have this subject.
+        Ok(name) if name.as_str() == "cluster" => Err(bad("a node can't be called `cluster`".to_owned())),
+        Ok(name) => Ok(name),
+        Err(error) => Err(bad(error.to_string())),
+    }
+}
+
+fn node(sink: &Sink, key: &Spanned<&str>, value: &Value<'_>) -> RawNode {
+    let mut section = Section::named(sink, format!("nodes.{}", key.get_ref()), value);
+    let roles = [Role::Main, Role::Work].map(|role| (role.as_str(), role));
+    let role = section.required("role", "\"work\"", |value| shapes::choice(value, &roles, &[]));
+    let address = section.required("address", "\"192.0.2.21\"", shapes::address);
+    let labels = labels(sink, section.section("labels"));
+    let mut ssh = section.section("ssh");
+    ssh.reserved(&[("jump", "hosts on the way to this one")]);
+    let node = RawNode {
+        place: key.span(),
+        role,
+        address,
+        labels,
+        host: ssh.optional("host", shapes::host),
+        port: ssh.or("port", 22, shapes::port),
+        user: ssh.or("user", "root".to_owned(), shapes::user),
+        host_key: ssh.optional("host-key", shapes::host_key),
+        identity: ssh.optional("identity", shapes::reference),
+    };
+    ssh.finish();
+    section.finish();
+    node
+}
+
+fn labels(sink: &Sink, section: Section<'_>) -> BTreeMap<String, String> {
+    let read = |(key, value): (Spanned<&str>, &Value<'_>)| {
+        let key = sink.ok(label_key(&key));
+        let value = sink.ok(label_value(value));
+        key.zip(value)
+    };
+    section.entries().filter_map(read).collect()
+}
+
+/// A label's key: a name, perhaps with a DNS name and `/` before it
+/// ([syntax](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set)).
+fn label_key(key: &Spanned<&str>) -> Result<String, Problem> {
+    let text = *key.get_ref();
+    let bad = |message: String| Problem::new(Code::BadLabel, message, key.span(), "not a label's key");
+    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    if prefix.is_some_and(|prefix| prefix == "node-role.kubernetes.io") {
+        return Err(bad(format!("the label `{text}` is the role's own")).help("FMP sets it by the node's `role`"));
+    }
+    if prefix.is_none_or(shapes::is_domain) && !name.is_empty() && is_label_word(name) {
+        return Ok(text.to_owned());
+    }
+    let help = "at most 63 of A-Z, a-z, 0-9, `-`, `_` and `.`, with a letter or digit at both ends; \
+                a DNS name and `/` may stand before it";
+    Err(bad(format!("`{text}` can't be a label's key")).help(help))
+}
+
+fn label_value(value: &Value<'_>) -> Result<String, Problem> {
+    let DeValue::String(text) = value.get_ref() else { return Err(wrong_type(value, "a text")) };
+    if is_label_word(text) {
+        return Ok(text.clone().into_owned());
+    }
+    let help = "empty, or at most 63 of A-Z, a-z, 0-9, `-`, `_` and `.`, with a letter or digit at both ends";
+    let message = format!("`{}` can't be a label's value", text.escape_default());
+    Err(Problem::new(Code::BadLabel, message, value.span(), "not a label's value").help(help))
+}
+
+fn is_label_word(text: &str) -> bool {
+    let edge = |c: Option<u8>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    let bytes = text.as_bytes();
+    let inner = bytes.iter().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(c));
+    inner && bytes.len() <= 63 && edge(bytes.first().copied()) && edge(bytes.last().copied())
+}

@@ -1,0 +1,185 @@
+//! Readers of single values: each takes what stands in the file and gives a legal value, or the problem with it.
+
+use std::{net::Ipv4Addr, ops::RangeInclusive};
+
+use toml::de::DeValue;
+
+use super::{
+    decode::{Read, Value, reserved, wrong_type},
+    problem::{Code, Problem},
+    suggest::closest,
+};
+use crate::{
+    KubeVersion, NodeName,
+    net::{BadCidr, Cidr},
+};
+
+/// A text of at least one visible character, without control characters: it may stand on one line anywhere.
+pub(super) fn text(value: &Value<'_>) -> Read<String> {
+    let DeValue::String(text) = value.get_ref() else { return Err(wrong_type(value, "a text")) };
+    let bad = |message: &str| Err(Problem::new(Code::BadText, message, value.span(), ""));
+    if text.trim().is_empty() {
+        bad("an empty text")
+    } else if text.contains("PRIVATE KEY") {
+        Err(inline_secret(value))
+    } else if text.chars().any(char::is_control) {
+        bad("a text with a line break or another control character")
+    } else {
+        Ok(text.clone().into_owned())
+    }
+}
+
+/// A whole number within `range`.
+pub(super) fn number<T: TryFrom<i64> + PartialOrd + std::fmt::Display>(
+    value: &Value<'_>,
+    range: &RangeInclusive<T>,
+) -> Read<T> {
+    let DeValue::Integer(number) = value.get_ref() else { return Err(wrong_type(value, "a number")) };
+    let read = i64::from_str_radix(number.as_str(), number.radix()).ok().and_then(|number| T::try_from(number).ok());
+    read.filter(|number| range.contains(number)).ok_or_else(|| {
+        let label = format!("{} to {}", range.start(), range.end());
+        Problem::new(Code::BadNumber, format!("{number} is out of range"), value.span(), &label)
+    })
+}
+
+/// A TCP port.
+pub(super) fn port(value: &Value<'_>) -> Read<u16> {
+    number(value, &(1..=u16::MAX))
+}
+
+/// A list of texts, each with its place.
+pub(super) fn texts(value: &Value<'_>) -> Read<Vec<String>> {
+    let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of texts")) };
+    list.iter().map(text).collect()
+}
+
+/// One of the words of `known`; those of `later` are said to be reserved.
+pub(super) fn choice<T: Copy>(value: &Value<'_>, known: &[(&str, T)], later: &[(&str, &str)]) -> Read<T> {
+    let word = text(value)?;
+    if let Some((_, choice)) = known.iter().find(|(known, _)| *known == word) {
+        return Ok(*choice);
+    }
+    if let Some((_, purpose)) = later.iter().find(|(later, _)| *later == word) {
+        return Err(reserved(&word, purpose, value.span()));
+    }
+    let words: Vec<&str> = known.iter().map(|(known, _)| *known).collect();
+    let label = closest(&word, words.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
+    let problem = Problem::new(
+        Code::BadChoice,
+        format!("`{word}` is none of the words possible here"),
+        value.span(),
+        label.as_deref().unwrap_or("unknown"),
+    );
+    Err(problem.help(format!("possible: {}", words.join(", "))))
+}
+
+/// A version of Kubernetes with all three numbers.
+pub(super) fn version(value: &Value<'_>) -> Read<KubeVersion> {
+    let bad = |error| Problem::new(Code::BadVersion, format!("{error}"), value.span(), "not a whole version");
+    text(value)?.parse().map_err(bad)
+}
+
+/// An address that a machine can have.
+pub(super) fn address(value: &Value<'_>) -> Read<Ipv4Addr> {
+    let text = text(value)?;
+    if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Err(ipv6(value));
+    }
+    let bad = |message: String| Problem::new(Code::BadAddress, message, value.span(), "an IPv4 address belongs here");
+    let address: Ipv4Addr = text.parse().map_err(|_| bad(format!("`{text}` is not an address")))?;
+    let unusable = address.is_unspecified()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.octets()[0] >= 240;
+    if unusable { Err(bad(format!("{address} can't be the address of a node"))) } else { Ok(address) }
+}
+
+/// A range of addresses without host bits.
+pub(super) fn range(value: &Value<'_>) -> Read<Cidr> {
+    let text = text(value)?;
+    let problem = |error: &BadCidr| {
+        Problem::new(Code::BadRange, format!("`{text}` is not a range: {error}"), value.span(), "not a range")
+    };
+    text.parse().map_err(|error| match error {
+        BadCidr::Ipv6 => ipv6(value),
+        BadCidr::HostBits(range) => problem(&error).help(format!("write `{range}`")),
+        BadCidr::Form => problem(&error).help("write the first address, `/` and the number of fixed bits"),
+    })
+}
+
+/// A DNS label, for a cluster.
+pub(super) fn label_name(value: &Value<'_>) -> Read<String> {
+    let name = text(value)?.parse::<NodeName>();
+    name.map(|name| name.as_str().to_owned())
+        .map_err(|error| Problem::new(Code::BadName, error.to_string(), value.span(), "not a DNS label"))
+}
+
+/// DNS labels joined by dots, at most 253 characters together.
+pub(super) fn domain(value: &Value<'_>) -> Read<String> {
+    let name = text(value)?;
+    if is_domain(&name) {
+        return Ok(name);
+    }
+    let help = "DNS labels of a-z, 0-9 and `-`, joined by dots, such as `cluster.local`";
+    Err(Problem::new(Code::BadName, format!("`{name}` is not a DNS name"), value.span(), "").help(help))
+}
+
+/// A host name or an IPv4 address, without a port.
+pub(super) fn host(value: &Value<'_>) -> Read<String> {
+    let name = text(value)?;
+    if name.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Err(ipv6(value));
+    }
+    let help = "write a host name or an IPv4 address; the port has a key of its own";
+    let bad = || Problem::new(Code::BadName, format!("`{name}` is not a host"), value.span(), "").help(help);
+    if is_domain(&name.to_ascii_lowercase()) { Ok(name) } else { Err(bad()) }
+}
+
+/// A user's name: nothing that a shell or `ssh` would take for something else.
+pub(super) fn user(value: &Value<'_>) -> Read<String> {
+    let name = text(value)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@\\".contains(c);
+    let bad = || Problem::new(Code::BadName, format!("`{name}` is not a user's name"), value.span(), "");
+    if !name.starts_with('-') && name.chars().all(plain) { Ok(name) } else { Err(bad()) }
+}
+
+/// A host key as `known_hosts` has it: its kind, a space, and base64.
+pub(super) fn host_key(value: &Value<'_>) -> Read<String> {
+    let key = text(value)?;
+    let base64 = |c: u8| c.is_ascii_alphanumeric() || b"+/=".contains(&c);
+    let good = key.split_once(' ').is_some_and(|(kind, body)| {
+        (kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-")) && !body.is_empty() && body.bytes().all(base64)
+    });
+    let help = "copy kind and key from `ssh-keyscan HOST` after comparing it on the host: `ssh-ed25519 AAAA…`";
+    let bad = || Problem::new(Code::BadText, "not a host key", value.span(), "kind and key belong here").help(help);
+    if good { Ok(key) } else { Err(bad()) }
+}
+
+/// Where a secret is, never the secret: `file:PATH` or `env:NAME`.
+pub(super) fn reference(value: &Value<'_>) -> Read<String> {
+    let text = text(value)?;
+    let named = ["file:", "env:"].iter().filter_map(|prefix| text.strip_prefix(prefix)).any(|rest| !rest.is_empty());
+    if named {
+        return Ok(text);
+    }
+    // Whatever stands here may be the secret itself.
+    Err(inline_secret(value))
+}
+
+fn inline_secret(value: &Value<'_>) -> Problem {
+    let message = "a secret may stand here by reference only";
+    Problem::new(Code::InlineSecret, message, value.span(), "not shown")
+        .help("write where it is: `file:PATH` or `env:NAME`")
+        .conceal(value.span())
+}
+
+fn ipv6(value: &Value<'_>) -> Problem {
+    Problem::new(Code::Ipv6, "IPv6 is not supported yet", value.span(), "IPv6").help("write an IPv4 address")
+}
+
+/// Whether `name` is a DNS subdomain
+/// ([RFC 1123](https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names)).
+pub(super) fn is_domain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(|label| label.parse::<NodeName>().is_ok())
+}

@@ -1,0 +1,191 @@
+//! Files that are wrong, a fixture a kind of problem, and files that are right.
+//!
+//! A fixture under `fixtures/spec/` begins with what is expected of it: `# expect: CODE at CHARACTERS`, one line a
+//! problem.
+#![expect(clippy::disallowed_methods, reason = "tests read fixtures and take the time")]
+
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Instant};
+
+use miette::NarratableReportHandler;
+
+use super::*;
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(fixtures().join(path)).unwrap()
+}
+
+fn good(path: &str) -> Spec {
+    let text = read(path);
+    parse(path, &text, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{}", rendered(&problems)))
+}
+
+fn bad(text: &str) -> Problems {
+    parse("cluster.toml", text, &Profiles::shipped()).expect_err(text)
+}
+
+fn rendered(problems: &Problems) -> String {
+    let mut out = String::new();
+    NarratableReportHandler::new().render_report(&mut out, problems).unwrap();
+    out
+}
+
+/// Compares what is wrong with `text` with its own expectation, and returns the codes.
+fn check(name: &str, text: &str) -> Vec<Code> {
+    let problems = bad(text);
+    let mut wanted: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# expect: ")).collect();
+    let shown = |problem: &Problem| {
+        let at = problem.places().next().unwrap();
+        let characters = text[at].lines().next().unwrap_or_default();
+        let word = problem.code().as_str().trim_start_matches("fmp::spec::");
+        format!("{word} at {characters}")
+    };
+    let mut found: Vec<String> = problems.iter().map(shown).collect();
+    wanted.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, wanted, "{name}\n{}", rendered(&problems));
+    problems.iter().map(Problem::code).collect()
+}
+
+#[test]
+fn every_kind_of_problem_is_found_at_its_characters() {
+    let mut seen = BTreeSet::new();
+    for entry in fs::read_dir(fixtures().join("spec")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|kind| kind != "toml") {
+            continue;
+        }
+        seen.extend(check(&path.display().to_string(), &fs::read_to_string(&path).unwrap()));
+    }
+    let untested: Vec<&Code> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
+    assert!(untested.is_empty(), "no fixture for {untested:?}");
+}
+
+#[test]
+fn the_examples_are_right() {
+    let local = good("local-7/cluster.toml");
+    assert_eq!((local.mains().count(), local.workers().count(), local.network.node_prefix), (3, 4, 24));
+    assert_eq!((local.environment, local.machines), (Environment::Local, Machines::Virtual));
+    let ssh = good("ssh-7/cluster.toml");
+    let target = &ssh.nodes["work-4"].ssh;
+    assert_eq!((target.host.as_str(), target.port, target.user.as_str()), ("work-4.fmp.example.org", 2222, "admin"));
+    assert_eq!(ssh.api_entrance, ApiEntrance::External { host: "api.fmp.example.org".into(), port: 6443 });
+}
+
+const SMALL: &str = "[cluster]\nname = 'fmp'\nkubernetes = '1.29.15'\n[environment]\nkind = 'local'\n\
+                     [nodes.main-1]\nrole = 'main'\naddress = '198.18.0.11'\n";
+
+#[test]
+fn what_is_not_written_has_a_default() {
+    let spec = parse("cluster.toml", SMALL, &Profiles::shipped()).unwrap();
+    assert_eq!(spec.profile.name, "local");
+    assert_eq!(spec.network.pods.to_string(), "10.244.0.0/16");
+    assert_eq!(spec.network.cluster_dns().to_string(), "10.96.0.10");
+    assert_eq!(spec.network.domain, "cluster.local");
+    assert_eq!(spec.api_entrance, ApiEntrance::None);
+    let ssh = &spec.nodes["main-1"].ssh;
+    assert_eq!((ssh.host.as_str(), ssh.port, ssh.user.as_str()), ("198.18.0.11", 22, "root"));
+}
+
+#[test]
+fn the_digest_is_of_the_meaning() {
+    let digest = |text: &str| parse("cluster.toml", text, &Profiles::shipped()).unwrap().digest;
+    let (head, node) = SMALL.split_at(SMALL.find("[nodes").unwrap());
+    assert_eq!(digest(&format!("# first the node\n{node}{head}")), digest(SMALL));
+    for changed in [
+        SMALL.replace("1.29.15", "1.29.14"),
+        SMALL.replace("main-1", "main-2"),
+        SMALL.replace("0.11", "0.12"),
+        format!("consent = ['outage main-1']\n{SMALL}"),
+        format!("{SMALL}ssh.port = 23\n"),
+        format!("{SMALL}labels = {{ rack = 'a' }}\n"),
+        format!("{SMALL}[network]\nmode = 'flannel'\n"),
+        format!("{SMALL}[entrance.api]\nkind = 'external'\nhost = 'api'\n"),
+    ] {
+        assert_ne!(digest(&changed), digest(SMALL), "{changed}");
+    }
+}
+
+#[test]
+fn a_nodes_part_of_the_pod_range_shrinks_where_room_is_short() {
+    for (pods, nodes, prefix) in [
+        ("10.244.0.0/16", 7, 24),
+        ("10.244.0.0/16", 128, 24),
+        ("10.244.0.0/16", 129, 25),
+        ("10.244.0.0/20", 7, 24),
+        ("10.244.0.0/20", 16, 25),
+        ("10.244.0.0/20", 64, 26),
+    ] {
+        let text = format!("{SMALL}{}[network]\npods = '{pods}'\n", workers(nodes - 1));
+        let spec = parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+        assert_eq!(spec.network.node_prefix, prefix, "{nodes} nodes in {pods}");
+    }
+}
+
+fn workers(count: u32) -> String {
+    let node = |n: u32| {
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 1, 0).to_bits() + n);
+        format!("[nodes.work-{n:04}]\nrole = 'work'\naddress = '{address}'\n")
+    };
+    (1..=count).map(node).collect()
+}
+
+#[test]
+fn says_how_large_the_pod_range_must_be() {
+    let text = format!("{SMALL}{}", workers(2000));
+    let shown = rendered(&bad(&text));
+    let line = "pods 10.244.0.0/16 has 1024 parts of 64 addresses (/26), 2001 nodes need 2001";
+    assert!(shown.contains(line) && shown.contains("use /12 or a shorter prefix"), "{shown}");
+    let larger = format!("{text}[network]\npods = '10.160.0.0/12'\nservices = '10.96.0.0/16'\n");
+    assert!(parse("cluster.toml", &larger, &Profiles::shipped()).is_ok());
+}
+
+#[test]
+fn five_thousand_nodes_are_read_in_linear_time() {
+    let time = |nodes: u32| {
+        let text = format!("{SMALL}{}[network]\npods = '11.0.0.0/8'\n", workers(nodes));
+        let once = || {
+            let start = Instant::now();
+            parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+            start.elapsed()
+        };
+        // The fastest of a few: other programs can only slow it down.
+        (0..5).map(|_| once()).min().unwrap()
+    };
+    let (small, large) = (time(500), time(5000));
+    // Ten times the nodes: about ten times the time; a hundred times would be quadratic.
+    assert!(large < small * 50, "{small:?} for 500 nodes, {large:?} for 5,000");
+}
+
+#[test]
+fn a_path_names_a_profile_of_ones_own() {
+    let text = SMALL.replace("name = 'fmp'", "name = 'fmp'\nprofile = 'own/small.toml'");
+    assert_eq!(profile_path(&text).as_deref(), Some("own/small.toml"));
+    assert_eq!(profile_path(SMALL), None);
+    let own = "schema = 1\ninherits = 'local'\nkubernetes = ['1.28']\n";
+    let profiles = Profiles::shipped().with("own/small.toml", own);
+    let problems = parse("cluster.toml", &text, &profiles).unwrap_err();
+    assert_eq!(problems.iter().map(Problem::code).collect::<Vec<_>>(), [Code::UnsupportedKubernetes]);
+}
+
+#[test]
+fn a_secret_in_the_file_is_not_shown() {
+    let named = read("spec/inline-secret.toml");
+    let unknown = named.replace("identity", "key");
+    let no_reference = format!("{SMALL}[nodes.main-1.ssh]\nidentity = 'canary'\n");
+    for text in [named, unknown, no_reference] {
+        let problems = bad(&text);
+        assert!(!rendered(&problems).contains("canary"), "{}", rendered(&problems));
+        assert!(!format!("{problems:?}").contains("canary"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_problem_reads_well() {
+    let shown = rendered(&bad(&read("spec/duplicate-address.toml")));
+    let lines: Vec<&str> = shown.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.join("\n"), include_str!("../../../fixtures/spec/duplicate-address.txt").trim());
+}
