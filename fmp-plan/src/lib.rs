@@ -1,10 +1,125 @@
 //! The planner: difference, order, safety, rendering. Pure: no I/O, clock, randomness, environment or async.
+//!
+//! [`plan`] compares what is wanted with what was seen. The same inputs give the same bytes, on any day, in any process.
 
 pub mod action;
+mod basis;
+pub mod codec;
+mod diff;
+mod expand;
 pub mod fact;
 pub mod plan;
+pub mod render;
+pub mod safety;
 pub mod step;
 
 pub use action::Action;
+pub use basis::{Changed, changed};
+use fmp_core::{Digest, NodeName, graph::Desired, observed::Observed, spec::Spec};
 pub use plan::Plan;
 pub use step::{Step, StepId};
+
+use crate::{
+    diff::{Delta, Sides, TrustMap},
+    plan::{Basis, Waiting},
+    step::Budget,
+};
+
+/// Everything that a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// What a person wants.
+    pub spec: &'a Spec,
+    /// The digest of the bundle's lock.
+    pub bundle: Digest,
+    /// What was lowered from both.
+    pub desired: &'a Desired,
+    /// Hosts that were not lowered, and why: they did not answer.
+    pub silent: &'a [(NodeName, String)],
+    /// What was seen.
+    pub observed: &'a Observed,
+}
+
+/// Compares what is wanted with what was seen.
+pub fn plan(inputs: Inputs<'_>) -> Plan {
+    let Inputs { spec, bundle, observed, .. } = inputs;
+    let foreign = safety::foreign(spec, observed);
+    let mut plan = Plan {
+        format: plan::FORMAT,
+        cluster: spec.name.clone(),
+        environment: spec.environment,
+        basis: Basis { spec: spec.digest, bundle, facts: Vec::new() },
+        changes: Vec::new(),
+        steps: Vec::new(),
+        waiting: foreign,
+        consents: std::collections::BTreeSet::new(),
+        budgets: budgets(spec),
+        texts: std::collections::BTreeMap::new(),
+    };
+    if plan.waiting.is_empty() {
+        fill(&mut plan, inputs);
+    }
+    plan
+}
+
+fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
+    let Inputs { spec, desired, silent, observed, .. } = inputs;
+    let trust = TrustMap::new(spec, observed);
+    let sides = Sides { spec, desired, observed, trust: &trust };
+    let mut deltas = diff::differences(sides);
+    restrain(sides, &mut deltas, plan);
+    let expanded = expand::expand(sides, &deltas);
+    plan.basis.facts = basis::premises(observed, desired, &deltas, &expanded.changing);
+    plan.changes = expanded.changes;
+    plan.steps = expanded.steps;
+    plan.texts = expanded.texts;
+    plan.waiting = silent.iter().map(|(node, why)| silence(node, why)).chain(expanded.waiting).collect();
+}
+
+fn silence(node: &NodeName, why: &str) -> Waiting {
+    Waiting { what: node.to_string(), until: format!("it answers: {why}"), node: Some(node.clone()) }
+}
+
+/// Holds back what may not be disrupted now, and notes the consents that let the rest through.
+fn restrain(sides: Sides<'_>, deltas: &mut [Delta], plan: &mut Plan) {
+    for (handle, id, _) in sides.desired.iter() {
+        let fmp_core::resource::Scope::Node(node) = &id.scope else { continue };
+        let Some(diff::Task::Unit { action, .. }) = deltas[handle.index()].work().map(|work| &work.task) else {
+            continue;
+        };
+        let disrupts = safety::disrupted(node, action);
+        match safety::permit(sides.spec, sides.observed, &disrupts) {
+            safety::Verdict::Safe => {}
+            safety::Verdict::Consented(consent) => _ = plan.consents.insert(consent),
+            safety::Verdict::Unsafe(until) => deltas[handle.index()] = Delta::Blocked { until },
+        }
+    }
+}
+
+/// One main at a time; of the work nodes one, or a tenth of many.
+fn budgets(spec: &Spec) -> std::collections::BTreeMap<Budget, u32> {
+    let works = u32::try_from(spec.workers().count()).unwrap_or(u32::MAX);
+    [(Budget::Mains, 1), (Budget::Works, (works / 10).max(1))].into_iter().collect()
+}
+
+/// What a plan comes to, as an exit code says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing differs.
+    InSync,
+    /// At least one step can be done.
+    Steps,
+    /// Something is wanted and nothing can be done.
+    Blocked,
+}
+
+impl Plan {
+    /// Whether there is something to do, and whether it can be done.
+    pub fn standing(&self) -> Standing {
+        match (self.steps.is_empty(), self.waiting.is_empty()) {
+            (true, true) => Standing::InSync,
+            (false, _) => Standing::Steps,
+            (true, false) => Standing::Blocked,
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod read;
 use std::{fmt, sync::Arc};
 
 use fmp_core::{NodeName, resource::Holding};
+pub(crate) use read::is_bare;
 pub use read::read;
 use serde::{Deserialize, Serialize};
 

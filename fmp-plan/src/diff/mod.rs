@@ -1,0 +1,186 @@
+//! What differs between what is wanted and what was seen, resource by resource.
+//!
+//! Knows nothing of order: a [`Delta`] says what would have to be done to one resource. What can't be decided is
+//! [`Delta::Blocked`] with the fact that is missing, never guessed.
+
+mod certificate;
+mod etcd;
+mod file;
+mod objects;
+mod trust;
+mod unit;
+mod view;
+
+use fmp_core::{
+    graph::{Desired, Handle},
+    observed::{Fact, Observed},
+    resource::{Resource, ResourceId, Scope},
+    spec::Spec,
+};
+
+pub(crate) use trust::TrustMap;
+pub(crate) use view::{HostView, NOT_ASKED};
+
+use crate::{
+    action::{Action, CertificateIssue, FileRemoval, FileWrite, TrustItem},
+    fact::FactKey,
+    plan::Verb,
+};
+
+/// What one resource asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Delta {
+    /// Nothing.
+    InSync,
+    /// Something that can't be decided or done before `until`.
+    Blocked {
+        /// The fact or consent that is missing.
+        until: String,
+    },
+    /// A change.
+    Work(Work),
+}
+
+/// A change to one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Work {
+    pub(crate) verb: Verb,
+    pub(crate) why: Vec<String>,
+    pub(crate) diff: Option<String>,
+    pub(crate) task: Task,
+    pub(crate) facts: Vec<FactKey>,
+}
+
+/// What is to be done, before it is put into steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A step of its own with this action.
+    One(Action),
+    /// A part of the host's `files` step.
+    Write(FileWrite),
+    /// A part of the host's `trust` step.
+    Trust(TrustItem),
+    /// A part of the host's `certificates` step.
+    Issue(CertificateIssue),
+    /// A unit's step; drop-ins that go away belong to the host's `files` step.
+    Unit { action: Action, remove: Vec<FileRemoval> },
+    /// Steps one after the other, each with the last part of its name.
+    Chain(Vec<(&'static str, Action)>),
+}
+
+/// Everything that the difference is computed from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sides<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) desired: &'a Desired,
+    pub(crate) observed: &'a Observed,
+    pub(crate) trust: &'a TrustMap,
+}
+
+impl Delta {
+    pub(crate) const fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Work(work) => Some(work),
+            Self::InSync | Self::Blocked { .. } => None,
+        }
+    }
+
+    fn blocked(until: impl Into<String>) -> Self {
+        Self::Blocked { until: until.into() }
+    }
+}
+
+impl Work {
+    fn new(verb: Verb, task: Task, facts: Vec<FactKey>) -> Self {
+        Self { verb, why: Vec::new(), diff: None, task, facts }
+    }
+
+    fn because(mut self, why: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.why.extend(why.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// One delta for each resource, by handle.
+pub(crate) fn differences(sides: Sides<'_>) -> Vec<Delta> {
+    let mut deltas: Vec<Delta> = Vec::with_capacity(sides.desired.len());
+    let mut host = None;
+    for (_, id, resource) in sides.desired.iter() {
+        deltas.push(match &id.scope {
+            Scope::Cluster => of_cluster(sides, resource),
+            Scope::Node(name) => {
+                let view = match host.take() {
+                    Some(view @ HostView { .. }) if view.is(name) => view,
+                    _ => HostView::new(sides.observed, name),
+                };
+                let delta = of_node(sides, &view, id, resource);
+                host = Some(view);
+                delta
+            }
+        });
+    }
+    units(sides, &mut deltas);
+    deltas
+}
+
+fn of_cluster(sides: Sides<'_>, resource: &Resource) -> Delta {
+    match resource {
+        Resource::Object(object) => objects::object(sides.observed, object),
+        Resource::Machine
+        | Resource::Artifact(_)
+        | Resource::File(_)
+        | Resource::Trust(_)
+        | Resource::Certificate(_)
+        | Resource::Unit(_)
+        | Resource::EtcdMember(_)
+        | Resource::Image(_)
+        | Resource::NodeObject(_) => unreachable!("a role gave the cluster what belongs to a node"),
+    }
+}
+
+/// Units come later: theirs depends on what changes beneath them.
+fn of_node(sides: Sides<'_>, host: &HostView<'_>, id: &ResourceId, resource: &Resource) -> Delta {
+    match resource {
+        Resource::Machine => machine(sides, host),
+        Resource::Artifact(artifact) => file::artifact(host, artifact),
+        Resource::File(wanted) => file::text(host, wanted),
+        Resource::Trust(wanted) => trust::delta(sides, host, wanted),
+        Resource::Certificate(wanted) => certificate::delta(sides, host, wanted),
+        Resource::Unit(_) => Delta::InSync,
+        Resource::EtcdMember(_) => etcd::delta(sides, host),
+        Resource::Image(image) => objects::image(host, image),
+        Resource::NodeObject(object) => objects::node(sides.observed, host.name, object),
+        Resource::Object(_) => unreachable!("{id} belongs to the cluster"),
+    }
+}
+
+fn units(sides: Sides<'_>, deltas: &mut [Delta]) {
+    for (handle, id, resource) in sides.desired.iter() {
+        if let (Resource::Unit(wanted), Scope::Node(name)) = (resource, &id.scope) {
+            let host = HostView::new(sides.observed, name);
+            deltas[handle.index()] = unit::delta(&host, wanted, &changed_inputs(sides.desired, handle, deltas));
+        }
+    }
+}
+
+/// The resources that a unit depends on and that change.
+fn changed_inputs<'a>(desired: &'a Desired, unit: Handle, deltas: &[Delta]) -> Vec<&'a Resource> {
+    let changes = |handle: &&Handle| deltas[handle.index()].work().is_some();
+    desired.dependencies(unit).iter().filter(changes).map(|handle| desired.resource(*handle)).collect()
+}
+
+fn machine(sides: Sides<'_>, host: &HostView<'_>) -> Delta {
+    let facts = vec![FactKey::Machine { node: host.name.clone() }];
+    let Some(node) = sides.spec.nodes.get(host.name) else { return Delta::InSync };
+    match &sides.observed.machines {
+        Fact::Unknown(why) => Delta::blocked(format!("the environment says which machines it has: {why}")),
+        Fact::Known(machines) if machines.get(host.name).is_some_and(|machine| machine.running) => Delta::InSync,
+        Fact::Known(machines) if machines.contains_key(host.name) => {
+            Delta::Work(Work::new(Verb::Update, Task::One(Action::StartMachine), facts).because(["it is switched off"]))
+        }
+        Fact::Known(_) | Fact::Absent => {
+            let action = Action::CreateMachine { address: node.address };
+            Delta::Work(Work::new(Verb::Create, Task::One(action), facts))
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What all holders share: made once, on one main, when every main is known to hold nothing; otherwise copied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fmp_core::{
+    NodeName,
+    observed::{Fact, Host, Observed},
+    resource::{Authority, Holding, Trust},
+    spec::{Role, Spec},
+};
+
+use super::{Delta, HostView, Sides, Task, Work};
+use crate::{
+    action::{TrustItem, TrustSource},
+    fact::FactKey,
+    plan::Verb,
+};
+
+/// Who holds what, over all mains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TrustMap {
+    by_holding: BTreeMap<Holding, Holders>,
+}
+
+/// One shared thing over all mains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holders {
+    /// These mains hold the same.
+    Held(BTreeSet<NodeName>),
+    /// No main holds it, all say so, and no host shows a trace of an earlier one: this main makes it.
+    Nobody { maker: NodeName },
+    /// It can't be made and can't be copied before this is known or settled.
+    Blocked { until: String },
+}
+
+impl TrustMap {
+    pub(crate) fn new(spec: &Spec, observed: &Observed) -> Self {
+        let holders = |what| (what, Holders::new(spec, observed, what));
+        Self { by_holding: Holding::ALL.into_iter().map(holders).collect() }
+    }
+
+    pub(crate) fn holders(&self, what: Holding) -> &Holders {
+        &self.by_holding[&what]
+    }
+
+    /// Mains that hold or will hold an authority's key, or what is to be waited for.
+    pub(crate) fn lenders(&self, authority: Authority) -> Result<Vec<NodeName>, &str> {
+        match self.holders(Holding::Authority(authority)) {
+            Holders::Held(mains) => Ok(mains.iter().cloned().collect()),
+            Holders::Nobody { maker } => Ok(vec![maker.clone()]),
+            Holders::Blocked { until } => Err(until),
+        }
+    }
+}
+
+impl Holders {
+    fn new(spec: &Spec, observed: &Observed, what: Holding) -> Self {
+        let mut held: BTreeMap<String, BTreeSet<NodeName>> = BTreeMap::new();
+        let mut silent = None;
+        for (name, _) in spec.mains() {
+            match holding(observed, name, what) {
+                Fact::Known(mark) => _ = held.entry(mark).or_default().insert(name.clone()),
+                Fact::Absent => {}
+                Fact::Unknown(why) => {
+                    silent = silent.or(Some(format!("{name} says whether it holds the {what}: {why}")))
+                }
+            }
+        }
+        if held.len() > 1 {
+            let sides: Vec<_> =
+                held.iter().map(|(mark, names)| format!("{} hold {}", joined(names), short(mark))).collect();
+            let until = format!("one {what} is left: {}; copy the right one over the others by hand", sides.join(", "));
+            return Self::Blocked { until };
+        }
+        if let Some((_, mains)) = held.pop_first() {
+            return Self::Held(mains);
+        }
+        let until = silent.or_else(|| trace_of_an_earlier(spec, observed, what));
+        match (until, spec.mains().next()) {
+            (None, Some((maker, _))) => Self::Nobody { maker: maker.clone() },
+            (Some(until), _) => Self::Blocked { until },
+            (None, None) => Self::Blocked { until: "there is a main node".to_owned() },
+        }
+    }
+}
+
+/// What marks a held thing as the same on two hosts: a public key's digest, or a keyed digest of this observation.
+fn holding(observed: &Observed, node: &NodeName, what: Holding) -> Fact<String> {
+    let host = match observed.hosts.get(node) {
+        Some(Fact::Known(host)) => host,
+        Some(Fact::Absent) => return Fact::Absent,
+        Some(Fact::Unknown(why)) => return Fact::Unknown(why.clone()),
+        None => return Fact::Unknown(super::NOT_ASKED.to_owned()),
+    };
+    let mark = match what {
+        Holding::ClusterId => return host.cluster_id.clone(),
+        Holding::Authority(authority) => match host.certificates.get(authority.certificate()) {
+            Some(fact) => fact.as_ref().map_known(|seen| seen.key.hex()),
+            None => Fact::Unknown(super::NOT_ASKED.to_owned()),
+        },
+        Holding::ServiceAccountKey | Holding::EncryptionConfig => private_part(host, what).map_known(|mac| mac.clone()),
+    };
+    // A certificate without its key is no holding: somebody else has to have it.
+    match (mark, private_part(host, what)) {
+        (Fact::Known(mark), Fact::Known(_)) => Fact::Known(mark),
+        (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
+        (Fact::Absent, _) | (_, Fact::Absent) => Fact::Absent,
+    }
+}
+
+fn private_part(host: &Host, what: Holding) -> Fact<String> {
+    match what.private_path().map(|path| host.secrets.get(path)) {
+        Some(Some(fact)) => fact.as_ref().map_known(fmp_core::Digest::hex),
+        Some(None) => Fact::Unknown(super::NOT_ASKED.to_owned()),
+        None => Fact::Absent,
+    }
+}
+
+/// A host that carries something signed or encrypted by one that is gone: a new one would lock everybody out.
+fn trace_of_an_earlier(spec: &Spec, observed: &Observed, what: Holding) -> Option<String> {
+    let cluster_lives = |host: &Host| host.etcd_data || host.etcd_born;
+    let trace = |host: &Host| match what {
+        Holding::ClusterId => false,
+        Holding::Authority(authority) => {
+            cluster_lives(host) || matches!(host.certificates.get(authority.certificate()), Some(Fact::Known(_)))
+        }
+        Holding::ServiceAccountKey | Holding::EncryptionConfig => cluster_lives(host),
+    };
+    let found = spec.nodes.keys().find(|name| observed.host(name).is_some_and(&trace))?;
+    Some(format!(
+        "the {what} is restored on a main: {found} carries traces of an earlier one, and a new one would lock it out"
+    ))
+}
+
+pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Trust) -> Delta {
+    let (what, name) = (wanted.what, host.name);
+    let is_main = sides.spec.nodes.get(name).is_some_and(|node| node.role == Role::Main);
+    let here = present(host, wanted);
+    let from = match (sides.trust.holders(what), here) {
+        (_, Fact::Unknown(why)) => return Delta::blocked(host.until(&what.to_string(), &why)),
+        (Holders::Held(mains), Fact::Known(mark)) if mains.contains(name) || same(sides, mains, what, &mark) => {
+            return Delta::InSync;
+        }
+        (Holders::Held(mains), _) => TrustSource::Copy(mains.iter().cloned().collect()),
+        (Holders::Nobody { maker }, _) if is_main && maker == name => TrustSource::Create,
+        (Holders::Nobody { maker }, _) => TrustSource::Copy(vec![maker.clone()]),
+        (Holders::Blocked { until }, _) => return Delta::blocked(until),
+    };
+    let item = TrustItem { what, private: wanted.private, from };
+    let facts = host.premises(|| FactKey::Trust { node: name.clone(), what });
+    Delta::Work(Work::new(Verb::Create, Task::Trust(item), facts))
+}
+
+/// What this host has of it: on a work node the public part alone.
+fn present(host: &HostView<'_>, wanted: &Trust) -> Fact<String> {
+    match wanted.what {
+        Holding::ClusterId => host.ask(|host| Some(&host.cluster_id)).map_known(Clone::clone),
+        Holding::Authority(authority) => {
+            let public = host.ask(|host| host.certificates.get(authority.certificate()));
+            let private = if wanted.private {
+                host.ask(|host| host.secrets.get(authority.key())).map_known(|_| ())
+            } else {
+                Fact::Known(())
+            };
+            public.and_then_known(|seen| private.map_known(|()| seen.key.hex()))
+        }
+        Holding::ServiceAccountKey | Holding::EncryptionConfig => {
+            let path = wanted.what.private_path().unwrap_or_default();
+            host.ask(|host| host.secrets.get(path)).map_known(fmp_core::Digest::hex)
+        }
+    }
+}
+
+fn same(sides: Sides<'_>, mains: &BTreeSet<NodeName>, what: Holding, mark: &str) -> bool {
+    mains.iter().any(|main| holding(sides.observed, main, what).known().is_some_and(|held| held == mark))
+}
+
+fn joined(names: &BTreeSet<NodeName>) -> String {
+    names.iter().map(NodeName::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+fn short(mark: &str) -> &str {
+    mark.get(..12).unwrap_or(mark)
+}

@@ -1,0 +1,89 @@
+//! From deltas to steps: what goes together, what comes first.
+//!
+//! All text files of a host are one step, so are its certificates and what it shares; programs, units, members and
+//! objects have steps of their own. Knows nothing of safety: what may not be done is `Blocked` before it comes here.
+
+mod blocked;
+mod draft;
+mod edges;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use fmp_core::{
+    Digest,
+    graph::{Desired, Handle},
+    resource::Resource,
+};
+
+use self::{blocked::Blocks, draft::Drafts};
+use crate::{
+    diff::{Delta, Sides},
+    plan::{Change, Waiting},
+    step::Step,
+};
+
+/// What a plan consists of, but for its basis.
+#[derive(Debug)]
+pub(crate) struct Expanded {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) texts: BTreeMap<Digest, Arc<str>>,
+    /// The resources that change, for the basis.
+    pub(crate) changing: Vec<Handle>,
+}
+
+/// Puts deltas into steps.
+pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
+    let desired = sides.desired;
+    let mut blocks = Blocks::new(desired, deltas);
+    let mut changing = Vec::new();
+    let mut waiting = Vec::new();
+    for (handle, id, _) in desired.iter() {
+        match (blocks.root(handle), &deltas[handle.index()]) {
+            (None, Delta::Work(_)) => changing.push(handle),
+            (Some(root), delta @ (Delta::Work(_) | Delta::Blocked { .. })) => {
+                let until = match delta {
+                    Delta::Blocked { until } => until.clone(),
+                    Delta::Work(_) | Delta::InSync => format!("{} is settled", desired.id(root)),
+                };
+                waiting.push(Waiting { what: id.to_string(), until, node: node_of(desired, handle) });
+            }
+            (_, Delta::InSync) | (None, Delta::Blocked { .. }) => {}
+        }
+    }
+    let mut drafts = Drafts::new(sides, deltas, &changing);
+    edges::connect(sides, deltas, &changing, &mut drafts);
+    edges::draw_units(sides, &mut drafts);
+    let steps = drafts.finish();
+    let changes = changing.iter().filter_map(|handle| change(desired, deltas, *handle)).collect();
+    let texts = changing.iter().filter_map(|handle| text(desired.resource(*handle))).collect();
+    Expanded { changes, steps, waiting, texts, changing }
+}
+
+fn change(desired: &Desired, deltas: &[Delta], handle: Handle) -> Option<Change> {
+    let work = deltas[handle.index()].work()?;
+    Some(Change { id: desired.id(handle).to_string(), verb: work.verb, why: work.why.clone(), diff: work.diff.clone() })
+}
+
+fn text(resource: &Resource) -> Option<(Digest, Arc<str>)> {
+    match resource {
+        Resource::File(file) => Some((file.content.digest, file.content.text.clone())),
+        Resource::Object(object) => Some((object.manifest.digest, object.manifest.text.clone())),
+        Resource::Machine
+        | Resource::Artifact(_)
+        | Resource::Trust(_)
+        | Resource::Certificate(_)
+        | Resource::Unit(_)
+        | Resource::EtcdMember(_)
+        | Resource::Image(_)
+        | Resource::NodeObject(_) => None,
+    }
+}
+
+fn node_of(desired: &Desired, handle: Handle) -> Option<fmp_core::NodeName> {
+    match &desired.id(handle).scope {
+        fmp_core::resource::Scope::Cluster => None,
+        fmp_core::resource::Scope::Node(node) => Some(node.clone()),
+    }
+}

@@ -1,0 +1,182 @@
+//! How a fact is read from an observation.
+
+use std::fmt::Write as _;
+
+use fmp_core::{
+    Digest, NodeName,
+    observed::{Certificate, Fact, FileSeen, Host, NodeSeen, Observed, UnitSeen},
+    resource::Holding,
+};
+
+use super::FactKey;
+
+/// The value of a fact, in words that stay the same while the fact does.
+///
+/// Every answer is total: a fact that can't be seen reads `unknown`, whatever the reason, so that a host that stops
+/// answering makes a plan stale and the wording of its silence does not.
+pub fn read(observed: &Observed, key: &FactKey) -> String {
+    match key {
+        FactKey::Machine { node } => machine(observed, node),
+        FactKey::Host { node } => on_host(observed, node, |host| Fact::Known(identity(host))),
+        FactKey::File { node, path } => on_host(observed, node, |host| asked(host.files.get(&**path)).map_known(file)),
+        FactKey::Unit { node, unit } => {
+            on_host(observed, node, |host| asked(host.units.get(&**unit)).map_known(unit_state))
+        }
+        FactKey::Certificate { node, path } => {
+            on_host(observed, node, |host| asked(host.certificates.get(&**path)).map_known(certificate))
+        }
+        FactKey::Trust { node, what } => on_host(observed, node, |host| Fact::Known(trust(host, *what))),
+        FactKey::EtcdData { node } => on_host(observed, node, |host| Fact::Known(etcd_data(host))),
+        FactKey::Image { node, reference } => on_host(observed, node, |host| match &host.images {
+            Fact::Known(images) if images.contains(&**reference) => Fact::Known("present".to_owned()),
+            Fact::Known(_) | Fact::Absent => Fact::Absent,
+            Fact::Unknown(why) => Fact::Unknown(why.clone()),
+        }),
+        FactKey::EtcdMember { peer_url } => member(observed, peer_url),
+        FactKey::Node { node } => in_words(
+            observed
+                .api
+                .as_ref()
+                .and_then_known(|api| asked_or_absent(api.nodes.get(node.as_str())).map_known(node_object)),
+        ),
+        FactKey::Object { key } => in_words(observed.api.as_ref().and_then_known(|api| match api.objects.get(key) {
+            Some(fact) => fact.as_ref().map_known(Clone::clone),
+            None => Fact::Absent,
+        })),
+    }
+}
+
+/// What every answer ends as.
+fn in_words(fact: Fact<String>) -> String {
+    match fact {
+        Fact::Known(value) => value,
+        Fact::Absent => "absent".to_owned(),
+        Fact::Unknown(_) => "unknown".to_owned(),
+    }
+}
+
+fn on_host(observed: &Observed, node: &NodeName, ask: impl FnOnce(&Host) -> Fact<String>) -> String {
+    in_words(match observed.hosts.get(node) {
+        Some(Fact::Known(host)) => ask(host),
+        Some(Fact::Absent) => Fact::Absent,
+        Some(Fact::Unknown(why)) => Fact::Unknown(why.clone()),
+        None => Fact::Unknown("not asked".to_owned()),
+    })
+}
+
+fn asked<T>(fact: Option<&Fact<T>>) -> Fact<&T> {
+    fact.map_or_else(|| Fact::Unknown("not asked".to_owned()), Fact::as_ref)
+}
+
+fn asked_or_absent<T>(value: Option<&T>) -> Fact<&T> {
+    value.map_or(Fact::Absent, Fact::Known)
+}
+
+fn machine(observed: &Observed, node: &NodeName) -> String {
+    in_words(observed.machines.as_ref().and_then_known(|machines| match machines.get(node) {
+        Some(machine) if machine.running => Fact::Known("running".to_owned()),
+        Some(_) => Fact::Known("off".to_owned()),
+        None => Fact::Absent,
+    }))
+}
+
+/// Which machine it is, whose it is, and whether anything of ours or of others lies on it.
+fn identity(host: &Host) -> String {
+    let facts = &host.facts;
+    let mut words = format!("machine-id {}, {}, {}", facts.machine_id, facts.hostname, facts.architecture);
+    match &host.cluster_id {
+        Fact::Known(id) => _ = write!(words, ", cluster {id}"),
+        Fact::Absent => words.push_str(", no cluster"),
+        Fact::Unknown(_) => words.push_str(", cluster unknown"),
+    }
+    if is_bare(host) {
+        words.push_str(", bare");
+    }
+    for (name, found) in &host.strangers {
+        _ = write!(words, ", {name}: {found}");
+    }
+    words
+}
+
+/// Whether nothing that was asked for lies on the host: one short fact in place of a hundred.
+pub(crate) fn is_bare(host: &Host) -> bool {
+    let absent_files = host.files.values().all(|file| matches!(file, Fact::Absent));
+    let absent_units = host.units.values().all(|unit| matches!(unit, Fact::Absent));
+    let absent_secrets = host.secrets.values().all(|secret| matches!(secret, Fact::Absent));
+    let absent_certificates = host.certificates.values().all(|seen| matches!(seen, Fact::Absent));
+    let unclaimed = matches!(host.cluster_id, Fact::Absent) && host.ledger.is_empty();
+    absent_files && absent_units && absent_secrets && absent_certificates && unclaimed && !host.etcd_data
+}
+
+fn file(seen: &FileSeen) -> String {
+    match seen.digest {
+        Some(digest) => format!("{digest} mode {:04o}", seen.mode),
+        None => format!("there, mode {:04o}", seen.mode),
+    }
+}
+
+fn unit_state(seen: &UnitSeen) -> String {
+    let running = if seen.active == "active" { "active" } else { "not active" };
+    let mut words = format!("{running} {}", seen.enabled);
+    if seen.needs_reload {
+        words.push_str(" needs-daemon-reload");
+    }
+    for (path, digest) in &seen.drop_ins {
+        _ = write!(words, " drop-in {path} {digest}");
+    }
+    match &seen.stamp {
+        Some(stamp) => {
+            let lines: String = stamp.0.iter().map(|(path, value)| format!("{path} {value}\n")).collect();
+            _ = write!(words, " started with {}", Digest::of(lines));
+        }
+        None => words.push_str(" no stamp"),
+    }
+    words
+}
+
+fn certificate(seen: &Certificate) -> String {
+    format!("{} key {} signed by {} until {}", seen.common_name, seen.key, seen.signer, seen.not_after)
+}
+
+fn trust(host: &Host, what: Holding) -> String {
+    let public = match what {
+        Holding::ClusterId => return in_words(host.cluster_id.clone()),
+        Holding::Authority(authority) => {
+            in_words(asked(host.certificates.get(authority.certificate())).map_known(|seen| seen.key.to_string()))
+        }
+        Holding::ServiceAccountKey | Holding::EncryptionConfig => String::new(),
+    };
+    let private = what.private_path().and_then(|path| host.secrets.get(path));
+    // A keyed digest differs from observation to observation: only its being there is a fact that lasts.
+    let private = in_words(private.map_or(Fact::Absent, Fact::as_ref).map_known(|_| "held".to_owned()));
+    format!("{public} private part {private}").trim_start().to_owned()
+}
+
+fn etcd_data(host: &Host) -> String {
+    let data = if host.etcd_data { "holds a member" } else { "empty" };
+    let born = if host.etcd_born { ", was a voter" } else { "" };
+    format!("{data}{born}")
+}
+
+fn member(observed: &Observed, peer_url: &str) -> String {
+    in_words(observed.etcd.as_ref().and_then_known(|etcd| match etcd.members.get(peer_url) {
+        Some(member) => {
+            let vote = if member.learner { "learner" } else { "voter" };
+            let started = if member.started { "started" } else { "never started" };
+            Fact::Known(format!("{} {vote} {started}", member.id))
+        }
+        None => Fact::Absent,
+    }))
+}
+
+fn node_object(seen: &NodeSeen) -> String {
+    let range = seen.pod_cidr.map_or_else(|| "none".to_owned(), |range| range.to_string());
+    let labels: String = seen.labels.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+    let taints: Vec<_> = seen.taints.iter().filter(|taint| !is_volatile_taint(taint)).cloned().collect();
+    format!("pods {range}, labels {}, taints [{}]", Digest::of(labels), taints.join(" "))
+}
+
+/// Taints that Kubernetes itself puts on and takes off as nodes come and go.
+fn is_volatile_taint(taint: &str) -> bool {
+    taint.starts_with("node.kubernetes.io/")
+}

@@ -1,0 +1,9 @@
+//! Plans for people and for machines, the same bytes each time.
+
+mod dot;
+mod fold;
+mod text;
+mod words;
+
+pub use dot::dot;
+pub use text::{step, text};

@@ -1,0 +1,64 @@
+//! Actions, checks and verbs in words.
+
+use fmp_core::resource::Check;
+
+use crate::{
+    action::{Action, TrustSource},
+    plan::Verb,
+};
+
+pub(super) const fn sign(verb: Verb) -> char {
+    match verb {
+        Verb::Create => '+',
+        Verb::Update => '~',
+        Verb::Remove => '-',
+        Verb::Restart => '!',
+    }
+}
+
+/// What an action does, in a few words.
+pub(super) fn action(action: &Action) -> String {
+    match action {
+        Action::CreateMachine { address } => format!("make the machine at {address} and start it"),
+        Action::StartMachine => "switch the machine on".to_owned(),
+        Action::EstablishTrust { items } => {
+            let made = items.iter().filter(|item| item.from == TrustSource::Create).count();
+            match (made, items.len() - made) {
+                (made, 0) => format!("make {made} shared things for the first time"),
+                (0, copied) => format!("copy {copied} shared things from a main"),
+                (made, copied) => format!("make {made} shared things, copy {copied}"),
+            }
+        }
+        Action::Upload { digest, bytes, .. } => format!("upload {} bytes, {}", bytes, digest.short()),
+        Action::WriteFiles { files, remove } if remove.is_empty() => format!("write {} files", files.len()),
+        Action::WriteFiles { files, remove } => format!("write {} files, remove {}", files.len(), remove.len()),
+        Action::IssueCertificates { certificates } => format!("issue {} certificates", certificates.len()),
+        Action::StartUnit { unit } => format!("enable and start {unit}"),
+        Action::RestartUnit { unit } => format!("restart {unit}"),
+        Action::ReloadUnit { unit } => format!("reload {unit}"),
+        Action::EnableUnit { unit } => format!("enable {unit}, leave it running"),
+        Action::BootstrapEtcd { members } => format!("give life to the first member of {}", members.len()),
+        Action::RemoveEtcdMember { peer_url, id } => format!("remove etcd member {id} at {peer_url}"),
+        Action::AddEtcdLearner { peer_url } => format!("announce etcd learner {peer_url}"),
+        Action::StartEtcdLearner { .. } => "start the learner on an empty data directory".to_owned(),
+        Action::PromoteEtcdLearner { peer_url } => format!("promote etcd learner {peer_url} once it is in sync"),
+        Action::ImportImage { reference, bytes, .. } => format!("import and pin {reference}, {bytes} bytes"),
+        Action::ApplyNode { object } => match object.pod_cidr {
+            Some(range) => format!("apply its Node object, pods {range}"),
+            None => "apply its Node object".to_owned(),
+        },
+        Action::ApplyObject { key, .. } => format!("apply {key}"),
+    }
+}
+
+/// What is awaited, in a few words.
+pub(super) fn check(check: &Check) -> String {
+    match check {
+        Check::UnitActive { unit, .. } => format!("{unit} is active"),
+        Check::Listening { unit, port, .. } => format!("{unit} listens on {port}"),
+        Check::EtcdHealthy { .. } => "the etcd member is healthy".to_owned(),
+        Check::ApiReady { .. } => "the apiserver is ready".to_owned(),
+        Check::NodeReady { .. } => "the node is Ready".to_owned(),
+        Check::MachineUp { .. } => "the machine answers".to_owned(),
+    }
+}
