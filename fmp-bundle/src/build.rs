@@ -44,6 +44,8 @@ pub enum Stage {
     Cached,
     /// It was made and stored, in this time.
     Done(Duration),
+    /// It could not be made; releases that are under way are finished before [`build`] returns the error.
+    Failed,
 }
 
 /// Why there is no new lock.
@@ -55,7 +57,7 @@ pub enum BuildError {
         /// The release.
         release: ArtifactName,
         /// Its artifacts.
-        artifacts: Vec<ArtifactName>,
+        artifacts: Box<[ArtifactName]>,
         /// The source that was chosen for it.
         kind: SourceKind,
         /// What failed.
@@ -158,7 +160,8 @@ fn work(bench: Bench<'_>, queue: &Mutex<VecDeque<Job<'_>>>, say: &mpsc::Sender<W
             Ok(made) => say(Word::Made(made)),
             Err(source) => {
                 queue().clear();
-                let (release, artifacts) = (name.clone(), release.artifacts.clone());
+                tell(Stage::Failed);
+                let (release, artifacts) = (name.clone(), release.artifacts.clone().into());
                 say(Word::Failed(name.clone(), BuildError::Release { release, artifacts, kind, source }));
             }
         }
@@ -193,6 +196,7 @@ impl fmt::Display for Progress {
             Stage::Started => write!(f, "{release}: getting it by `{source}`"),
             Stage::Cached => write!(f, "{release}: in the store"),
             Stage::Done(time) => write!(f, "{release}: done in {:.1} s", time.as_secs_f64()),
+            Stage::Failed => write!(f, "{release}: failed"),
         }
     }
 }

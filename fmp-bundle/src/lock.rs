@@ -1,12 +1,13 @@
 //! `bundle.lock`: the types of `fmp-core`, and their file.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 pub use fmp_core::bundle::{ArtifactName, BadArtifactName, BadSourceKind, Entry, Kind, Lock, LockError, SourceKind};
 
@@ -66,7 +67,8 @@ pub fn read(path: &Path) -> Result<Option<Lock>, LockFileError> {
 pub fn write(path: &Path, lock: &Lock) -> Result<(), LockFileError> {
     let write = || -> io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = NamedTempFile::new_in(folder)?;
+        // As readable as any file of a repository; the umask still counts.
+        let mut file = Builder::new().permissions(Permissions::from_mode(0o644)).tempfile_in(folder)?;
         file.write_all(lock.render().as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path)?;

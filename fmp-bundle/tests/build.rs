@@ -1,5 +1,7 @@
 //! Building a bundle with programs that stand for go and curl (`fixtures/bundle`), without a network.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 use std::{
     cell::RefCell,
     error::Error,

@@ -90,18 +90,14 @@ fn command(bench: Bench<'_>) -> Command {
     go
 }
 
-/// The `go.mod` of our module.
+/// The `go.mod` of our module. Go raises its language version where a dependency asks for a newer one.
 fn go_mod(bench: Bench<'_>, release: &ArtifactName, module: &GoModule) -> Result<String, SourceError> {
     let GoModule { module: path, version, staging, .. } = module;
-    let mut text = format!("module fmp.local/{release}\n\ngo 1.21\n\nrequire {path} {version}\n");
-    if let Some(staging) = staging {
-        let theirs = download(bench, path, version)?.join("go.mod");
-        let theirs = fs::read_to_string(&theirs).map_err(SourceError::file(&theirs))?;
-        for name in staged(&theirs) {
-            text.push_str(&format!("\nreplace {name} => {name} {staging}\n"));
-        }
-    }
-    Ok(text)
+    let head = format!("module fmp.local/{release}\n\ngo 1.21\n\nrequire {path} {version}\n");
+    let Some(staging) = staging else { return Ok(head) };
+    let theirs = download(bench, path, version)?.join("go.mod");
+    let theirs = fs::read_to_string(&theirs).map_err(SourceError::file(&theirs))?;
+    Ok(staged(&theirs).fold(head, |text, name| text + &format!("\nreplace {name} => {name} {staging}\n")))
 }
 
 /// The modules that a `go.mod` replaces by folders under `staging/`, which are missing in the published module.

@@ -26,7 +26,8 @@ use crate::{hash::Hashed, manifest::Compose, store::Stored};
 struct Config<'a> {
     architecture: &'a str,
     os: &'a str,
-    config: Run<'a>,
+    #[serde(rename = "config")]
+    run: Run<'a>,
     rootfs: RootFs,
     history: [BTreeMap<&'a str, &'a str>; 1],
 }
@@ -103,7 +104,7 @@ fn write_image(path: &Path, reference: &str, compose: &Compose, layer: &Stored) 
     let config = serde_json::to_vec(&Config {
         architecture: "amd64",
         os: "linux",
-        config: Run { user: compose.user.as_deref(), entrypoint: &compose.entrypoint },
+        run: Run { user: compose.user.as_deref(), entrypoint: &compose.entrypoint },
         rootfs: RootFs { r#type: "layers", diff_ids: [layer.digest] },
         history: [BTreeMap::from([("created", "1970-01-01T00:00:00Z")])],
     })?;

@@ -135,5 +135,5 @@ pub(crate) fn make(bench: Bench<'_>, release: &Release, source: &Source, scratch
 
 /// The result of a source that makes one file. The decoder has seen that the release has one artifact.
 fn alone(release: &Release, path: PathBuf) -> Files {
-    release.artifacts.iter().map(|name| (name.clone(), path.clone())).collect()
+    release.artifacts.iter().cloned().zip([path]).collect()
 }

@@ -10,6 +10,7 @@
 //! work/        scratch folders of builds that run now
 //! ```
 
+mod scratch;
 mod verify;
 
 use std::{
@@ -21,7 +22,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use fmp_core::Digest;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 pub use verify::{Damage, Fault};
 
@@ -157,12 +158,6 @@ impl Store {
         self.put(file)
     }
 
-    /// A folder for one build, removed when dropped.
-    pub(crate) fn scratch(&self) -> Result<TempDir, StoreError> {
-        let path = self.folder("work");
-        TempDir::new_in(&path).map_err(|source| StoreError::Create { path, source })
-    }
-
     /// A small file about `digest` in `folder`.
     pub(crate) fn note(&self, folder: &str, digest: Digest) -> Option<String> {
         fs::read_to_string(self.folder(folder).join(digest.hex())).ok()
@@ -220,6 +215,7 @@ mod tests {
     use std::io::BufReader;
 
     use flate2::bufread::GzDecoder;
+    use tempfile::TempDir;
 
     use super::*;
 
@@ -241,7 +237,7 @@ mod tests {
     #[test]
     fn the_compressed_twin_unpacks_to_the_content() {
         let (_folder, store) = store();
-        let stored = store.put(&[7; 1 << 20][..]).unwrap();
+        let stored = store.put(vec![7; 1 << 20].as_slice()).unwrap();
         let twin = store.compressed(stored.digest).unwrap();
         assert!(twin.size < stored.size / 10, "{}", twin.size);
         let mut unpacked = Vec::new();
