@@ -18,7 +18,7 @@ use super::Stream;
 
 /// How long one address may take to answer: well above a packet that was lost twice (1 s and 2 s), and short enough
 /// that a host that is off is named before anyone gets impatient.
-pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes the connection that SSH then speaks on.
 #[async_trait]
@@ -49,25 +49,33 @@ impl Dialer for TcpDialer {
 #[derive(Debug, Clone)]
 pub struct NamespaceDialer {
     namespace: PathBuf,
+    timeout: Duration,
 }
 
 impl NamespaceDialer {
     /// The namespace that `path` names, such as `/run/netns/NAME`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { namespace: path.into() }
+        Self { namespace: path.into(), timeout: DIAL_TIMEOUT }
+    }
+
+    /// The same with another bound for one attempt.
+    #[must_use]
+    pub fn patient(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 }
 
 #[async_trait]
 impl Dialer for NamespaceDialer {
     async fn dial(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
-        let (namespace, host) = (self.namespace.clone(), host.to_owned());
+        let (namespace, host, timeout) = (self.namespace.clone(), host.to_owned(), self.timeout);
         let (done, connected) = oneshot::channel();
         // A thread of its own, which ends here: one of the runtime's would stay in the namespace and take other
         // people's sockets with it.
         thread::Builder::new().name("fmp-dial".to_owned()).spawn(move || {
             // The receiver is gone only when nobody waits any more.
-            let _ = done.send(connect_within(&namespace, &host, port));
+            let _ = done.send(connect_within(&namespace, &host, port, timeout));
         })?;
         let stream = connected.await.map_err(io::Error::other)??;
         Ok(Box::new(TcpStream::from_std(stream)?))
@@ -75,13 +83,13 @@ impl Dialer for NamespaceDialer {
 }
 
 /// Moves this thread into `namespace` and connects there.
-fn connect_within(namespace: &Path, host: &str, port: u16) -> io::Result<StdTcpStream> {
+fn connect_within(namespace: &Path, host: &str, port: u16, timeout: Duration) -> io::Result<StdTcpStream> {
     let link = fs::File::open(namespace)?;
     move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Network))?;
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for address in addresses {
-        match StdTcpStream::connect_timeout(&address, DIAL_TIMEOUT) {
+        match StdTcpStream::connect_timeout(&address, timeout) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 stream.set_nonblocking(true)?;

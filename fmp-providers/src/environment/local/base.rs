@@ -1,0 +1,136 @@
+//! The file system that all local machines begin with.
+//!
+//! Built once by debootstrap and kept by the digest of its recipe: another recipe is another folder.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use fmp_core::Digest;
+
+use super::{
+    EnvironmentError,
+    error::file,
+    locked, mounts,
+    tool::{self, arg},
+};
+
+/// How long debootstrap may take: 2 min on a good line, ten times that on a bad one.
+const BUILD: Duration = Duration::from_secs(20 * 60);
+
+/// Debian's release.
+const RELEASE: &str = "bookworm";
+
+/// What a host of FMP needs from its distribution. containerd, CNI and all of Kubernetes come from the bundle.
+const PACKAGES: &[&str] = &[
+    "ca-certificates",
+    "conntrack",
+    "dbus",
+    "e2fsprogs",
+    "ebtables",
+    "ethtool",
+    "haproxy",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "kmod",
+    "mount",
+    "openssh-server",
+    "procps",
+    "runc",
+    "socat",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "util-linux",
+];
+
+/// Files that make a Debian a machine of ours.
+const FILES: &[(&str, &str)] = &[
+    ("etc/systemd/system/fmp-machine.service", include_str!("fmp-machine.service")),
+    // The operator's key is the only way in.
+    ("etc/ssh/sshd_config.d/fmp.conf", "PasswordAuthentication no\nUseDNS no\nMaxStartups 100\n"),
+    // Empty: systemd writes a new one at the first start, so every machine has its own.
+    ("etc/machine-id", ""),
+    ("etc/fstab", ""),
+];
+
+/// Units that are masked: devices are the computer's own and stay untouched, the cluster brings its own haproxy, and
+/// what cleans up at night would make a machine differ from day to day.
+const MASKED: &[&str] = &[
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "console-getty.service",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "haproxy.service",
+    "systemd-networkd.service",
+    "systemd-udev-settle.service",
+    "systemd-udev-trigger.service",
+    "systemd-udevd-control.socket",
+    "systemd-udevd-kernel.socket",
+    "systemd-udevd.service",
+];
+
+/// The folder of the base in `cache`, built if it is not there.
+pub(super) async fn ensure(cache: &Path) -> Result<PathBuf, EnvironmentError> {
+    let done = cache.join(format!("base-{}", key().short()));
+    if done.exists() {
+        return Ok(done);
+    }
+    fs::create_dir_all(cache).map_err(file("creating", cache))?;
+    let _lock = locked(&cache.join("base.lock")).await?;
+    if !done.exists() {
+        let partial = done.with_extension("partial");
+        build(&partial).await?;
+        fs::rename(&partial, &done).map_err(file("renaming", &partial))?;
+    }
+    Ok(done)
+}
+
+/// The digest of the recipe.
+fn key() -> Digest {
+    let lists = [PACKAGES.join(" "), MASKED.join(" "), RELEASE.to_owned(), std::env::consts::ARCH.to_owned()];
+    let files: String = FILES.iter().map(|(path, content)| format!("{path}\n{content}\n")).collect();
+    Digest::of(format!("{}\n{files}", lists.join("\n")))
+}
+
+async fn build(root: &Path) -> Result<(), EnvironmentError> {
+    // What a build that was killed left behind, its mounts included.
+    mounts::remove(root).await?;
+    tracing::info!(folder = %root.display(), "building the base of local machines, once");
+    let include = format!("--include={}", PACKAGES.join(","));
+    tool::run("debootstrap", &["--variant=minbase", &include, RELEASE, arg(root)], BUILD).await?;
+    configure(root)
+}
+
+fn configure(root: &Path) -> Result<(), EnvironmentError> {
+    for (path, content) in FILES {
+        let path = root.join(path);
+        fs::write(&path, content).map_err(file("writing", &path))?;
+    }
+    let units = root.join("etc/systemd/system");
+    let wanted = units.join("multi-user.target.wants/fmp-machine.service");
+    symlink("../fmp-machine.service", &wanted).map_err(file("linking", &wanted))?;
+    for unit in MASKED {
+        let path = units.join(unit);
+        let _ = fs::remove_file(&path);
+        symlink("/dev/null", &path).map_err(file("masking", &path))?;
+    }
+    // Host keys belong to a machine; a package archive is of no use without a network.
+    for kind in ["rsa", "ecdsa", "ed25519"] {
+        for end in ["", ".pub"] {
+            let _ = fs::remove_file(root.join(format!("etc/ssh/ssh_host_{kind}_key{end}")));
+        }
+    }
+    let archives = root.join("var/cache/apt/archives");
+    for entry in fs::read_dir(&archives).into_iter().flatten().flatten() {
+        let _ = fs::remove_file(entry.path());
+    }
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! One machine: its folder, its files, its start.
+
+use std::{
+    fs, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use fmp_core::NodeName;
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+
+use super::{
+    EnvironmentError,
+    cgroup::Groups,
+    error::file,
+    keys, mounts,
+    network::{BRIDGE, Network, gateway, machine_name, with_prefix},
+    tool::{self, PATH, QUICK, arg, tail},
+};
+use crate::transport::{Dialer as _, NamespaceDialer};
+
+/// How long a machine may take from its start until its SSH server answers: 5 to 7 s when seven start at once on two
+/// cores, and a computer that compiles at the same time is several times slower.
+const BOOT: Duration = Duration::from_secs(90);
+
+/// How long one attempt to reach a machine that boots may take.
+const KNOCK: Duration = Duration::from_secs(1);
+
+/// Stays while the machine is switched on and starts it again after a reboot, for which nspawn ends with status 133.
+const KEEPER: &str = r#"
+for group in $KEEPER_GROUPS; do echo $$ > "$group/cgroup.procs" || exit 1; done
+while :; do
+    sh -c 'for group in $MACHINE_GROUPS; do echo $$ > "$group/cgroup.procs" || exit 1; done
+        unset KEEPER_GROUPS MACHINE_GROUPS
+        exec nsenter --net="$0" "$@"' "$NAMESPACE" "$@"
+    [ $? -eq 133 ] || exit
+    nsenter --net="$NAMESPACE" ip link delete "vb-$MACHINE" 2>/dev/null
+done
+"#;
+
+/// One machine of a cluster, whether it exists or not.
+#[derive(Debug)]
+pub(super) struct Machine {
+    node: NodeName,
+    folder: PathBuf,
+    groups: Groups,
+    network: Network,
+}
+
+impl Machine {
+    /// The machine of `node`, whose folder is (to be) `folder`.
+    pub(super) fn new(node: &NodeName, folder: PathBuf, network: Network) -> Self {
+        let groups = Groups::of(network.name(), node);
+        Self { node: node.clone(), folder, groups, network }
+    }
+
+    /// The machine's address; None where it does not exist, or is half made.
+    pub(super) fn address(&self) -> Option<Ipv4Addr> {
+        fs::read_to_string(self.folder.join("address")).ok()?.trim().parse().ok()
+    }
+
+    /// Whether it is switched on.
+    pub(super) fn running(&self) -> bool {
+        self.groups.running()
+    }
+
+    /// Its host key's public half.
+    pub(super) fn host_key(&self) -> Result<String, EnvironmentError> {
+        keys::public(&self.host_key_path())
+    }
+
+    /// Makes its file system on `base`: it exists from here on, switched off.
+    pub(super) async fn create(&self, base: &Path, address: Ipv4Addr, operator: &str) -> Result<(), EnvironmentError> {
+        self.delete().await?;
+        for part in ["up", "work", "root"] {
+            let path = self.folder.join(part);
+            fs::create_dir_all(&path).map_err(file("creating", path))?;
+        }
+        keys::ensure(&self.host_key_path())?;
+        let base_link = self.folder.join("base");
+        std::os::unix::fs::symlink(base, &base_link).map_err(file("linking", base_link))?;
+        self.mount().await?;
+        self.write_files(address, operator)?;
+        let path = self.folder.join("address");
+        fs::write(&path, format!("{address}\n")).map_err(file("writing", path))
+    }
+
+    /// Switches it on and returns when its SSH server answers.
+    pub(super) async fn start(&self) -> Result<(), EnvironmentError> {
+        let address = self.address().ok_or_else(|| EnvironmentError::Absent(self.node.clone()))?;
+        self.groups.kill(&self.node).await?;
+        self.network.ensure(address).await?;
+        self.network.unplug(&machine_name(&self.node)).await?;
+        self.mount().await?;
+        self.groups.create()?;
+        let mut keeper = self.spawn()?;
+        self.answers(address, &mut keeper).await
+    }
+
+    /// Cuts its power.
+    pub(super) async fn cut(&self) -> Result<(), EnvironmentError> {
+        self.groups.kill(&self.node).await?;
+        self.network.unplug(&machine_name(&self.node)).await
+    }
+
+    /// Cuts its power and removes all that it holds.
+    pub(super) async fn delete(&self) -> Result<(), EnvironmentError> {
+        self.groups.kill(&self.node).await?;
+        if self.network.path().exists() {
+            self.network.unplug(&machine_name(&self.node)).await?;
+        }
+        // First what says that it exists: what is half deleted is not there any more.
+        let _ = fs::remove_file(self.folder.join("address"));
+        mounts::remove(&self.folder).await
+    }
+
+    fn host_key_path(&self) -> PathBuf {
+        self.folder.join("host_key")
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+
+    /// Mounts its file system over the base, if it is not mounted already.
+    async fn mount(&self) -> Result<(), EnvironmentError> {
+        let root = self.root();
+        if mounts::below(&root)?.contains(&root) {
+            return Ok(());
+        }
+        let base_link = self.folder.join("base");
+        let base = fs::read_link(&base_link).map_err(file("reading", base_link))?;
+        let [up, work] = ["up", "work"].map(|part| self.folder.join(part));
+        let options = format!("lowerdir={},upperdir={},workdir={}", arg(&base), arg(&up), arg(&work));
+        tool::run("mount", &["-t", "overlay", "overlay", "-o", &options, arg(&root)], QUICK).await.map(drop)
+    }
+
+    fn write_files(&self, address: Ipv4Addr, operator: &str) -> Result<(), EnvironmentError> {
+        let (root, node, gateway) = (self.root(), &self.node, gateway(address));
+        let ssh = root.join("root/.ssh");
+        fs::create_dir_all(&ssh).map_err(file("creating", &ssh))?;
+        let files = [
+            ("etc/hostname", format!("{node}\n")),
+            ("etc/hosts", format!("127.0.0.1 localhost\n{address} {node}\n")),
+            // Nobody answers there. The computer's own servers must not be reached from an air-gapped machine.
+            ("etc/resolv.conf", format!("nameserver {gateway}\n")),
+            ("etc/fmp-machine", format!("ADDRESS={}\nGATEWAY={gateway}\n", with_prefix(address))),
+            ("root/.ssh/authorized_keys", format!("{operator}\n")),
+        ];
+        for (path, content) in files {
+            let path = root.join(path);
+            fs::write(&path, content).map_err(file("writing", &path))?;
+        }
+        // A copy keeps the mode: the private half is readable by root only.
+        for end in ["", ".pub"] {
+            let from = self.folder.join(format!("host_key{end}"));
+            let to = root.join(format!("etc/ssh/ssh_host_ed25519_key{end}"));
+            fs::copy(&from, &to).map_err(file("copying", to))?;
+        }
+        Ok(())
+    }
+
+    /// Starts the keeper in a session of its own, so that it outlives `fmp`.
+    fn spawn(&self) -> Result<Child, EnvironmentError> {
+        let path = self.folder.join("console.log");
+        let console = fs::File::create(&path).map_err(file("creating", &path))?;
+        let again = console.try_clone().map_err(file("opening", &path))?;
+        let name = machine_name(&self.node);
+        Command::new("setsid")
+            .args(["sh", "-c", KEEPER, &format!("fmp-machine-{}", self.node)])
+            .args(self.nspawn(&name))
+            .env_clear()
+            .env("PATH", PATH)
+            .env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "1")
+            .env("KEEPER_GROUPS", words(&self.groups.keeper))
+            .env("MACHINE_GROUPS", words(&self.groups.machine))
+            .env("NAMESPACE", self.network.path())
+            .env("MACHINE", &name)
+            .stdin(Stdio::null())
+            .stdout(console)
+            .stderr(again)
+            .spawn()
+            .map_err(|source| EnvironmentError::Start { program: "setsid".to_owned(), source })
+    }
+
+    /// The command that is the machine.
+    ///
+    /// Without the system-call filter runc fails at "unable to create session key"; without /dev/kmsg kubelet does not
+    /// start.
+    fn nspawn(&self, name: &str) -> Vec<String> {
+        let plain = [
+            "systemd-nspawn",
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--capability=all",
+            "--system-call-filter=@keyring bpf perf_event_open",
+            "--bind=/dev/kmsg",
+            "--boot",
+        ];
+        let own = [
+            format!("--directory={}", arg(&self.root())),
+            format!("--machine={name}"),
+            format!("--hostname={}", self.node),
+            format!("--network-bridge={BRIDGE}"),
+        ];
+        plain.into_iter().map(str::to_owned).chain(own).collect()
+    }
+
+    /// Knocks until the SSH server greets, or the machine is dead, or time is up.
+    async fn answers(&self, address: Ipv4Addr, keeper: &mut Child) -> Result<(), EnvironmentError> {
+        let dialer = NamespaceDialer::new(self.network.path()).patient(KNOCK);
+        let host = address.to_string();
+        let started = Instant::now();
+        loop {
+            if tokio::time::timeout(KNOCK, greeting(&dialer, &host)).await.is_ok_and(|greeted| greeted.is_ok()) {
+                return Ok(());
+            }
+            let dead = !matches!(keeper.try_wait(), Ok(None));
+            if dead || started.elapsed() > BOOT {
+                let console = fs::read(self.folder.join("console.log")).unwrap_or_default();
+                let console = tail(&String::from_utf8_lossy(&console));
+                return Err(EnvironmentError::Silent { node: self.node.clone(), waited: started.elapsed(), console });
+            }
+            // A machine that boots tells nobody outside; this asks again within the bound.
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Reads the first bytes that an SSH server sends.
+async fn greeting(dialer: &NamespaceDialer, host: &str) -> io::Result<()> {
+    let mut stream = dialer.dial(host, 22).await?;
+    let mut first = [0; 4];
+    stream.read_exact(&mut first).await?;
+    if &first == b"SSH-" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// Paths as words of a shell: groups are made of DNS labels.
+fn words(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| arg(path)).collect::<Vec<_>>().join(" ")
+}
