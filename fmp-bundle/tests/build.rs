@@ -150,6 +150,14 @@ fn takes_members_of_a_downloaded_archive() {
 }
 
 #[test]
+fn a_failed_download_names_its_address() {
+    let toml = "release.etcd = { version = \"1\", url.from = \"https://fmp.invalid/{name}\" }";
+    let error = chain(&Site::new().build("go", toml, None).0.unwrap_err());
+    assert!(error.contains("downloading https://fmp.invalid/etcd: "), "{error}");
+    assert!(error.ends_with("curl: (6) Could not resolve host"), "{error}");
+}
+
+#[test]
 fn refuses_a_download_with_another_digest() {
     let toml = format!(
         r#"

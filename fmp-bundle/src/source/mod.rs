@@ -65,6 +65,19 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+    /// Upstream's file can't be had.
+    #[error("downloading {url}")]
+    #[diagnostic(help(
+        "see whether this computer reaches it (curl honours `https_proxy`), or choose another source with \
+        `fmp bundle build --from go`"
+    ))]
+    Fetch {
+        /// From where.
+        url: String,
+        /// What curl says.
+        #[source]
+        source: ToolError,
+    },
     /// Upstream's file isn't what the description says.
     #[error("{url} has the digest {found}, {wanted} is wanted")]
     #[diagnostic(help("compare both with the digest that upstream publishes; correct `sha256` only if that agrees"))]
