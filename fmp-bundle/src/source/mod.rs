@@ -76,7 +76,7 @@ pub enum SourceError {
         url: String,
         /// What curl says.
         #[source]
-        source: ToolError,
+        source: Box<ToolError>,
     },
     /// Upstream's file isn't what the description says.
     #[error("{url} has the digest {found}, {wanted} is wanted")]

@@ -50,7 +50,8 @@ fn fetch(bench: Bench<'_>, download: &Download, path: PathBuf) -> Result<PathBuf
     let mut curl = Command::new(&bench.tools.curl);
     curl.args(["--fail", "--location", "--silent", "--show-error", "--proto", "=https", "--tlsv1.2"]);
     curl.args(["--retry", "3", "--connect-timeout", "20", "--output"]).arg(&path).arg("--").arg(&download.url);
-    tool::run(&mut curl, LIMIT).map_err(|source| SourceError::Fetch { url: download.url.clone(), source })?;
+    let failed = |error| SourceError::Fetch { url: download.url.clone(), source: Box::new(error) };
+    tool::run(&mut curl, LIMIT).map_err(failed)?;
     let found = digest_of(&path).map_err(SourceError::file(&path))?;
     match download.sha256 {
         Some(wanted) if wanted != found => Err(SourceError::Download { url: download.url.clone(), wanted, found }),
