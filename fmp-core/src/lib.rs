@@ -1,6 +1,7 @@
 //! The model of an FMP cluster: specification, resource graph, observation. Pure: no I/O, clock, randomness, environment or async.
 
 pub mod bundle;
+pub mod check;
 pub mod digest;
 pub mod finding;
 pub mod graph;
@@ -9,6 +10,7 @@ pub mod net;
 pub mod observed;
 pub mod profile;
 pub mod resource;
+pub mod role;
 pub mod secret;
 pub mod spec;
 pub mod version;

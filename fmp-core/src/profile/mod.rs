@@ -91,6 +91,8 @@ pub struct Size {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Storage {
+    /// Every node's root file system, at least, in GB of 10^9 bytes: programs, images and logs are there.
+    pub root_gb: u32,
     /// From this size of a work node's root file system on, in GB of 10^9 bytes, it needs no storage of its own.
     pub root_enough_gb: u32,
 }

@@ -38,14 +38,27 @@ pub struct HostRules {
     pub disk_overhead_percent: u32,
     /// How much of the root file system should be free, in percent.
     pub root_free_percent: u32,
-    /// Kernel modules that must be loaded or loadable.
+    /// Kernel modules that must be loaded or loadable: see [`modules_to_load`](Self::modules_to_load).
     pub modules: BTreeSet<String>,
     /// Programs that must be found, with the package of each.
     pub programs: BTreeMap<String, BTreeMap<PackageManager, String>>,
-    /// Sysctls that FMP sets.
+    /// Sysctls that FMP sets: see [`sysctls_to_set`](Self::sysctls_to_set).
     pub sysctls: BTreeMap<String, SysctlRule>,
     /// TCP ports that the cluster uses.
     pub ports: Vec<PortsRule>,
+}
+
+impl HostRules {
+    /// Kernel modules that a machine loads itself: none where the kernel is its computer's.
+    pub fn modules_to_load(&self) -> impl Iterator<Item = &str> {
+        self.modules.iter().map(String::as_str).filter(|_| self.kernel_is == KernelIs::Own)
+    }
+
+    /// Sysctls that a machine sets itself: where the kernel is its computer's, only those of its own network.
+    pub fn sysctls_to_set(&self) -> impl Iterator<Item = (&str, &SysctlRule)> {
+        let own = |name: &str| self.kernel_is == KernelIs::Own || name.starts_with("net.");
+        self.sysctls.iter().map(|(name, rule)| (name.as_str(), rule)).filter(move |(name, _)| own(name))
+    }
 }
 
 /// Whose kernel a machine has.

@@ -1,0 +1,122 @@
+//! Hosts compared with the profile: what a person should mend before anything is deployed.
+//!
+//! Pure: facts come in, findings go out, sorted, each with figures and a way out. Knows nothing of how facts are
+//! gathered; [`questions`] says which to ask for. Read [`host`] and [`cluster`] first.
+
+mod clock;
+mod ports;
+mod programs;
+mod questions;
+mod size;
+mod system;
+mod together;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fmt};
+
+pub use questions::{Questions, questions};
+
+use crate::{
+    Finding, NodeName, Severity,
+    observed::{Fact, HostFacts, Observed},
+    profile::{Profile, Size},
+    spec::{Node, Spec},
+};
+
+/// The subject of findings about several hosts.
+pub const CLUSTER: &str = "cluster";
+
+/// One host and what it is compared with.
+struct Case<'a> {
+    /// The word of the check that looks at it.
+    check: &'static str,
+    name: &'a NodeName,
+    node: &'a Node,
+    profile: &'a Profile,
+    size: &'a Size,
+    facts: &'a HostFacts,
+}
+
+/// What one check finds on one host.
+type Check = fn(&Case<'_>) -> Vec<Finding>;
+
+/// Every check of one host, by the word that its findings carry.
+const CHECKS: &[(&str, Check)] = &[
+    ("address", system::address),
+    ("architecture", system::architecture),
+    ("cgroup", system::cgroup),
+    ("cpu", size::cpu),
+    ("disk", size::disk),
+    ("hostname", system::hostname),
+    ("kernel", system::kernel),
+    ("memory", size::memory),
+    ("module", programs::modules),
+    ("port", ports::ports),
+    ("program", programs::programs),
+    ("root", size::root),
+    ("root-free", size::root_free),
+    ("swap", system::swap),
+    ("sysctl", programs::sysctls),
+    ("system", system::system),
+    ("systemd", system::systemd),
+    ("time-service", clock::time_service),
+];
+
+/// What is wrong with the host of `node`. A node that the specification does not name has no requirements.
+pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
+    let Some(node) = spec.nodes.get(name) else { return Vec::new() };
+    let size = spec.profile.size(spec.machines, node.role);
+    let case = |check| Case { check, name, node, profile: &spec.profile, size, facts };
+    CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
+}
+
+/// What is wrong with hosts together: what must differ and what must not.
+pub fn cluster(spec: &Spec, hosts: &BTreeMap<&NodeName, &HostFacts>) -> Vec<Finding> {
+    [together::hostnames(hosts), together::machine_ids(hosts), clock::skew(&spec.profile, hosts)].concat()
+}
+
+/// All findings about all hosts that answered, and a warning for each that did not.
+pub fn all(spec: &Spec, observed: &Observed) -> Vec<Finding> {
+    let mut hosts = BTreeMap::new();
+    let mut findings = Vec::new();
+    for name in spec.nodes.keys() {
+        match observed.hosts.get(name) {
+            Some(Fact::Known(seen)) => {
+                findings.extend(host(spec, name, &seen.facts));
+                hosts.insert(name, &seen.facts);
+            }
+            Some(Fact::Unknown(why)) => findings.push(unseen(name, why)),
+            // The environment will make it, or nobody asked.
+            Some(Fact::Absent) | None => {}
+        }
+    }
+    findings.extend(cluster(spec, &hosts));
+    findings.sort();
+    findings
+}
+
+fn unseen(name: &NodeName, why: &str) -> Finding {
+    let fix = format!("mend the way to {name}: [nodes.{name}.ssh] in the file, `ssh` by hand");
+    finding(name, "reach", Severity::Warning, format!("the host could not be looked at: {why}"), fix)
+}
+
+fn finding(subject: impl fmt::Display, check: &str, severity: Severity, message: String, fix: String) -> Finding {
+    Finding { subject: subject.to_string(), check: check.to_owned(), severity, message, fix }
+}
+
+impl Case<'_> {
+    fn error(&self, message: String, fix: impl Into<String>) -> Vec<Finding> {
+        vec![finding(self.name, self.check, Severity::Error, message, fix.into())]
+    }
+
+    fn warning(&self, message: String, fix: impl Into<String>) -> Vec<Finding> {
+        vec![finding(self.name, self.check, Severity::Warning, message, fix.into())]
+    }
+
+    /// `profile fmp-23.12`: who asks.
+    fn asks(&self) -> String {
+        format!("profile {}", self.profile.name)
+    }
+}

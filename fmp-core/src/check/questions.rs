@@ -1,0 +1,35 @@
+//! What must be asked of a host so that it can be checked.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    profile::{Ports, Profile},
+    spec::Role,
+};
+
+/// What the probe asks a host, besides what it tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Questions {
+    /// Programs to look for in root's PATH and in `/usr/sbin` and `/sbin`.
+    pub programs: BTreeSet<String>,
+    /// Kernel modules: one counts as there when it is loaded, built in, or found by `modprobe --dry-run --quiet`.
+    pub modules: BTreeSet<String>,
+    /// Sysctls whose values to read.
+    pub sysctls: BTreeSet<String>,
+    /// TCP ports: whoever listens on one of them is told.
+    pub ports: Vec<Ports>,
+}
+
+/// What to ask hosts of `role` under `profile`.
+pub fn questions(profile: &Profile, role: Role) -> Questions {
+    let rules = profile.host.ports.iter().filter(|rule| rule.role.is_none_or(|only| only == role));
+    Questions {
+        programs: profile.host.programs.keys().cloned().collect(),
+        modules: profile.host.modules.clone(),
+        sysctls: profile.host.sysctls.keys().cloned().collect(),
+        ports: rules.map(|rule| rule.ports.clone()).collect(),
+    }
+}

@@ -1,0 +1,268 @@
+//! A good host has no findings; each thing that can be wrong has a row that makes it wrong.
+
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+use super::*;
+use crate::{
+    observed::{Cgroup, ClockSync, Disk, Listener},
+    profile::Profiles,
+    spec,
+};
+
+const GB: u64 = 1_000_000_000;
+
+/// Changes a good host.
+type Change = fn(&mut HostFacts);
+
+fn example(file: &str) -> Spec {
+    let text = match file {
+        "local-7" => include_str!("../../../fixtures/local-7/cluster.toml"),
+        _ => include_str!("../../../fixtures/ssh-7/cluster.toml"),
+    };
+    spec::parse(file, text, &Profiles::shipped()).unwrap()
+}
+
+/// A host that has what `spec` asks of `name`, and no more.
+fn good(spec: &Spec, name: &str) -> HostFacts {
+    let node = &spec.nodes[name];
+    let size = spec.profile.size(spec.machines, node.role);
+    let asked = questions(&spec.profile, node.role);
+    let system = &spec.profile.systems[0];
+    let version = if system.id == "debian" { "12" } else { "22.04" };
+    HostFacts {
+        hostname: name.to_owned(),
+        machine_id: format!("{:032x}", node.address.to_bits()),
+        architecture: "x86_64".to_owned(),
+        os_id: system.id.clone(),
+        os_version: version.to_owned(),
+        os_name: format!("{} {version}", system.name),
+        kernel: "5.15.0-105-generic".to_owned(),
+        systemd: 249,
+        cpus: size.cpus,
+        memory_bytes: u64::from(size.memory_gb) * (1 << 30) / 100 * 97,
+        root_bytes: 39 * GB,
+        root_free_bytes: 30 * GB,
+        disks: vec![Disk { name: "vda".to_owned(), bytes: u64::from(size.disk_gb) * GB }],
+        cgroup: Cgroup::V2,
+        swap_bytes: 0,
+        clock_offset_ms: 20,
+        clock_sync: ClockSync::Synchronised,
+        programs: asked.programs.into_iter().map(|name| (name.clone(), format!("/usr/sbin/{name}"))).collect(),
+        modules: asked.modules,
+        sysctls: asked.sysctls.into_iter().map(|name| (name, "0".to_owned())).collect(),
+        listeners: BTreeMap::from([
+            (22, Listener { owner: "ssh.service".to_owned() }),
+            (2379, Listener { owner: "etcd.service".to_owned() }),
+            (6443, Listener { owner: "kube-apiserver".to_owned() }),
+            (10250, Listener { owner: "kubelet.service".to_owned() }),
+        ]),
+        addresses: BTreeSet::from([Ipv4Addr::LOCALHOST, node.address]),
+    }
+}
+
+/// The findings of a good `name` after `change`, as `check: message; fix`.
+fn found(spec: &Spec, name: &str, change: Change) -> Vec<String> {
+    let mut facts = good(spec, name);
+    change(&mut facts);
+    let told = host(spec, &name.parse().unwrap(), &facts);
+    told.into_iter().map(|finding| format!("{}: {}; {}", finding.check, finding.message, finding.fix)).collect()
+}
+
+#[test]
+fn a_good_host_has_no_findings() {
+    for file in ["local-7", "ssh-7"] {
+        let spec = example(file);
+        for name in spec.nodes.keys() {
+            assert_eq!(found(&spec, name.as_str(), |_| {}), [""; 0], "{name} of {file}");
+        }
+    }
+}
+
+const WRONG: &[(&str, Change, &str)] = &[
+    ("main-1", |f| f.cpus = 2, "cpu: 2 processors, profile fmp-23.12 asks for 4; give the machine 4 processors"),
+    (
+        "main-1",
+        |f| f.memory_bytes = 16_300_000_000,
+        "memory: 15.1 GiB of memory, profile fmp-23.12 asks for 16 GB (15.2 GiB usable); \
+         give the machine 16 GB of memory",
+    ),
+    (
+        "work-1",
+        |f| f.disks[0].bytes = 240 * GB,
+        "disk: 240.0 GB of disks, profile fmp-23.12 asks for 250 GB; add disks",
+    ),
+    ("work-1", |f| f.disks[0].name = "loop0".into(), "disk: 0.0 GB of disks, profile fmp-23.12 asks for 250 GB"),
+    (
+        "main-1",
+        |f| f.root_bytes = 35 * GB,
+        "root: the root file system has 35.0 GB, profile fmp-23.12 asks for 36.0 GB",
+    ),
+    ("main-1", |f| f.root_free_bytes = 5 * GB, "root-free: 5.0 GB free in the root file system; below 5.8 GB (15 %)"),
+    (
+        "main-1",
+        |f| f.architecture = "aarch64".into(),
+        "architecture: the processor is aarch64, profile fmp-23.12 allows",
+    ),
+    ("main-1", |f| f.os_id = "debian".into(), "system: Ubuntu 22.04 (debian 22.04) is not allowed; profile fmp-23.12"),
+    ("main-1", |f| f.os_version = "20.04".into(), "system: Ubuntu 22.04 (ubuntu 20.04) is not allowed"),
+    ("main-1", |f| f.kernel = "4.15.0-20-generic".into(), "kernel: the kernel is 4.15.0-20-generic, profile fmp-23.12"),
+    ("main-1", |f| f.kernel = "new".into(), "kernel: the kernel is new, profile fmp-23.12 asks for 4.18 or later"),
+    ("main-1", |f| f.systemd = 237, "systemd: systemd is 237, profile fmp-23.12 asks for 239 or later; update"),
+    ("main-1", |f| f.swap_bytes = 1 << 30, "swap: 1024 MiB of swap, profile fmp-23.12 allows none; `swapoff -a`"),
+    ("main-1", |f| f.addresses.clear(), "address: no interface has the node's address 192.0.2.11; the host has"),
+    ("main-1", |f| f.hostname = "db-7".into(), "hostname: the host calls itself db-7, the file main-1; `hostnamectl"),
+    ("main-1", |f| f.clock_sync = ClockSync::Unsynchronised, "time-service: no time service keeps the clock"),
+    ("main-1", |f| f.clock_sync = ClockSync::Unknown, "time-service: whether a time service keeps the clock"),
+    (
+        "main-1",
+        |f| _ = f.programs.remove("conntrack"),
+        "program: `conntrack` is not installed, profile fmp-23.12 asks for it; `apt-get install conntrack`",
+    ),
+    ("main-1", |f| _ = f.modules.remove("overlay"), "module: kernel module overlay is neither built in nor found"),
+    ("main-1", |f| _ = f.sysctls.remove("net.ipv4.ip_forward"), "sysctl: sysctl net.ipv4.ip_forward can't be set to 1"),
+    (
+        "main-1",
+        |f| listen(f, 6443, "nginx.service"),
+        "port: nginx.service listens on port 6443, which is for kube-apis",
+    ),
+    (
+        "work-1",
+        |f| listen(f, 80, "apache2.service"),
+        "port: apache2.service listens on port 80, which is for the entra",
+    ),
+    (
+        "work-1",
+        |f| listen(f, 30080, "java"),
+        "port: java listens on port 30080, which is for NodePort services; stop j",
+    ),
+];
+
+fn listen(facts: &mut HostFacts, port: u16, owner: &str) {
+    facts.listeners.insert(port, Listener { owner: owner.to_owned() });
+}
+
+#[test]
+fn everything_that_can_be_wrong_is_found_with_figures_and_a_way_out() {
+    let spec = example("ssh-7");
+    for (name, change, wanted) in WRONG {
+        let found = found(&spec, name, *change);
+        assert!(found.len() == 1 && found[0].starts_with(wanted), "wanted {wanted}\nfound {found:#?}");
+    }
+}
+
+#[test]
+fn every_check_has_a_row() {
+    // No shipped profile refuses a version of cgroups; the next test does.
+    let tested: BTreeSet<&str> = WRONG.iter().filter_map(|(_, _, wanted)| wanted.split(':').next()).collect();
+    let untested: Vec<&str> = CHECKS.iter().map(|(word, _)| *word).filter(|word| !tested.contains(word)).collect();
+    assert_eq!(untested, ["cgroup"]);
+}
+
+#[test]
+fn a_version_of_cgroups_that_the_profile_does_not_allow_is_found() {
+    let mut spec = example("ssh-7");
+    spec.profile.host.cgroups = vec![Cgroup::V2];
+    let told = found(&spec, "main-1", |f| f.cgroup = Cgroup::V1);
+    assert!(told.len() == 1 && told[0].starts_with("cgroup: cgroups are mounted as version 1, which"), "{told:#?}");
+    assert!(told[0].ends_with("`systemd.unified_cgroup_hierarchy=1` on the kernel's command line"), "{told:#?}");
+}
+
+#[test]
+fn systems_are_allowed_as_the_vendor_lists_them() {
+    let spec = example("ssh-7");
+    for (id, version, words) in [
+        ("ubuntu", "24.04", ""),
+        ("astra", "1.7.5.16", ""),
+        ("astra", "1.7.4", "is not allowed"),
+        ("astra", "1.7_x86-64", "does not say which update it is"),
+        ("rocky", "8.6", ""),
+        ("rocky", "8.10", "is not allowed"),
+        ("rocky", "9.4", "is not allowed"),
+    ] {
+        let name = "main-1".parse().unwrap();
+        let facts = HostFacts { os_id: id.into(), os_version: version.into(), ..good(&spec, "main-1") };
+        let told: Vec<String> = host(&spec, &name, &facts).into_iter().map(|finding| finding.message).collect();
+        let right = if words.is_empty() { told.is_empty() } else { told.len() == 1 && told[0].contains(words) };
+        assert!(right, "{id} {version}: {told:?}");
+    }
+}
+
+#[test]
+fn the_local_profile_lets_machines_share_a_computer() {
+    let spec = example("local-7");
+    let change: Change = |f| {
+        f.cgroup = Cgroup::V1;
+        f.swap_bytes = 1 << 30;
+        f.clock_sync = ClockSync::Unknown;
+        f.modules.clear();
+        f.disks.clear();
+        f.root_free_bytes = GB;
+    };
+    assert_eq!(found(&spec, "work-1", change), [""; 0]);
+}
+
+/// Findings about all hosts of the example together, after `change` of some.
+fn together(change: fn(&str, &mut HostFacts)) -> Vec<String> {
+    let spec = example("ssh-7");
+    let changed = |name: &NodeName| {
+        let mut facts = good(&spec, name.as_str());
+        change(name.as_str(), &mut facts);
+        facts
+    };
+    let facts: BTreeMap<&NodeName, HostFacts> = spec.nodes.keys().map(|name| (name, changed(name))).collect();
+    let hosts = facts.iter().map(|(name, facts)| (*name, facts)).collect();
+    cluster(&spec, &hosts).into_iter().map(|f| format!("{} {}: {}", f.subject, f.check, f.message)).collect()
+}
+
+#[test]
+fn what_must_differ_between_hosts_is_compared() {
+    assert_eq!(together(|_, _| {}), [""; 0]);
+    assert_eq!(
+        together(|name, facts| {
+            if name.starts_with("main") {
+                facts.machine_id = "cafe".to_owned();
+            }
+            if name == "work-2" || name == "work-3" {
+                facts.hostname = "Ubuntu".to_owned();
+            }
+        }),
+        [
+            "cluster unique-hostname: work-2, work-3 have the same host name ubuntu",
+            "cluster unique-machine-id: main-1, main-2, main-3 have the same machine id cafe",
+        ]
+    );
+}
+
+#[test]
+fn one_wrong_clock_does_not_accuse_the_right_ones() {
+    let one = |name: &str, facts: &mut HostFacts| {
+        if name == "main-1" {
+            facts.clock_offset_ms = -3000;
+        }
+    };
+    assert_eq!(together(one), ["main-1 clock: the clock is 3020 ms behind most others, at most 500 ms are allowed"]);
+    let all = |_: &str, facts: &mut HostFacts| facts.clock_offset_ms = 9000;
+    assert_eq!(together(all), ["cluster clock: the hosts' clocks are 9000 ms ahead of this computer's"]);
+}
+
+#[test]
+fn questions_depend_on_the_role() {
+    let profile = example("ssh-7").profile;
+    let asks = |role, port| questions(&profile, role).ports.iter().any(|ports| ports.0.contains(&port));
+    assert!(asks(spec::Role::Main, 2380) && !asks(spec::Role::Work, 2380));
+    assert!(asks(spec::Role::Work, 31000) && asks(spec::Role::Main, 10250));
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_no_reason_to_be_silent_about_it() {
+    let spec = example("ssh-7");
+    let hosts = BTreeMap::from([
+        ("main-1".parse().unwrap(), Fact::Unknown("no route to host".to_owned())),
+        ("main-2".parse().unwrap(), Fact::Absent),
+    ]);
+    let nothing = Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent };
+    let told = all(&spec, &nothing);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].subject.as_str(), told[0].check.as_str()), ("main-1", "reach"));
+    assert!(told[0].message.contains("no route to host") && told[0].fix.contains("[nodes.main-1.ssh]"), "{told:?}");
+}
