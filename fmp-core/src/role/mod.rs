@@ -1,0 +1,228 @@
+//! Roles: what every kind of node needs to be part of a cluster, as resources and edges.
+//!
+//! A role writes a recipe: texts, programs, certificates, units, and what they need of each other. A recipe is made
+//! once and stamped out on every node. Owns the content of every file on a host; knows nothing of how it gets there.
+//! Read [`lower`] first, then `etcd`.
+
+mod apiserver;
+mod common;
+mod controllers;
+mod etcd;
+mod kubeconfig;
+mod minor;
+mod node;
+mod objects;
+pub mod paths;
+mod pki;
+mod pod_ranges;
+mod programs;
+mod recipe;
+mod service;
+mod tools;
+
+use std::collections::BTreeMap;
+
+use self::{
+    common::Common,
+    paths::key,
+    recipe::{Recipe, Stamp, ThisNode},
+};
+use crate::{
+    KubeVersion, NodeName,
+    bundle::Lock,
+    graph::{Added, Builder, Desired, GraphError},
+    net::Cidr,
+    observed::{Fact, Observed},
+    resource::{Resource, ResourceId},
+    spec::{NetworkMode, Role, Spec},
+};
+
+/// What is wanted, as far as it can be said now.
+#[derive(Debug, Clone)]
+pub struct Lowered {
+    /// The graph of everything that is wanted.
+    pub desired: Desired,
+    /// Nodes of which nothing is said yet, each with the fact that it waits for.
+    pub waiting: Vec<(NodeName, String)>,
+}
+
+/// Why a specification can't be lowered.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LowerError {
+    /// Something that a role needs is not in the bundle.
+    #[error("the bundle has no `{name}`")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// The bundle holds another version of Kubernetes than the file asks for.
+    #[error("the bundle has `{name}` {locked}, and {wanted} is wanted")]
+    Version {
+        /// The artifact.
+        name: String,
+        /// The version in the lock.
+        locked: String,
+        /// The version in `cluster.toml`.
+        wanted: KubeVersion,
+    },
+    /// A minor version that FMP can't write configuration for.
+    #[error("nobody has taught FMP to configure Kubernetes {wanted}")]
+    Minor {
+        /// The version in `cluster.toml`.
+        wanted: KubeVersion,
+    },
+    /// A role contradicts itself: a bug.
+    #[error("a role contradicts itself")]
+    Graph(#[from] GraphError),
+}
+
+/// Says what is wanted of every host that answered, and of every host that is yet to be made.
+///
+/// A host that is `Unknown` is left out, and named in [`Lowered::waiting`] with the reason.
+///
+/// # Errors
+/// A bundle that lacks something, or an unknown version of Kubernetes.
+pub fn lower(spec: &Spec, lock: &Lock, observed: &Observed) -> Result<Lowered, LowerError> {
+    let known = |name: &NodeName| match observed.hosts.get(name) {
+        Some(Fact::Known(_) | Fact::Absent) => Ok(()),
+        Some(Fact::Unknown(why)) => Err(why.clone()),
+        None => Err("nobody asked it".to_owned()),
+    };
+    build(spec, lock, &pod_ranges::allocate(spec, Some(observed)), known)
+}
+
+/// The same with every host taken as there: which paths, units and certificates to ask hosts for. Ids and paths don't
+/// depend on facts.
+///
+/// # Errors
+/// As [`lower`].
+pub fn questions_graph(spec: &Spec, lock: &Lock) -> Result<Desired, LowerError> {
+    let lowered = build(spec, lock, &pod_ranges::allocate(spec, None), |_| Ok(()))?;
+    Ok(lowered.desired)
+}
+
+fn build(
+    spec: &Spec,
+    lock: &Lock,
+    ranges: &BTreeMap<&NodeName, Cidr>,
+    known: impl Fn(&NodeName) -> Result<(), String>,
+) -> Result<Lowered, LowerError> {
+    let common = Common::new(spec, lock)?;
+    let (main, work) = (Pressed::new(recipe_of(&common, Role::Main)), Pressed::new(recipe_of(&common, Role::Work)));
+    let mut builder = Builder::default();
+    let mut cluster = Cluster::add(&mut builder, &common);
+    let mut waiting = Vec::new();
+    for (name, node) in &spec.nodes {
+        let pods = ranges.get(name).copied();
+        match known(name).and_then(|()| ranged(spec, pods)) {
+            Ok(()) => {
+                let role = match node.role {
+                    Role::Main => &main,
+                    Role::Work => &work,
+                };
+                cluster.join(role, &role.stamp.press(&mut builder, &ThisNode { name, node, pods }));
+            }
+            Err(why) => waiting.push((name.clone(), why)),
+        }
+    }
+    cluster.connect(&mut builder);
+    Ok(Lowered { desired: builder.finish()?, waiting })
+}
+
+/// Whether a node has all the addresses that it needs.
+fn ranged(spec: &Spec, pods: Option<Cidr>) -> Result<(), String> {
+    let network = &spec.network;
+    match (network.mode, pods) {
+        (NetworkMode::External, _) | (_, Some(_)) => Ok(()),
+        (NetworkMode::Routed | NetworkMode::Flannel, None) => {
+            Err(format!("no part of /{} is free in the pods' range {}", network.node_prefix, network.pods))
+        }
+    }
+}
+
+fn recipe_of<'a>(common: &'a Common<'_>, role: Role) -> Recipe<'a> {
+    let mut recipe = Recipe::default();
+    node::add(&mut recipe, common, role);
+    match role {
+        Role::Main => {
+            tools::add(&mut recipe, common);
+            etcd::add(&mut recipe, common);
+            apiserver::add(&mut recipe, common);
+            controllers::add(&mut recipe, common);
+        }
+        Role::Work => {}
+    }
+    recipe
+}
+
+/// A role's recipe, and where those of its parts stand that the whole cluster looks at.
+struct Pressed<'a> {
+    stamp: Stamp<'a>,
+    apiserver: Option<usize>,
+    node_object: Option<usize>,
+    flanneld: Option<usize>,
+}
+
+impl<'a> Pressed<'a> {
+    fn new(recipe: Recipe<'a>) -> Self {
+        let stamp = recipe.finish();
+        let apiserver = stamp.position(&key::unit(apiserver::UNIT));
+        let node_object = stamp.position(key::NODE_OBJECT);
+        let flanneld = stamp.position(&key::unit(node::FLANNELD_UNIT));
+        Self { stamp, apiserver, node_object, flanneld }
+    }
+}
+
+/// What needs something on more than its own node.
+#[derive(Default)]
+struct Cluster {
+    objects: Vec<Added>,
+    flanneld_binding: Option<Added>,
+    apiservers: Vec<Added>,
+    node_objects: Vec<Added>,
+    flannelds: Vec<Added>,
+}
+
+impl Cluster {
+    /// Adds the cluster's objects. They come first, as their ids do.
+    fn add(builder: &mut Builder, common: &Common<'_>) -> Self {
+        let mut cluster = Self::default();
+        for object in objects::of_cluster(common) {
+            let binding = object.key == objects::FLANNELD_BINDING;
+            let id = ResourceId::cluster(key::object(&object.key));
+            let added = builder.add(id, Resource::Object(object));
+            cluster.objects.push(added);
+            if binding {
+                cluster.flanneld_binding = Some(added);
+            }
+        }
+        cluster
+    }
+
+    /// Takes note of a node's parts.
+    fn join(&mut self, role: &Pressed<'_>, parts: &[Added]) {
+        let part = |position: Option<usize>| position.map(|at| parts[at]);
+        self.apiservers.extend(part(role.apiserver));
+        self.node_objects.extend(part(role.node_object));
+        self.flannelds.extend(part(role.flanneld));
+    }
+
+    /// Says what needs what across nodes: any apiserver may be the one that is asked.
+    fn connect(&self, builder: &mut Builder) {
+        for object in self.objects.iter().chain(&self.node_objects) {
+            for apiserver in &self.apiservers {
+                builder.needs(*object, *apiserver);
+            }
+        }
+        for flanneld in &self.flannelds {
+            if let Some(binding) = self.flanneld_binding {
+                builder.needs(*flanneld, binding);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

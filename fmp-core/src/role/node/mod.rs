@@ -1,0 +1,68 @@
+//! What every node has, main or work: the ground that units stand on, a runtime, a kubelet, the network, the way to the
+//! API.
+
+mod balancer;
+mod containerd;
+mod flannel;
+mod host;
+mod kubelet;
+mod proxy;
+
+pub(super) use flannel::UNIT as FLANNELD_UNIT;
+
+use super::{
+    common::Common,
+    objects,
+    paths::{self, key},
+    recipe::{Recipe, ThisNode},
+};
+use crate::{
+    net::Cidr,
+    resource::{Authority, Holding, Resource, Trust},
+    spec::{Environment, NetworkMode, Role},
+};
+
+/// Adds what every node of `role` has to its recipe.
+pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Role) {
+    ground(recipe, common, role);
+    host::add(recipe, common);
+    balancer::add(recipe, common);
+    containerd::add(recipe, common);
+    recipe.each(key::NODE_OBJECT, |node| Resource::NodeObject(objects::of_node(node)));
+    kubelet::add(recipe, common, role);
+    proxy::add(recipe, common);
+    match common.spec.network.mode {
+        NetworkMode::External => {}
+        NetworkMode::Routed | NetworkMode::Flannel => flannel::add(recipe, common),
+    }
+}
+
+/// The machine, its identity, shared things, programs, the node's own values.
+fn ground(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
+    match common.spec.environment {
+        Environment::Ssh => {}
+        Environment::Local => {
+            recipe.same(key::MACHINE, Resource::Machine);
+            // Everything else on the host needs its identity.
+            recipe.needs(&key::trust(Holding::ClusterId), key::MACHINE);
+        }
+    }
+    match role {
+        Role::Main => Holding::ALL.into_iter().for_each(|what| recipe.trust(Trust { what, private: true })),
+        Role::Work => [Holding::ClusterId, Holding::Authority(Authority::Cluster)]
+            .into_iter()
+            .for_each(|what| recipe.trust(Trust { what, private: false })),
+    }
+    for artifact in common.programs.of(role) {
+        recipe.program(artifact);
+    }
+    recipe.file(paths::STAMP, include_str!("../data/stamp.sh"));
+    recipe.file_of_each(paths::NODE_ENV, environment);
+}
+
+/// The node's own values.
+fn environment(node: &ThisNode<'_>) -> String {
+    let ThisNode { name, node, pods } = node;
+    let pods = pods.as_ref().map_or_else(String::new, Cidr::to_string);
+    format!("NODE_NAME={name}\nNODE_IP={}\nPOD_CIDR={pods}\n", node.address)
+}

@@ -1,0 +1,84 @@
+//! Objects of the API that the cluster itself needs, and what FMP owns of Node objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{apiserver::KUBELET_CLIENT, common::Common, minor::Administrator, recipe::ThisNode, tools::CLUSTER_ADMINS};
+use crate::{
+    resource::{NodeObject, Object, Text},
+    spec::{NetworkMode, Role},
+};
+
+/// The user name of flanneld, and the name of its role and binding.
+pub(super) const FLANNELD: &str = "fmp:flanneld";
+
+/// The binding that flanneld can't work without.
+pub(super) const FLANNELD_BINDING: &str = "ClusterRoleBinding//fmp:flanneld";
+
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+
+/// The objects of the whole cluster.
+pub(super) fn of_cluster(common: &Common<'_>) -> Vec<Object> {
+    let mut objects =
+        vec![binding("fmp:apiserver-to-kubelets", "system:kubelet-api-admin", "User", KUBELET_CLIENT)];
+    match common.minor.administrator {
+        Administrator::Master => {}
+        Administrator::Bound => objects.push(binding(CLUSTER_ADMINS, "cluster-admin", "Group", CLUSTER_ADMINS)),
+    }
+    match common.spec.network.mode {
+        NetworkMode::External => {}
+        NetworkMode::Routed | NetworkMode::Flannel => {
+            objects.extend([flanneld_role(), binding(FLANNELD, FLANNELD, "User", FLANNELD)]);
+        }
+    }
+    objects
+}
+
+fn binding(name: &str, role: &str, kind: &str, subject: &str) -> Object {
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "rbac.authorization.k8s.io/v1",
+  "kind": "ClusterRoleBinding",
+  "metadata": {{ "name": "{name}", "labels": {{ "app.kubernetes.io/managed-by": "fmp" }} }},
+  "roleRef": {{ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "{role}" }},
+  "subjects": [{{ "apiGroup": "rbac.authorization.k8s.io", "kind": "{kind}", "name": "{subject}" }}]
+}}
+"#
+    );
+    Object { key: format!("ClusterRoleBinding//{name}"), manifest: Text::new(manifest) }
+}
+
+/// flanneld reads every node's part of the pod range and notes its own address on its Node's status
+/// ([its rules](https://github.com/flannel-io/flannel/blob/v0.25.7/Documentation/kube-flannel.yml)).
+fn flanneld_role() -> Object {
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "rbac.authorization.k8s.io/v1",
+  "kind": "ClusterRole",
+  "metadata": {{ "name": "{FLANNELD}", "labels": {{ "app.kubernetes.io/managed-by": "fmp" }} }},
+  "rules": [
+    {{ "apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"] }},
+    {{ "apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch"] }}
+  ]
+}}
+"#
+    );
+    Object { key: format!("ClusterRole//{FLANNELD}"), manifest: Text::new(manifest) }
+}
+
+/// What FMP owns of a Node object: kubeadm's labels and taint of a main, a work node's label, and the file's own.
+pub(super) fn of_node(this: &ThisNode<'_>) -> NodeObject {
+    let mut labels: BTreeMap<String, String> = this.node.labels.clone();
+    let mut mark = |label: &str| labels.insert(label.to_owned(), String::new());
+    let taints = match this.node.role {
+        Role::Main => {
+            mark(CONTROL_PLANE);
+            mark("node.kubernetes.io/exclude-from-external-load-balancers");
+            BTreeSet::from([format!("{CONTROL_PLANE}=:NoSchedule")])
+        }
+        Role::Work => {
+            mark("node-role.kubernetes.io/worker");
+            BTreeSet::new()
+        }
+    };
+    NodeObject { pod_cidr: this.pods, labels, taints }
+}

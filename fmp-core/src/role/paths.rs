@@ -1,0 +1,123 @@
+//! Where things lie on a host, and what the keys of resources are called.
+//!
+//! Owns every path that more than one part of FMP must agree on. Paths never depend on facts.
+
+use crate::Digest;
+
+/// The values that differ between nodes: `NODE_NAME`, `NODE_IP`, `POD_CIDR`. Units read them from here, so that a
+/// unit's text is the same on every node of a role.
+pub const NODE_ENV: &str = "/etc/fmp/node.env";
+
+/// What the step that gives birth to an etcd member writes for the unit, and removes afterwards: `ETCD_INITIAL_CLUSTER`,
+/// `ETCD_INITIAL_CLUSTER_STATE`, `ETCD_INITIAL_CLUSTER_TOKEN`. Lies in memory: a reboot takes the permission away.
+pub const ETCD_PERMIT: &str = "/run/fmp/etcd-permit.env";
+
+/// Written by etcd's unit when it was ready for the first time: an empty data directory was wiped then.
+pub const ETCD_BORN: &str = "/var/lib/fmp/etcd-born";
+
+/// The script that notes what a unit reads when it starts.
+pub const STAMP: &str = "/opt/fmp/lib/stamp.sh";
+
+/// Where the notes of [`STAMP`] lie, each named as its unit.
+pub const STAMPS: &str = "/run/fmp/stamp";
+
+/// Programs by content.
+pub const STORE: &str = "/opt/fmp/store";
+
+/// Where systemd looks for an administrator's units.
+pub const UNITS: &str = "/etc/systemd/system";
+
+/// containerd's socket.
+pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
+
+/// The configuration that encrypts Secrets, as `Holding::EncryptionConfig` has it.
+pub const ENCRYPTION: &str = "/etc/kubernetes/encryption.yaml";
+
+/// The key that signs tokens of service accounts, as `Holding::ServiceAccountKey` has it.
+pub const TOKEN_KEY: &str = "/etc/kubernetes/pki/sa.key";
+
+/// Its public half.
+pub const TOKEN_PUBLIC_KEY: &str = "/etc/kubernetes/pki/sa.pub";
+
+/// The kubeconfig of people and scripts on a main.
+pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+
+/// Where every client on a node reaches the API: the node's own balancer over all apiservers.
+pub const fn api_endpoint() -> &'static str {
+    "https://127.0.0.1:7443"
+}
+
+/// The apiserver of the same main, for those whose version must never be ahead of it.
+pub const fn local_apiserver() -> &'static str {
+    "https://127.0.0.1:6443"
+}
+
+/// Path of the program `name` with this content: two versions lie side by side.
+pub fn store_path(digest: &Digest, name: &str) -> String {
+    format!("{STORE}/{}/{name}", digest.short())
+}
+
+/// Path of the file of the unit called `name`.
+pub fn unit_file(name: &str) -> String {
+    format!("{UNITS}/{name}")
+}
+
+/// The keys of resources: what stands after the node's name in an id.
+pub mod key {
+    use crate::resource::Holding;
+
+    /// The machine itself.
+    pub const MACHINE: &str = "machine";
+    /// The main's member of etcd.
+    pub const ETCD_MEMBER: &str = "etcd-member";
+    /// The Node object.
+    pub const NODE_OBJECT: &str = "node-object";
+
+    /// A program, by its name in the bundle.
+    pub fn artifact(name: &str) -> String {
+        format!("artifact/{name}")
+    }
+
+    /// A file, by its absolute path.
+    pub fn file(path: &str) -> String {
+        format!("file{path}")
+    }
+
+    /// A certificate, by its absolute path.
+    pub fn certificate(path: &str) -> String {
+        format!("certificate{path}")
+    }
+
+    /// A shared thing.
+    pub fn trust(what: Holding) -> String {
+        format!("trust/{what}")
+    }
+
+    /// A unit, by its full name.
+    pub fn unit(name: &str) -> String {
+        format!("unit/{name}")
+    }
+
+    /// An image, by its full reference.
+    pub fn image(reference: &str) -> String {
+        format!("image/{reference}")
+    }
+
+    /// An object of the API, as `Kind/namespace/name`.
+    pub fn object(name: &str) -> String {
+        format!("object/{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Holding;
+
+    #[test]
+    fn shared_things_lie_where_the_apiserver_looks() {
+        assert_eq!(Holding::EncryptionConfig.private_path(), Some(ENCRYPTION));
+        assert_eq!(Holding::ServiceAccountKey.private_path(), Some(TOKEN_KEY));
+        assert_eq!(Holding::ServiceAccountKey.public_path(), Some(TOKEN_PUBLIC_KEY));
+    }
+}

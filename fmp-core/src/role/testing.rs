@@ -1,0 +1,81 @@
+//! Clusters for the tests of roles: small files, a bundle that has everything, one way to look at a file.
+
+use super::{Lowered, lower};
+use crate::{
+    Digest, NodeName,
+    bundle::{Entry, Kind, Lock, SourceKind},
+    graph::Desired,
+    observed::{Fact, Observed},
+    profile::Profiles,
+    resource::{Resource, ResourceId, Unit},
+    spec::{self, Spec},
+};
+
+/// A cluster of three main nodes and two work nodes, with `more` lines before its nodes.
+pub(super) fn cluster(kubernetes: &str, mode: &str) -> Spec {
+    let mut text = format!(
+        "[cluster]\nname = 'lab'\nprofile = 'local'\nkubernetes = '{kubernetes}'\n\n\
+         [environment]\nkind = 'ssh'\n\n[network]\nmode = '{mode}'\n"
+    );
+    for (name, role, last) in
+        [("main-1", "main", 11), ("main-2", "main", 12), ("main-3", "main", 13), ("work-1", "work", 21), ("work-2", "work", 22)]
+    {
+        text += &format!("\n[nodes.{name}]\nrole = '{role}'\naddress = '198.18.0.{last}'\n");
+    }
+    spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// A bundle that has everything, with Kubernetes of this version.
+pub(super) fn bundle(kubernetes: &str) -> Lock {
+    let binaries = super::programs::MAIN.into_iter().chain(super::programs::NODE).chain(super::programs::CNI);
+    let mut lock: Lock = binaries
+        .chain([super::programs::FLANNELD, "crictl"])
+        .map(|name| entry(name, kubernetes, Kind::Binary))
+        .collect();
+    lock.insert(entry("pause-image", "3.9", Kind::Image("registry.k8s.io/pause:3.9".to_owned())));
+    lock
+}
+
+fn entry(name: &str, version: &str, kind: Kind) -> Entry {
+    let (name, digest) = (name.parse().unwrap(), Digest::of(name));
+    Entry { name, version: version.to_owned(), digest, size: 42, kind, source: SourceKind::Go }
+}
+
+/// Nothing is there yet, and that is known.
+pub(super) fn nothing(spec: &Spec) -> Observed {
+    let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
+    Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent }
+}
+
+/// The cluster `mode` of this version, before its birth.
+pub(super) fn born(kubernetes: &str, mode: &str) -> Lowered {
+    let spec = cluster(kubernetes, mode);
+    lower(&spec, &bundle(kubernetes), &nothing(&spec)).unwrap()
+}
+
+/// Node names of tests.
+pub(super) fn node(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+/// A file's text.
+pub(super) fn text(desired: &Desired, name: &str, path: &str) -> String {
+    match find(desired, name, &super::paths::key::file(path)) {
+        Resource::File(file) => file.content.text.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A unit.
+pub(super) fn unit(desired: &Desired, name: &str, unit: &str) -> Unit {
+    match find(desired, name, &super::paths::key::unit(unit)) {
+        Resource::Unit(unit) => unit,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A resource of a node.
+pub(super) fn find(desired: &Desired, name: &str, key: &str) -> Resource {
+    let handle = desired.find(&ResourceId::node(&node(name), key)).unwrap_or_else(|| panic!("{name} has no {key}"));
+    desired.resource(handle).clone()
+}
