@@ -1,6 +1,8 @@
 //! How a step can fail, told so that the executor knows what to do next.
 
-use std::error::Error;
+use std::{error::Error, iter::successors};
+
+use serde::{Deserialize, Serialize};
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +20,8 @@ pub struct Failure {
 }
 
 /// Whether the change may have happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// Nothing was changed.
     None,
@@ -27,7 +30,8 @@ pub enum Effect {
 }
 
 /// Whether trying again may help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Retry {
     /// It may: the cause can pass by itself.
     Later,
@@ -90,4 +94,27 @@ pub enum FailureKind {
     /// Anything else that a provider has to say, as a fragment with its remedy.
     #[error("{0}")]
     Other(String),
+}
+
+/// What the executor keeps of a [`Failure`]: data that can be compared and written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailureSummary {
+    /// Whether the change may have happened all the same.
+    pub effect: Effect,
+    /// Whether trying again may help.
+    pub retry: Retry,
+    /// What went wrong.
+    pub what: String,
+    /// What caused it, the nearest cause first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+}
+
+impl From<&Failure> for FailureSummary {
+    fn from(failure: &Failure) -> Self {
+        let first: Option<&dyn Error> = failure.source.as_deref().map(|source| source as _);
+        let causes = successors(first, |&error| error.source()).map(ToString::to_string).collect();
+        Self { effect: failure.effect, retry: failure.retry, what: failure.kind.to_string(), causes }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -13,6 +14,7 @@ use fmp_core::{
     resource::{Check, Holding},
 };
 use fmp_plan::{Step, step::Subject};
+use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 
@@ -94,7 +96,8 @@ pub enum Applied {
 }
 
 /// What differs from what a plan expected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mismatch {
     /// About what: a path, a member, a machine.
     pub what: String,
@@ -102,6 +105,12 @@ pub struct Mismatch {
     pub expected: String,
     /// What was found.
     pub found: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the plan expected {}, found {}", self.what, self.expected, self.found)
+    }
 }
 
 /// What a watch saw.

@@ -1,0 +1,77 @@
+//! Kinds of actions: what durations are kept by, and what runs as an upload.
+
+use fmp_plan::Action;
+use serde::{Deserialize, Serialize};
+
+/// An [`Action`] without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionKind {
+    /// [`Action::CreateMachine`].
+    CreateMachine,
+    /// [`Action::StartMachine`].
+    StartMachine,
+    /// [`Action::EstablishTrust`].
+    EstablishTrust,
+    /// [`Action::Upload`].
+    Upload,
+    /// [`Action::WriteFiles`].
+    WriteFiles,
+    /// [`Action::IssueCertificates`].
+    IssueCertificates,
+    /// [`Action::StartUnit`].
+    StartUnit,
+    /// [`Action::RestartUnit`].
+    RestartUnit,
+    /// [`Action::ReloadUnit`].
+    ReloadUnit,
+    /// [`Action::EnableUnit`].
+    EnableUnit,
+    /// [`Action::BootstrapEtcd`].
+    BootstrapEtcd,
+    /// [`Action::RemoveEtcdMember`].
+    RemoveEtcdMember,
+    /// [`Action::AddEtcdLearner`].
+    AddEtcdLearner,
+    /// [`Action::StartEtcdLearner`].
+    StartEtcdLearner,
+    /// [`Action::PromoteEtcdLearner`].
+    PromoteEtcdLearner,
+    /// [`Action::ImportImage`].
+    ImportImage,
+    /// [`Action::ApplyNode`].
+    ApplyNode,
+    /// [`Action::ApplyObject`].
+    ApplyObject,
+}
+
+impl ActionKind {
+    /// The kind of `action`.
+    pub const fn of(action: &Action) -> Self {
+        match action {
+            Action::CreateMachine { .. } => Self::CreateMachine,
+            Action::StartMachine => Self::StartMachine,
+            Action::EstablishTrust { .. } => Self::EstablishTrust,
+            Action::Upload { .. } => Self::Upload,
+            Action::WriteFiles { .. } => Self::WriteFiles,
+            Action::IssueCertificates { .. } => Self::IssueCertificates,
+            Action::StartUnit { .. } => Self::StartUnit,
+            Action::RestartUnit { .. } => Self::RestartUnit,
+            Action::ReloadUnit { .. } => Self::ReloadUnit,
+            Action::EnableUnit { .. } => Self::EnableUnit,
+            Action::BootstrapEtcd { .. } => Self::BootstrapEtcd,
+            Action::RemoveEtcdMember { .. } => Self::RemoveEtcdMember,
+            Action::AddEtcdLearner { .. } => Self::AddEtcdLearner,
+            Action::StartEtcdLearner { .. } => Self::StartEtcdLearner,
+            Action::PromoteEtcdLearner { .. } => Self::PromoteEtcdLearner,
+            Action::ImportImage { .. } => Self::ImportImage,
+            Action::ApplyNode { .. } => Self::ApplyNode,
+            Action::ApplyObject { .. } => Self::ApplyObject,
+        }
+    }
+
+    /// Whether it sends megabytes from the operator's computer.
+    pub const fn is_upload(self) -> bool {
+        matches!(self, Self::Upload | Self::ImportImage)
+    }
+}
