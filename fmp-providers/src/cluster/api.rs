@@ -1,0 +1,182 @@
+//! What the API says of Node objects and of the objects that FMP applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fmp_core::observed::{Api, Fact, NodeSeen};
+use serde::Deserialize;
+
+use super::{Answers, Unanswered};
+
+/// Where every apiserver listens.
+pub(crate) const PORT: u16 = 6443;
+
+/// Marks every object that FMP applies.
+pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Holds the digest of the manifest that was applied.
+pub(crate) const DIGEST: &str = "fmp.io/digest";
+
+/// Lines for the probe. What is asked for as it lies there needs no look at the API's list of kinds.
+pub(super) const QUESTIONS: &str = "api nodes get --raw=/api/v1/nodes\n\
+    api objects get clusterroles,clusterrolebindings -l app.kubernetes.io/managed-by=fmp -o json\n";
+
+#[derive(Debug, Deserialize)]
+struct List<T> {
+    items: Vec<T>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: NodeSpec,
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Debug, Deserialize)]
+struct Object {
+    kind: String,
+    metadata: Metadata,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeSpec {
+    #[serde(default, rename = "podCIDR")]
+    pod_cidr: String,
+    #[serde(default)]
+    taints: Vec<Taint>,
+    #[serde(default)]
+    unschedulable: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Taint {
+    key: String,
+    #[serde(default)]
+    value: String,
+    effect: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeStatus {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+    #[serde(default)]
+    addresses: Vec<Address>,
+    #[serde(default)]
+    node_info: NodeInfo,
+}
+
+#[derive(Debug, Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Address {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeInfo {
+    #[serde(default)]
+    kubelet_version: String,
+}
+
+/// Reads both answers; who is ready is seen elsewhere.
+pub(super) fn read(answers: &Answers) -> Fact<Api> {
+    let nodes: List<Node> = match list(answers, "nodes") {
+        Ok(nodes) => nodes,
+        Err(why) => return Fact::Unknown(why),
+    };
+    let objects: List<Object> = match list(answers, "objects") {
+        Ok(objects) => objects,
+        Err(why) => return Fact::Unknown(why),
+    };
+    let nodes = nodes.items.into_iter().map(|node| (node.metadata.name.clone(), seen(node))).collect();
+    let objects = objects.items.into_iter().map(applied).collect();
+    Fact::Known(Api { ready: BTreeMap::new(), nodes, objects })
+}
+
+fn list<T: for<'de> Deserialize<'de>>(answers: &Answers, question: &str) -> Result<List<T>, String> {
+    let text = answers.get(question).map_err(|Unanswered { why, .. }| why)?;
+    serde_json::from_str(text).map_err(|error| format!("the API's answer about {question} can't be read: {error}"))
+}
+
+fn seen(node: Node) -> NodeSeen {
+    let ready = node.status.conditions.iter().find(|condition| condition.kind == "Ready");
+    let is_ready = ready.is_some_and(|condition| condition.status == "True");
+    let message = match ready {
+        Some(_) if is_ready => String::new(),
+        Some(condition) => condition.message.clone(),
+        None => "its kubelet has not reported yet".to_owned(),
+    };
+    let internal = node.status.addresses.iter().find(|address| address.kind == "InternalIP");
+    NodeSeen {
+        ready: is_ready,
+        message,
+        kubelet_version: node.status.node_info.kubelet_version,
+        pod_cidr: node.spec.pod_cidr.parse().ok(),
+        address: internal.and_then(|address| address.address.parse().ok()),
+        labels: node.metadata.labels,
+        taints: taints(&node.spec.taints),
+        unschedulable: node.spec.unschedulable,
+    }
+}
+
+fn taints(taints: &[Taint]) -> BTreeSet<String> {
+    let text = |Taint { key, value, effect }: &Taint| format!("{key}={value}:{effect}");
+    taints.iter().map(text).collect()
+}
+
+fn applied(object: Object) -> (String, Fact<String>) {
+    let Metadata { name, namespace, mut annotations, .. } = object.metadata;
+    let digest = annotations.remove(DIGEST);
+    let unknown = || Fact::Unknown(format!("it lacks the annotation {DIGEST}"));
+    (format!("{}/{namespace}/{name}", object.kind), digest.map_or_else(unknown, Fact::Known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_without_a_kubelet_is_not_ready_and_says_why() {
+        let node = r#"{"metadata":{"name":"work-1","labels":{"a":"b"}},"spec":{"podCIDR":"10.244.3.0/24",
+            "taints":[{"key":"k","effect":"NoSchedule"}]}}"#;
+        let seen = seen(serde_json::from_str(node).unwrap());
+        assert_eq!((seen.ready, seen.message.as_str()), (false, "its kubelet has not reported yet"));
+        assert_eq!(seen.pod_cidr, "10.244.3.0/24".parse().ok());
+        assert!(seen.taints.contains("k=:NoSchedule"));
+    }
+
+    #[test]
+    fn a_ready_node_has_no_message() {
+        let node = r#"{"metadata":{"name":"w"},"status":{"conditions":[{"type":"Ready","status":"True","message":"kubelet is posting"}],
+            "addresses":[{"type":"InternalIP","address":"198.18.0.21"}],"nodeInfo":{"kubeletVersion":"v1.29.15"}}}"#;
+        let seen = seen(serde_json::from_str(node).unwrap());
+        assert!(seen.ready && seen.message.is_empty());
+        assert_eq!((seen.kubelet_version.as_str(), seen.address), ("v1.29.15", "198.18.0.21".parse().ok()));
+    }
+}

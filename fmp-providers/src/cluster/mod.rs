@@ -1,0 +1,197 @@
+//! etcd and the API, seen and changed through the mains' own programs.
+//!
+//! Owns what is asked and how the answers are read. One main is asked for all, another one for the first's apiserver,
+//! which counts only when it answers from another host; the rest are asked only where that gave no answer.
+
+mod api;
+mod etcd;
+
+use std::collections::BTreeMap;
+
+use fmp_core::{
+    NodeName,
+    observed::{Api, Etcd, Fact, Host},
+};
+use tokio::time::{Duration, timeout};
+
+use crate::{
+    hosts::{Managed, observe::sections::Sections, unreachable},
+    transport::{Input, quote},
+};
+
+/// Runs the questions that are added to it.
+const PROBE: &str = include_str!("probe.sh");
+
+/// The programs end after ten seconds whatever they wait for; the connection gets as long again.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the mains say of the cluster.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// etcd.
+    pub(crate) etcd: Fact<Etcd>,
+    /// The API.
+    pub(crate) api: Fact<Api>,
+}
+
+/// A main that is asked.
+type Main<'a> = (&'a NodeName, &'a Managed);
+
+/// What one main says.
+struct Answer {
+    etcd: Fact<Etcd>,
+    api: Fact<Api>,
+    ready: BTreeMap<NodeName, Fact<bool>>,
+}
+
+impl From<Answer> for Seen {
+    fn from(Answer { etcd, api, .. }: Answer) -> Self {
+        Self { etcd, api }
+    }
+}
+
+/// Asks the first main for all, and the others where it does not know.
+pub(crate) async fn observe(mains: &[Main<'_>]) -> Seen {
+    let Some((first, others)) = mains.split_first() else { return unknown("there is no main to ask").into() };
+    let witness = others.first().unwrap_or(first);
+    let (answer, witnessed) = tokio::join!(full(first, mains), ready_only(witness, first));
+    let mut seen = Seen { etcd: answer.etcd, api: answer.api };
+    let mut ready = answer.ready;
+    merge(&mut ready, witnessed);
+    if seen.etcd.known().is_none() || seen.api.known().is_none() {
+        // Three mains are usual and seven are many: one after the other is slow only where several don't answer.
+        for main in others {
+            let answer = full(main, mains).await;
+            prefer_known(&mut seen.etcd, answer.etcd);
+            prefer_known(&mut seen.api, answer.api);
+            merge(&mut ready, answer.ready);
+            if seen.etcd.known().is_some() && seen.api.known().is_some() {
+                break;
+            }
+        }
+    }
+    seen.api = seen.api.map_known(|api| Api { ready, ..api });
+    seen
+}
+
+/// etcd as the hosts complete it: absent where every main is known to hold no member.
+pub(crate) fn etcd_fact(seen: Fact<Etcd>, mains: &[&Fact<Host>]) -> Fact<Etcd> {
+    absent_where(seen, mains, |host| !host.etcd_data)
+}
+
+/// The API as the hosts complete it: absent where no main has an apiserver.
+pub(crate) fn api_fact(seen: Fact<Api>, mains: &[&Fact<Host>]) -> Fact<Api> {
+    let has_none = |host: &Host| matches!(host.units.get("kube-apiserver.service"), Some(Fact::Absent));
+    absent_where(seen, mains, has_none)
+}
+
+fn absent_where<T>(seen: Fact<T>, mains: &[&Fact<Host>], lacks: impl Fn(&Host) -> bool) -> Fact<T> {
+    let all_lack = mains.iter().all(|host| host.known().is_some_and(&lacks));
+    if seen.known().is_none() && !mains.is_empty() && all_lack { Fact::Absent } else { seen }
+}
+
+/// Everything that one main can say: of its own apiserver it is no witness.
+async fn full(main: &Main<'_>, mains: &[Main<'_>]) -> Answer {
+    let others: Vec<_> = mains.iter().filter(|other| other.0 != main.0).collect();
+    let mut script = format!("{PROBE}{}{}", etcd::QUESTIONS, api::QUESTIONS);
+    for other in &others {
+        script.push_str(&ready_question(other));
+    }
+    let answer = match ask(main, script).await {
+        Ok(answer) => answer,
+        Err(why) => return unknown(&why),
+    };
+    let ready = others.iter().map(|other| (other.0.clone(), readiness(&answer, other.0))).collect();
+    Answer { etcd: etcd::read(&answer), api: api::read(&answer), ready }
+}
+
+fn unknown(why: &str) -> Answer {
+    Answer { etcd: Fact::Unknown(why.to_owned()), api: Fact::Unknown(why.to_owned()), ready: BTreeMap::new() }
+}
+
+async fn ready_only(witness: &Main<'_>, of: &Main<'_>) -> BTreeMap<NodeName, Fact<bool>> {
+    let script = format!("{PROBE}{}", ready_question(of));
+    let fact = ask(witness, script).await.map_or_else(Fact::Unknown, |answer| readiness(&answer, of.0));
+    BTreeMap::from([(of.0.clone(), fact)])
+}
+
+fn ready_question((node, host): &Main<'_>) -> String {
+    let server = format!("--server=https://{}:{}", host.address, api::PORT);
+    format!("api {} get --raw=/readyz {}\n", quote(&format!("ready-{node}")), quote(&server))
+}
+
+fn readiness(answer: &Answers, node: &NodeName) -> Fact<bool> {
+    match answer.get(&format!("ready-{node}")) {
+        Ok(text) => Fact::Known(text.trim() == "ok"),
+        Err(Unanswered { status: Some(1), .. }) => Fact::Known(false),
+        Err(Unanswered { why, .. }) => Fact::Unknown(why),
+    }
+}
+
+/// Two witnesses that disagree know nothing.
+fn merge(ready: &mut BTreeMap<NodeName, Fact<bool>>, more: BTreeMap<NodeName, Fact<bool>>) {
+    for (node, fact) in more {
+        match ready.get_mut(&node) {
+            Some(Fact::Known(one)) if fact.known().is_some_and(|other| other != one) => {
+                ready.insert(node, Fact::Unknown("its apiserver answers some mains and not others".to_owned()));
+            }
+            Some(Fact::Known(_)) => {}
+            Some(_) | None => _ = ready.insert(node, fact),
+        }
+    }
+}
+
+fn prefer_known<T>(fact: &mut Fact<T>, other: Fact<T>) {
+    if fact.known().is_none() && other.known().is_some() {
+        *fact = other;
+    }
+}
+
+/// The answers of one main, by question.
+struct Answers(BTreeMap<String, (i32, String)>, String);
+
+/// Why a question has no answer.
+struct Unanswered {
+    status: Option<i32>,
+    why: String,
+}
+
+impl Answers {
+    /// What the program printed, where it ended well.
+    fn get(&self, question: &str) -> Result<&str, Unanswered> {
+        match self.printed(question) {
+            Some((0, text)) => Ok(text),
+            Some((127, _)) => Err(Unanswered { status: Some(127), why: "its programs are not there yet".to_owned() }),
+            Some((status, _)) => Err(Unanswered { status: Some(status), why: self.complaint() }),
+            None => Err(Unanswered { status: None, why: "the answer broke off".to_owned() }),
+        }
+    }
+
+    /// What the program printed, however it ended.
+    fn printed(&self, question: &str) -> Option<(i32, &str)> {
+        self.0.get(question).map(|(status, text)| (*status, text.as_str()))
+    }
+
+    /// The first line of what all programs complained.
+    fn complaint(&self) -> String {
+        let line = self.1.lines().find(|line| !line.trim().is_empty());
+        line.map_or_else(|| "a program failed without a word".to_owned(), |line| line.chars().take(200).collect())
+    }
+}
+
+async fn ask((node, host): &Main<'_>, mut script: String) -> Result<Answers, String> {
+    script.push_str("wait\nprintf '\\n== end\\n'\n");
+    let run = host.transport.run("sh", &["-c", r#"eval "$(cat)""#], Input::Bytes(script.into_bytes()));
+    let output = timeout(DEADLINE, run).await.map_err(|_| format!("{node} did not answer in time"))?;
+    let output = output.map_err(|error| unreachable(&error))?;
+    let text = output.text();
+    let sections = Sections::parse(&text).map_err(|error| format!("{node}: {error}"))?;
+    let mut answers = BTreeMap::new();
+    for name in sections.names().filter(|name| *name != "end") {
+        let mut lines = sections.lines(name);
+        let status = lines.next().and_then(|line| line.strip_prefix("status ")).and_then(|word| word.parse().ok());
+        let status = status.ok_or_else(|| format!("{node}: the answer about {name} is garbled"))?;
+        answers.insert(name.to_owned(), (status, lines.collect::<Vec<_>>().join("\n")));
+    }
+    Ok(Answers(answers, output.complaint().into_owned()))
+}

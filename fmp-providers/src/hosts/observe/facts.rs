@@ -1,0 +1,180 @@
+//! The machine itself, as its kernel and its programs describe it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use fmp_core::observed::{Cgroup, ClockSync, Disk, HostFacts};
+use fmp_exec::provider::HostQuestions;
+
+use super::{
+    ask::sysctl_path,
+    listeners::listeners,
+    sections::{Garbled, Sections},
+    texts::Texts,
+    units::Units,
+};
+
+/// A line `NAME<tab>VALUE` of the section `facts`.
+pub(super) struct Named<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Named<'a> {
+    /// Reads the section.
+    ///
+    /// # Errors
+    /// A line of another form.
+    pub(super) fn read(sections: &Sections<'a>) -> Result<Self, Garbled> {
+        Ok(Self(sections.parsed("facts", |line| line.split_once('\t'))?))
+    }
+
+    /// The first value of that name.
+    pub(super) fn value(&self, name: &'static str) -> Option<&'a str> {
+        self.values(name).next()
+    }
+
+    /// Whether the name stands there.
+    pub(super) fn has(&self, name: &'static str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// All values of that name, each of the form `KEY<tab>VALUE`.
+    pub(super) fn pairs(&self, name: &'static str) -> BTreeMap<String, String> {
+        let pair = |value: &'a str| value.split_once('\t').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.values(name).filter_map(pair).collect()
+    }
+
+    fn values(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| *key == name).map(|(_, value)| *value)
+    }
+
+    fn required(&self, name: &'static str) -> Result<&'a str, Garbled> {
+        self.value(name).ok_or(Garbled::Missing(name))
+    }
+}
+
+/// Reads what describes the machine. `now_ms` is the observer's clock when the host looked at its own.
+pub(super) fn facts(
+    sections: &Sections<'_>,
+    texts: &Texts<'_>,
+    units: &Units<'_>,
+    ask: &HostQuestions,
+    now_ms: i64,
+) -> Result<HostFacts, Garbled> {
+    let named = Named::read(sections)?;
+    let os = OsRelease(texts);
+    let number = |name, text: Option<&str>| text.and_then(|text| text.parse().ok()).ok_or(Garbled::Missing(name));
+    let root: Vec<u64> = named.required("root")?.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let &[block, total, free] = root.as_slice() else { return Err(Garbled::Missing("root")) };
+    let clock: i64 = number("clock", named.value("clock"))?;
+    Ok(HostFacts {
+        hostname: texts.line("/proc/sys/kernel/hostname").ok_or(Garbled::Missing("hostname"))?.to_owned(),
+        machine_id: texts.line("/etc/machine-id").unwrap_or_default().to_owned(),
+        architecture: named.required("architecture")?.to_owned(),
+        os_id: os.value("ID"),
+        os_version: os.value("VERSION_ID"),
+        os_name: os.value("PRETTY_NAME"),
+        kernel: texts.line("/proc/sys/kernel/osrelease").ok_or(Garbled::Missing("kernel"))?.to_owned(),
+        systemd: u32::try_from(number("systemd", named.required("systemd")?.split(' ').nth(1))?).unwrap_or_default(),
+        cpus: texts.line("/sys/devices/system/cpu/online").map_or(0, cpus),
+        memory_bytes: texts.field("/proc/meminfo", "MemTotal:").map_or(0, |kib| kib << 10),
+        root_bytes: block * total,
+        root_free_bytes: block * free,
+        disks: disks(texts),
+        cgroup: if named.has("cgroup2") { Cgroup::V2 } else { Cgroup::V1 },
+        swap_bytes: swap_bytes(texts),
+        clock_offset_ms: clock - now_ms,
+        clock_sync: clock_sync(&named, units),
+        programs: named.pairs("program"),
+        modules: modules(&named, texts, &ask.modules),
+        sysctls: sysctls(texts, &ask.sysctls),
+        listeners: listeners(sections)?,
+        addresses: addresses(sections),
+    })
+}
+
+/// `os-release`: shell assignments.
+struct OsRelease<'a>(&'a Texts<'a>);
+
+impl OsRelease<'_> {
+    fn value(&self, key: &str) -> String {
+        let lines = self.0.lines("/etc/os-release").iter();
+        let value = lines.filter_map(|line| line.split_once('=')).find(|(name, _)| *name == key);
+        value.map_or_else(String::new, |(_, value)| value.trim_matches(['"', '\'']).to_owned())
+    }
+}
+
+/// The number of processors in a list such as `0-3,6`.
+fn cpus(online: &str) -> u32 {
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(to.parse::<u32>().ok()?.checked_sub(from.parse().ok()?)? + 1)
+    };
+    online.split(',').filter_map(range).sum()
+}
+
+/// Block devices that hold data: what the kernel makes of files and memory is none.
+fn disks(texts: &Texts<'_>) -> Vec<Disk> {
+    let made = |name: &str| ["loop", "ram", "zram", "sr", "fd", "dm-", "md"].iter().any(|kind| name.starts_with(kind));
+    let disk = |(path, lines): (&str, &[&str])| {
+        let name = path.strip_prefix("/sys/block/")?.strip_suffix("/size")?;
+        let sectors: u64 = lines.first()?.parse().ok()?;
+        (sectors > 0 && !made(name)).then(|| Disk { name: name.to_owned(), bytes: sectors * 512 })
+    };
+    texts.iter().filter_map(disk).collect()
+}
+
+/// The sizes in `/proc/swaps`, which come in KiB after a headline.
+fn swap_bytes(texts: &Texts<'_>) -> u64 {
+    let kib = |line: &&str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+    texts.lines("/proc/swaps").iter().skip(1).filter_map(kib).map(|kib| kib << 10).sum()
+}
+
+/// What the time service says of itself. Asking the kernel takes a program that hosts don't have.
+fn clock_sync(named: &Named<'_>, units: &Units<'_>) -> ClockSync {
+    let runs = |names: &[&str]| names.iter().any(|name| units.is_active(name));
+    if runs(&["systemd-timesyncd.service"]) {
+        return if named.has("synchronised") { ClockSync::Synchronised } else { ClockSync::Unsynchronised };
+    }
+    if runs(&["chrony.service", "chronyd.service"]) {
+        // The last field of `chronyc -c tracking` is the leap status.
+        return match named.value("chrony").and_then(|line| line.rsplit(',').next()) {
+            Some("Normal" | "Insert second" | "Delete second") => ClockSync::Synchronised,
+            Some("Not synchronised") => ClockSync::Unsynchronised,
+            Some(_) | None => ClockSync::Unknown,
+        };
+    }
+    if runs(&["ntpd.service"]) { ClockSync::Unknown } else { ClockSync::Unsynchronised }
+}
+
+/// Modules that are loaded or built in. A file system that the kernel offers is there, whoever brought it.
+fn modules(named: &Named<'_>, texts: &Texts<'_>, asked: &BTreeSet<String>) -> BTreeSet<String> {
+    let loaded = texts.lines("/proc/modules").iter().filter_map(|line| line.split(' ').next());
+    let file_systems = texts.lines("/proc/filesystems").iter().filter_map(|line| line.split('\t').next_back());
+    let there: BTreeSet<&str> = loaded.chain(file_systems).chain(named.values("module")).collect();
+    asked.iter().filter(|module| there.contains(module.as_str())).cloned().collect()
+}
+
+fn sysctls(texts: &Texts<'_>, asked: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let value = |name: &String| Some((name.clone(), texts.line(&sysctl_path(name))?.replace('\t', " ")));
+    asked.iter().filter_map(value).collect()
+}
+
+/// The addresses in `ip -o -4 addr show`: `2: eth0    inet 192.0.2.1/24 …`.
+fn addresses(sections: &Sections<'_>) -> BTreeSet<Ipv4Addr> {
+    let address = |line: &str| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "inet");
+        words.nth(1)?.split('/').next()?.parse().ok()
+    };
+    sections.lines("addresses").filter_map(address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_counted_in_ranges() {
+        assert_eq!((cpus("0"), cpus("0-3"), cpus("0-3,6,8-9"), cpus("")), (1, 4, 7, 0));
+    }
+}
