@@ -61,7 +61,7 @@ fn differences(sides: Sides<'_>, seen: &Seen, wanted: &CertificateRequest) -> Ve
 }
 
 /// The subject key of the authority that is held now. None while it is being made: everything is issued then.
-fn authority_key<'a>(sides: Sides<'a>, authority: Authority) -> Option<&'a str> {
+fn authority_key(sides: Sides<'_>, authority: Authority) -> Option<&str> {
     match sides.trust.holders(Holding::Authority(authority)) {
         Holders::Held(mains) => mains.iter().find_map(|main| {
             let certificate = sides.observed.host(main)?.certificates.get(authority.certificate())?;

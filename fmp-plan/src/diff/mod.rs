@@ -109,13 +109,12 @@ pub(crate) fn differences(sides: Sides<'_>) -> Vec<Delta> {
         deltas.push(match &id.scope {
             Scope::Cluster => of_cluster(sides, resource),
             Scope::Node(name) => {
-                let view = match host.take() {
-                    Some(view @ HostView { .. }) if view.is(name) => view,
-                    _ => HostView::new(sides.observed, name),
+                let view = match host {
+                    Some(view) if HostView::is(&view, name) => view,
+                    Some(_) | None => HostView::new(sides.observed, name),
                 };
-                let delta = of_node(sides, &view, id, resource);
                 host = Some(view);
-                delta
+                of_node(sides, &view, id, resource)
             }
         });
     }
@@ -144,7 +143,7 @@ fn of_node(sides: Sides<'_>, host: &HostView<'_>, id: &ResourceId, resource: &Re
         Resource::Machine => machine(sides, host),
         Resource::Artifact(artifact) => file::artifact(host, artifact),
         Resource::File(wanted) => file::text(host, wanted),
-        Resource::Trust(wanted) => trust::delta(sides, host, wanted),
+        Resource::Trust(wanted) => trust::delta(sides, host, *wanted),
         Resource::Certificate(wanted) => certificate::delta(sides, host, wanted),
         Resource::Unit(_) => Delta::InSync,
         Resource::EtcdMember(_) => etcd::delta(sides, host),

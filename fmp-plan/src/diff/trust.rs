@@ -62,7 +62,7 @@ impl Holders {
                 Fact::Known(mark) => _ = held.entry(mark).or_default().insert(name.clone()),
                 Fact::Absent => {}
                 Fact::Unknown(why) => {
-                    silent = silent.or(Some(format!("{name} says whether it holds the {what}: {why}")))
+                    silent = silent.or(Some(format!("{name} says whether it holds the {what}: {why}")));
                 }
             }
         }
@@ -132,7 +132,7 @@ fn trace_of_an_earlier(spec: &Spec, observed: &Observed, what: Holding) -> Optio
     ))
 }
 
-pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Trust) -> Delta {
+pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: Trust) -> Delta {
     let (what, name) = (wanted.what, host.name);
     let is_main = sides.spec.nodes.get(name).is_some_and(|node| node.role == Role::Main);
     let here = present(host, wanted);
@@ -152,7 +152,7 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Trust) -> De
 }
 
 /// What this host has of it: on a work node the public part alone.
-fn present(host: &HostView<'_>, wanted: &Trust) -> Fact<String> {
+fn present(host: &HostView<'_>, wanted: Trust) -> Fact<String> {
     match wanted.what {
         Holding::ClusterId => host.ask(|host| Some(&host.cluster_id)).map_known(Clone::clone),
         Holding::Authority(authority) => {

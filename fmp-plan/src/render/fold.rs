@@ -1,38 +1,46 @@
 //! Nodes that do the same are told once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::NodeName;
 
 /// Three make a crowd: below that, each node tells its own.
 const CROWD: usize = 3;
 
-/// Some nodes and the lines that each of them has, with the node's own name written as [`NODE`].
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) nodes: Vec<NodeName>,
-    pub(super) lines: Vec<String>,
-}
-
 /// Stands for the node's name in lines that are compared.
 pub(super) const NODE: &str = "<node>";
 
-/// Puts nodes with equal lines together, in order of their first node.
-pub(super) fn fold(lines: BTreeMap<NodeName, Vec<String>>) -> Vec<Group> {
-    let mut groups: BTreeMap<Vec<String>, Vec<NodeName>> = BTreeMap::new();
-    for (node, lines) in lines {
-        groups.entry(lines).or_default().push(node);
-    }
-    let mut folded = Vec::new();
-    for (lines, nodes) in groups {
-        if nodes.len() >= CROWD {
-            folded.push(Group { nodes, lines });
-        } else {
-            folded.extend(nodes.into_iter().map(|node| Group { nodes: vec![node], lines: lines.clone() }));
+/// Some nodes and what each of them does: the lines of each item, with the node's own name written as [`NODE`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) nodes: Vec<NodeName>,
+    items: Vec<Vec<String>>,
+}
+
+/// Puts equal items of at least three nodes together; what is left stays with its node. In order of nodes, the larger
+/// group first.
+pub(super) fn fold(told: BTreeMap<NodeName, Vec<Vec<String>>>) -> Vec<Group> {
+    let mut who: BTreeMap<&Vec<String>, BTreeSet<&NodeName>> = BTreeMap::new();
+    for (node, items) in &told {
+        for item in items {
+            who.entry(item).or_default().insert(node);
         }
     }
-    folded.sort_by(|a, b| a.nodes.cmp(&b.nodes));
-    folded
+    let mut groups: BTreeMap<Vec<NodeName>, Vec<Vec<String>>> = BTreeMap::new();
+    for (node, items) in &told {
+        for item in items {
+            let crowd = &who[item];
+            if crowd.len() < CROWD {
+                groups.entry(vec![node.clone()]).or_default().push(item.clone());
+            } else if crowd.first() == Some(&node) {
+                let nodes = crowd.iter().map(|node| (*node).clone()).collect();
+                groups.entry(nodes).or_default().push(item.clone());
+            }
+        }
+    }
+    let mut groups: Vec<Group> = groups.into_iter().map(|(nodes, items)| Group { nodes, items }).collect();
+    groups.sort_by(|a, b| (&a.nodes[0], b.nodes.len(), &a.nodes).cmp(&(&b.nodes[0], a.nodes.len(), &b.nodes)));
+    groups
 }
 
 impl Group {
@@ -53,6 +61,37 @@ impl Group {
             [only] => Some(only.as_str()),
             _ => None,
         };
-        self.lines.iter().map(move |line| name.map_or_else(|| line.clone(), |name| line.replace(NODE, name)))
+        let lines = self.items.iter().flatten();
+        lines.map(move |line| name.map_or_else(|| line.clone(), |name| line.replace(NODE, name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(told: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
+        let items = |items: &[&str]| items.iter().map(|item| vec![(*item).to_owned()]).collect();
+        let told = told.iter().map(|(node, lines)| (node.parse().unwrap(), items(lines))).collect();
+        fold(told).iter().map(|group| (group.heading(), group.lines().collect())).collect()
+    }
+
+    #[test]
+    fn three_nodes_alike_are_told_once() {
+        let all = folded(&[("a", &["x <node>"]), ("b", &["x <node>"]), ("c", &["x <node>"])]);
+        assert_eq!(all, [("3 nodes alike: a b c".to_owned(), vec!["x <node>".to_owned()])]);
+    }
+
+    #[test]
+    fn two_nodes_alike_tell_their_own() {
+        let all = folded(&[("a", &["x <node>"]), ("b", &["x <node>"])]);
+        assert_eq!(all, [("a".to_owned(), vec!["x a".to_owned()]), ("b".to_owned(), vec!["x b".to_owned()])]);
+    }
+
+    #[test]
+    fn what_one_of_them_does_besides_stays_with_it() {
+        let all = folded(&[("a", &["x", "y"]), ("b", &["x"]), ("c", &["x"])]);
+        assert_eq!(all[0].0, "3 nodes alike: a b c");
+        assert_eq!(all[1], ("a".to_owned(), vec!["y".to_owned()]));
     }
 }

@@ -2,6 +2,7 @@
 
 mod dot;
 mod fold;
+mod order;
 mod text;
 mod words;
 

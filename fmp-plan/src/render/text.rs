@@ -8,10 +8,10 @@ use fmp_core::{NodeName, resource::Capability};
 
 use super::{
     fold::{self, NODE},
-    words,
+    order, words,
 };
 use crate::{
-    Plan, Standing, Step,
+    Plan, Standing, Step, StepId,
     plan::{Change, Waiting},
     step::Budget,
 };
@@ -22,7 +22,6 @@ pub fn text(plan: &Plan) -> String {
     line(&mut out, 0, format_args!("plan for {}, format {}", plan.cluster, plan.format));
     line(&mut out, 0, format_args!("spec {}", plan.basis.spec));
     line(&mut out, 0, format_args!("bundle {}", plan.basis.bundle));
-    changes(&mut out, plan);
     steps(&mut out, plan);
     waiting(&mut out, &plan.waiting);
     for consent in &plan.consents {
@@ -100,35 +99,78 @@ fn capability_words(capability: &Capability) -> String {
     }
 }
 
-fn changes(out: &mut String, plan: &Plan) {
-    if plan.changes.is_empty() {
-        return;
-    }
-    line(out, 0, format_args!("\nchanges"));
-    let (cluster, nodes) = by_node(plan.changes.iter().map(|change| (change.id.as_str(), change)));
-    section(out, cluster, nodes, |change, own| change_lines(change, own));
-}
-
-fn change_lines(change: &Change, own: &str) -> Vec<String> {
-    let mut lines = vec![format!("{} {own}", words::sign(change.verb))];
-    lines.extend(change.why.iter().map(|why| format!("  {why}")));
-    // The two header lines of a unified diff name no file here.
-    let diff = change.diff.iter().flat_map(|diff| diff.lines());
-    lines.extend(diff.map(|line| format!("  | {line}").trim_end().to_owned()));
-    lines
-}
-
+/// Steps by node, each with the changes that it makes.
 fn steps(out: &mut String, plan: &Plan) {
     if plan.steps.is_empty() {
         return;
     }
-    line(out, 0, format_args!("\nsteps"));
-    let (cluster, nodes) = by_node(plan.steps.iter().map(|step| (step.id.as_str(), step)));
-    section(out, cluster, nodes, |step, own| step_lines(plan, step, own));
+    line(out, 0, format_args!("\nsteps, each after its host's machine and trust"));
+    let mut changes = Changes::new(plan);
+    let mut cluster = Vec::new();
+    let mut nodes: BTreeMap<NodeName, Vec<Vec<String>>> = BTreeMap::new();
+    for step in &plan.steps {
+        let lines = step_lines(plan, step, &changes.take(&step.id));
+        match owner(step.id.as_str()) {
+            Some(node) => {
+                let lines = lines.iter().map(|text| generic(text, &node)).collect();
+                nodes.entry(node).or_default().push(lines);
+            }
+            None => cluster.extend(lines),
+        }
+    }
+    if !cluster.is_empty() {
+        line(out, 1, format_args!("cluster"));
+        cluster.iter().for_each(|text| line(out, 2, format_args!("{text}")));
+    }
+    for group in fold::fold(nodes) {
+        line(out, 1, format_args!("{}", group.heading()));
+        group.lines().for_each(|text| line(out, 2, format_args!("{text}")));
+    }
 }
 
-fn step_lines(plan: &Plan, step: &Step, own: &str) -> Vec<String> {
-    let mut lines = vec![format!("{own}: {}", words::action(&step.action))];
+/// The changes of a plan, by the step that makes them.
+struct Changes<'a>(BTreeMap<String, Vec<&'a Change>>);
+
+impl<'a> Changes<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let mut by_step: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
+        for change in &plan.changes {
+            by_step.entry(step_of(plan, &change.id)).or_default().push(change);
+        }
+        Self(by_step)
+    }
+
+    fn take(&mut self, step: &StepId) -> Vec<&'a Change> {
+        self.0.remove(step.as_str()).unwrap_or_default()
+    }
+}
+
+/// The step that brings a resource about.
+fn step_of(plan: &Plan, resource: &str) -> String {
+    let known = |id: &str| plan.steps.binary_search_by(|step| step.id.as_str().cmp(id)).is_ok();
+    if known(resource) {
+        return resource.to_owned();
+    }
+    let (node, own) = resource.split_once('/').unwrap_or((resource, ""));
+    let gathered = match own.split_once('/').map_or(own, |(kind, _)| kind) {
+        "file" => "files",
+        "certificate" => "certificates",
+        "trust" => "trust",
+        // The last link of a member's chain, which starts etcd's unit too.
+        _ => {
+            let chain = format!("{node}/etcd-member/");
+            let last = plan.steps.iter().rfind(|step| step.id.as_str().starts_with(&chain));
+            return last.map_or_else(|| resource.to_owned(), |step| step.id.to_string());
+        }
+    };
+    format!("{node}/{gathered}")
+}
+
+fn step_lines(plan: &Plan, step: &Step, changes: &[&Change]) -> Vec<String> {
+    let own = step.id.as_str().split_once('/').map_or(step.id.as_str(), |(_, own)| own);
+    let verb = changes.iter().map(|change| change.verb).max().unwrap_or(crate::plan::Verb::Create);
+    let mut lines = vec![format!("{} {own}: {}", words::sign(verb), words::action(&step.action))];
+    lines.extend(changes.iter().flat_map(|change| change_lines(step, change)));
     if let Some(unit) = &step.unit {
         let most = plan.budgets.get(&unit.budget).copied().unwrap_or(1);
         let of = match unit.budget {
@@ -137,66 +179,47 @@ fn step_lines(plan: &Plan, step: &Step, own: &str) -> Vec<String> {
         };
         lines.push(format!("  at most {most} {of} at once"));
     }
-    for capability in &step.disrupts {
-        lines.push(format!("  disrupts {}", capability_words(capability)));
-    }
-    let (own_steps, others): (Vec<_>, Vec<_>) = step.after.iter().partition(|id| same_node(step, id.as_str()));
-    for earlier in own_steps.iter().chain(&others) {
-        lines.push(format!("  after {earlier}"));
-    }
-    if let Some(check) = &step.watch {
-        lines.push(format!("  until {}", words::check(check)));
-    }
+    lines.extend(step.disrupts.iter().map(|capability| format!("  disrupts {}", capability_words(capability))));
+    lines.extend(after_lines(plan, step));
+    lines.extend(step.watch.iter().map(|check| format!("  until {}", words::check(check))));
     lines
 }
 
-fn same_node(step: &Step, id: &str) -> bool {
-    step.id.as_str().split_once('/').map(|(node, _)| node) == id.split_once('/').map(|(node, _)| node)
+/// What a change says beyond its step: why, and the difference. New certificates and shared things are only counted.
+fn change_lines(step: &Step, change: &Change) -> Vec<String> {
+    let own = change.id.split_once('/').map_or(change.id.as_str(), |(_, own)| own);
+    let mut lines = Vec::new();
+    let gathered = matches!(step.action, crate::Action::WriteFiles { .. });
+    if step.id.as_str() != change.id && (gathered || !change.why.is_empty()) {
+        lines.push(format!("  {} {own}", words::sign(change.verb)));
+    }
+    let depth = if lines.is_empty() { "  " } else { "    " };
+    lines.extend(change.why.iter().map(|why| format!("{depth}{why}")));
+    let diff = change.diff.iter().flat_map(|diff| diff.lines());
+    lines.extend(diff.map(|line| format!("{depth}| {line}").trim_end().to_owned()));
+    lines
 }
 
-type ByNode<'a, T> = BTreeMap<NodeName, Vec<(&'a str, &'a T)>>;
-
-/// Splits `node/rest` from `cluster/rest`.
-fn by_node<'a, T>(items: impl Iterator<Item = (&'a str, &'a T)>) -> (Vec<(&'a str, &'a T)>, ByNode<'a, T>) {
-    let mut cluster = Vec::new();
-    let mut nodes: ByNode<'a, T> = BTreeMap::new();
-    for (id, item) in items {
-        match id.split_once('/') {
-            Some((node, own)) if node != "cluster" => match node.parse() {
-                Ok(node) => nodes.entry(node).or_default().push((own, item)),
-                Err(_) => cluster.push((id, item)),
-            },
-            Some((_, own)) => cluster.push((own, item)),
-            None => cluster.push((id, item)),
-        }
-    }
-    (cluster, nodes)
+fn owner(id: &str) -> Option<NodeName> {
+    let (node, _) = id.split_once('/')?;
+    if node == "cluster" { None } else { node.parse().ok() }
 }
 
-fn section<T>(
-    out: &mut String,
-    cluster: Vec<(&str, &T)>,
-    nodes: ByNode<'_, T>,
-    lines: impl Fn(&T, &str) -> Vec<String>,
-) {
-    if !cluster.is_empty() {
-        line(out, 1, format_args!("cluster"));
-        for text in cluster.into_iter().flat_map(|(own, item)| lines(item, own)) {
-            line(out, 2, format_args!("{text}"));
+/// What a step waits for, its own node's first; the same step of several nodes takes one line.
+fn after_lines(plan: &Plan, step: &Step) -> Vec<String> {
+    let mut own = Vec::new();
+    let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let node_of = |id: &StepId| id.as_str().split_once('/').map(|(node, _)| node.to_owned());
+    for earlier in order::told(plan, step) {
+        let (node, rest) = earlier.as_str().split_once('/').unwrap_or(("cluster", earlier.as_str()));
+        if node_of(&step.id).as_deref() == Some(node) {
+            own.push(format!("  after {rest}"));
+        } else {
+            others.entry(rest).or_default().push(node);
         }
     }
-    let mut told = BTreeMap::new();
-    for (node, items) in nodes {
-        let texts = items.into_iter().flat_map(|(own, item)| lines(item, own));
-        let texts = texts.map(|text| generic(&text, &node)).collect();
-        told.insert(node, texts);
-    }
-    for group in fold::fold(told) {
-        line(out, 1, format_args!("{}", group.heading()));
-        for text in group.lines() {
-            line(out, 2, format_args!("{text}"));
-        }
-    }
+    own.extend(others.into_iter().map(|(rest, nodes)| format!("  after {rest} of {}", nodes.join(" "))));
+    own
 }
 
 /// A line without the node's own name, where the name stands as a word of its own.

@@ -19,7 +19,7 @@ pub(super) const fn sign(verb: Verb) -> char {
 /// What an action does, in a few words.
 pub(super) fn action(action: &Action) -> String {
     match action {
-        Action::CreateMachine { address } => format!("make the machine at {address} and start it"),
+        Action::CreateMachine { .. } => "make the machine and start it".to_owned(),
         Action::StartMachine => "switch the machine on".to_owned(),
         Action::EstablishTrust { items } => {
             let made = items.iter().filter(|item| item.from == TrustSource::Create).count();
@@ -33,21 +33,18 @@ pub(super) fn action(action: &Action) -> String {
         Action::WriteFiles { files, remove } if remove.is_empty() => format!("write {} files", files.len()),
         Action::WriteFiles { files, remove } => format!("write {} files, remove {}", files.len(), remove.len()),
         Action::IssueCertificates { certificates } => format!("issue {} certificates", certificates.len()),
-        Action::StartUnit { unit } => format!("enable and start {unit}"),
-        Action::RestartUnit { unit } => format!("restart {unit}"),
-        Action::ReloadUnit { unit } => format!("reload {unit}"),
-        Action::EnableUnit { unit } => format!("enable {unit}, leave it running"),
+        Action::StartUnit { .. } => "enable and start".to_owned(),
+        Action::RestartUnit { .. } => "restart".to_owned(),
+        Action::ReloadUnit { .. } => "reload".to_owned(),
+        Action::EnableUnit { .. } => "enable, leave it running".to_owned(),
         Action::BootstrapEtcd { members } => format!("give life to the first member of {}", members.len()),
         Action::RemoveEtcdMember { peer_url, id } => format!("remove etcd member {id} at {peer_url}"),
         Action::AddEtcdLearner { peer_url } => format!("announce etcd learner {peer_url}"),
         Action::StartEtcdLearner { .. } => "start the learner on an empty data directory".to_owned(),
         Action::PromoteEtcdLearner { peer_url } => format!("promote etcd learner {peer_url} once it is in sync"),
-        Action::ImportImage { reference, bytes, .. } => format!("import and pin {reference}, {bytes} bytes"),
-        Action::ApplyNode { object } => match object.pod_cidr {
-            Some(range) => format!("apply its Node object, pods {range}"),
-            None => "apply its Node object".to_owned(),
-        },
-        Action::ApplyObject { key, .. } => format!("apply {key}"),
+        Action::ImportImage { bytes, .. } => format!("import and pin, {bytes} bytes"),
+        Action::ApplyNode { .. } => "apply its Node object".to_owned(),
+        Action::ApplyObject { .. } => "apply".to_owned(),
     }
 }
 

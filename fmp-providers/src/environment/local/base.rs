@@ -12,14 +12,14 @@ use std::{
 use fmp_core::Digest;
 
 use super::{
-    EnvironmentError,
+    EnvironmentError, Turn,
     error::file,
     locked, mounts,
     tool::{self, arg},
 };
 
 /// How long debootstrap may take: 2 min on a good line, ten times that on a bad one.
-const BUILD: Duration = Duration::from_secs(20 * 60);
+const BUILD: Duration = Duration::from_mins(20);
 
 /// Debian's release.
 const RELEASE: &str = "bookworm";
@@ -84,7 +84,7 @@ pub(super) async fn ensure(cache: &Path) -> Result<PathBuf, EnvironmentError> {
         return Ok(done);
     }
     fs::create_dir_all(cache).map_err(file("creating", cache))?;
-    let _lock = locked(&cache.join("base.lock")).await?;
+    let _lock = locked(&cache.join("base.lock"), Turn::Alone).await?;
     if !done.exists() {
         let partial = done.with_extension("partial");
         build(&partial).await?;
@@ -96,8 +96,8 @@ pub(super) async fn ensure(cache: &Path) -> Result<PathBuf, EnvironmentError> {
 /// The digest of the recipe.
 fn key() -> Digest {
     let lists = [PACKAGES.join(" "), MASKED.join(" "), RELEASE.to_owned(), std::env::consts::ARCH.to_owned()];
-    let files: String = FILES.iter().map(|(path, content)| format!("{path}\n{content}\n")).collect();
-    Digest::of(format!("{}\n{files}", lists.join("\n")))
+    let files = FILES.iter().flat_map(|&(path, content)| [path.to_owned(), content.to_owned()]);
+    Digest::of(lists.into_iter().chain(files).collect::<Vec<_>>().join("\n"))
 }
 
 async fn build(root: &Path) -> Result<(), EnvironmentError> {

@@ -77,8 +77,17 @@ impl Groups {
             // The kernel reports an empty group only in v2; this asks again within the bound.
             sleep(Duration::from_millis(20)).await;
         }
-        self.all.iter().for_each(|group| remove(group));
+        for group in &self.all {
+            remove(group);
+        }
         Ok(())
+    }
+}
+
+/// Removes what is left of a cluster's groups after its last machine.
+pub(super) fn remove_all(cluster: &str) {
+    for root in hierarchies(Path::new(ROOT)) {
+        remove(&root.join(cluster));
     }
 }
 
@@ -135,7 +144,9 @@ fn processes(group: &Path) -> BTreeSet<i32> {
 
 /// Removes a group and those below it. One that can't be removed yet is found by the next start.
 fn remove(group: &Path) {
-    folders(group).iter().for_each(|inner| remove(inner));
+    for inner in folders(group) {
+        remove(&inner);
+    }
     let _ = fs::remove_dir(group);
 }
 

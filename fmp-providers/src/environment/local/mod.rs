@@ -108,6 +108,7 @@ impl Local {
             Some(_) => return self.switch_on(node).await,
             None => {}
         }
+        let _others_may_too = self.turn(Turn::Shared).await?;
         let base = base::ensure(&self.cache).await?;
         let operator = self.operator_key(address).await?;
         machine.create(&base, address, &operator).await?;
@@ -125,6 +126,7 @@ impl Local {
         if machine.running() {
             return Ok(Done::Before);
         }
+        let _others_may_too = self.turn(Turn::Shared).await?;
         machine.start().await?;
         Ok(Done::Now)
     }
@@ -150,10 +152,11 @@ impl Local {
         let machine = self.machine(node);
         let done = if machine.address().is_some() { Done::Now } else { Done::Before };
         machine.delete().await?;
-        fs::create_dir_all(&self.state).map_err(file("creating", &self.state))?;
-        let _lock = locked(&self.lock_path()).await?;
+        // Waits for machines that are being made: they need the network.
+        let _alone = self.turn(Turn::Alone).await?;
         if self.machines()?.is_empty() {
             self.network.remove().await?;
+            cgroup::remove_all(self.network.name());
         }
         Ok(done)
     }
@@ -188,8 +191,7 @@ impl Local {
 
     /// The operator's public key, made with the first machine; the network comes with it.
     async fn operator_key(&self, address: Ipv4Addr) -> Result<String, EnvironmentError> {
-        fs::create_dir_all(&self.state).map_err(file("creating", &self.state))?;
-        let _lock = locked(&self.lock_path()).await?;
+        let _one_at_a_time = locked(&self.state.join("setup.lock"), Turn::Alone).await?;
         self.network.ensure(address).await?;
         keys::ensure(&self.operator_path())?;
         keys::public(&self.operator_path())
@@ -199,8 +201,10 @@ impl Local {
         self.state.join("operator_key")
     }
 
-    fn lock_path(&self) -> PathBuf {
-        self.state.join("lock")
+    /// Waits until machines may be made (together with others), or the network may be removed (alone).
+    async fn turn(&self, turn: Turn) -> Result<fs::File, EnvironmentError> {
+        fs::create_dir_all(&self.state).map_err(file("creating", &self.state))?;
+        locked(&self.state.join("machines.lock"), turn).await
     }
 }
 
@@ -213,12 +217,24 @@ fn preflight() -> Result<(), EnvironmentError> {
     if programs.is_empty() { Ok(()) } else { Err(EnvironmentError::Missing { programs }) }
 }
 
+/// Who may hold a lock at the same time.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// All others that ask for the same.
+    Shared,
+    /// Nobody.
+    Alone,
+}
+
 /// Waits for its turn among all runs of `fmp` on this computer; it ends when the file is dropped.
-async fn locked(path: &Path) -> Result<fs::File, EnvironmentError> {
+async fn locked(path: &Path, turn: Turn) -> Result<fs::File, EnvironmentError> {
     let owned = path.to_owned();
     let waited = tokio::task::spawn_blocking(move || {
         let lock = fs::File::create(owned)?;
-        lock.lock()?;
+        match turn {
+            Turn::Shared => lock.lock_shared()?,
+            Turn::Alone => lock.lock()?,
+        }
         Ok(lock)
     });
     waited.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(file("locking", path))
