@@ -9,7 +9,7 @@
 //! use fmp_bundle::{Manifest, Store, Tools, lock};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = Store::open("/root/.cache/fmp/store")?;
+//! let store = Store::open("store")?;
 //! let manifest = Manifest::read(Path::new("bundle.toml"))?.preferring(lock::SourceKind::Go);
 //! let locked = lock::read(Path::new("bundle.lock"))?;
 //! let lock = fmp_bundle::build(&store, &Tools::default(), &manifest, locked.as_ref(), &|progress| {
