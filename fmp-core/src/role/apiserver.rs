@@ -87,7 +87,7 @@ fn inputs(common: &Common<'_>, pairs: &Pairs) -> Vec<Input> {
 }
 
 fn service<'c>(common: &'c Common<'_>, pairs: &Pairs) -> Service<'c> {
-    let mut service = vec![
+    let mut options = vec![
         format!("EnvironmentFile={}", paths::NODE_ENV),
         HTTP2_HEALTH.to_owned(),
         "LogsDirectory=kubernetes".to_owned(),
@@ -95,7 +95,7 @@ fn service<'c>(common: &'c Common<'_>, pairs: &Pairs) -> Service<'c> {
         format!("TimeoutStopSec={STOP_TIMEOUT_S}"),
         "LimitNOFILE=65536".to_owned(),
     ];
-    service.extend(common.out_of_memory(-998));
+    options.extend(common.out_of_memory(-998));
     let mut command = vec![common.programs.path("kube-apiserver").to_owned()];
     command.extend(serving(common, pairs));
     command.extend(clients(common));
@@ -107,9 +107,9 @@ fn service<'c>(common: &'c Common<'_>, pairs: &Pairs) -> Service<'c> {
         documentation: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/",
         after: "fmp-host.service etcd.service",
         mounts: "/var/log",
-        unit: Vec::new(),
+        conditions: Vec::new(),
         kind: ServiceKind::Notify,
-        service,
+        options,
         command,
         inputs: inputs(common, pairs),
         ready: Ready::ApiReady,

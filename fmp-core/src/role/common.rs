@@ -29,8 +29,7 @@ pub(super) const CIPHERS: [&str; 6] = [
 
 /// A connection whose other end fell silent is given up after 10 s and 5 s more: well before the 40 s after which the
 /// control plane takes a node for lost. client-go's own 30 s and 15 s are not.
-pub(super) const HTTP2_HEALTH: &str =
-    "Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=10 HTTP2_PING_TIMEOUT_SECONDS=5";
+pub(super) const HTTP2_HEALTH: &str = "Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=10 HTTP2_PING_TIMEOUT_SECONDS=5";
 
 impl<'a> Common<'a> {
     /// Looks up what all roles need.

@@ -72,17 +72,17 @@ impl Controller {
         let mut command = vec![program.to_owned()];
         command.extend(self.flags());
         command.extend(flags);
-        let mut service = vec![HTTP2_HEALTH.to_owned()];
-        service.extend(common.out_of_memory(-998));
+        let mut options = vec![HTTP2_HEALTH.to_owned()];
+        options.extend(common.out_of_memory(-998));
         let unit = Service {
             name: self.unit,
             about: self.about,
             documentation: "https://kubernetes.io/docs/concepts/overview/components/",
             after: "fmp-host.service kube-apiserver.service",
             mounts: "",
-            unit: Vec::new(),
+            conditions: Vec::new(),
             kind: ServiceKind::Simple,
-            service,
+            options,
             command,
             inputs,
             ready: Ready::Listening(self.port),

@@ -25,9 +25,7 @@ pub(super) fn client() -> Pair {
 pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>) {
     let (server, peer) = (Pair::kubernetes("etcd/server"), Pair::kubernetes("etcd/peer"));
     for pair in [&server, &peer] {
-        recipe.certificate(pair, Authority::Etcd, |node| {
-            Subject::both(node.name.as_str(), pki::local_names(node))
-        });
+        recipe.certificate(pair, Authority::Etcd, |node| Subject::both(node.name.as_str(), pki::local_names(node)));
     }
     recipe.certificate(&client(), Authority::Etcd, |_| Subject::client("kube-etcd-healthcheck-client"));
 
@@ -63,7 +61,7 @@ fn inputs(common: &Common<'_>, server: &Pair, peer: &Pair) -> Vec<Input> {
 
 fn service<'c>(common: &'c Common<'_>, server: &Pair, peer: &Pair, inputs: Vec<Input>) -> Service<'c> {
     let data = &common.settings.directories.etcd;
-    let mut service = vec![
+    let mut options = vec![
         format!("EnvironmentFile={}", paths::NODE_ENV),
         "Environment=ETCD_INITIAL_CLUSTER_STATE=existing".to_owned(),
         // What this file says wins over the line above.
@@ -71,19 +69,19 @@ fn service<'c>(common: &'c Common<'_>, server: &Pair, peer: &Pair, inputs: Vec<I
         format!("ExecStartPost=-/bin/touch {}", paths::ETCD_BORN),
         "LimitNOFILE=65536".to_owned(),
     ];
-    service.extend(common.out_of_memory(-999));
+    options.extend(common.out_of_memory(-999));
     Service {
         name: UNIT,
         about: "etcd, the cluster's memory",
         documentation: "https://etcd.io/docs/v3.5/op-guide/configuration/",
         after: "fmp-host.service",
         mounts: data,
-        unit: vec![
+        conditions: vec![
             format!("ConditionPathExists=|{data}/member"),
             format!("ConditionPathExists=|{}", paths::ETCD_PERMIT),
         ],
         kind: ServiceKind::Notify,
-        service,
+        options,
         command: command(common, server, peer),
         inputs,
         ready: Ready::EtcdHealthy,

@@ -8,7 +8,7 @@ use crate::KubeVersion;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Minor {
     /// 29 for 1.29.
-    minor: u16,
+    number: u16,
     /// Where the kubelet is told its container runtime.
     pub(super) runtime_endpoint: RuntimeEndpoint,
     /// Who the person behind `admin.conf` is.
@@ -42,14 +42,14 @@ pub(super) enum Administrator {
 }
 
 const TABLE: [Minor; 5] = [
-    Minor { minor: 25, runtime_endpoint: RuntimeEndpoint::Flag, administrator: Administrator::Master },
-    Minor { minor: 26, runtime_endpoint: RuntimeEndpoint::Flag, administrator: Administrator::Master },
-    Minor { minor: 27, runtime_endpoint: RuntimeEndpoint::Config, administrator: Administrator::Master },
-    Minor { minor: 28, runtime_endpoint: RuntimeEndpoint::Config, administrator: Administrator::Master },
-    Minor { minor: 29, runtime_endpoint: RuntimeEndpoint::Config, administrator: Administrator::Bound },
+    Minor { number: 25, runtime_endpoint: RuntimeEndpoint::Flag, administrator: Administrator::Master },
+    Minor { number: 26, runtime_endpoint: RuntimeEndpoint::Flag, administrator: Administrator::Master },
+    Minor { number: 27, runtime_endpoint: RuntimeEndpoint::Config, administrator: Administrator::Master },
+    Minor { number: 28, runtime_endpoint: RuntimeEndpoint::Config, administrator: Administrator::Master },
+    Minor { number: 29, runtime_endpoint: RuntimeEndpoint::Config, administrator: Administrator::Bound },
 ];
 
 /// The row of `version`, or `None` for a minor version that FMP does not know.
 pub(super) fn of(version: KubeVersion) -> Option<&'static Minor> {
-    TABLE.iter().find(|row| row.minor == version.minor)
+    TABLE.iter().find(|row| row.number == version.minor)
 }

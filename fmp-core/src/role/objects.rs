@@ -18,8 +18,7 @@ const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// The objects of the whole cluster.
 pub(super) fn of_cluster(common: &Common<'_>) -> Vec<Object> {
-    let mut objects =
-        vec![binding("fmp:apiserver-to-kubelets", "system:kubelet-api-admin", "User", KUBELET_CLIENT)];
+    let mut objects = vec![binding("fmp:apiserver-to-kubelets", "system:kubelet-api-admin", "User", KUBELET_CLIENT)];
     match common.minor.administrator {
         Administrator::Master => {}
         Administrator::Bound => objects.push(binding(CLUSTER_ADMINS, "cluster-admin", "Group", CLUSTER_ADMINS)),

@@ -46,7 +46,9 @@ pub(super) fn allocate<'a>(spec: &'a Spec, observed: Option<&Observed>) -> BTree
     let mut taken = Taken::default();
     let mut given: BTreeMap<&NodeName, Cidr> = BTreeMap::new();
     let seen = observed.and_then(|observed| observed.api.known());
-    for (name, range) in seen.into_iter().flat_map(|api| &api.nodes).filter_map(|(name, seen)| Some((name, seen.pod_cidr?))) {
+    for (name, range) in
+        seen.into_iter().flat_map(|api| &api.nodes).filter_map(|(name, seen)| Some((name, seen.pod_cidr?)))
+    {
         // Nodes that the file does not name keep theirs too, as long as they are there.
         taken.insert(range, network.node_prefix);
         if let Some((name, _)) = spec.nodes.get_key_value(name.as_str()) {
@@ -87,4 +89,70 @@ fn on_hosts<'a>(spec: &'a Spec, observed: Option<&Observed>) -> Vec<(&'a NodeNam
 fn free_parts(network: &Network) -> impl Iterator<Item = Cidr> + use<> {
     let (pods, prefix) = (network.pods, network.node_prefix);
     (0..pods.parts(prefix)).filter_map(move |n| pods.part(prefix, n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{cluster, node, nothing},
+        *,
+    };
+    use crate::observed::{Api, NodeSeen};
+
+    fn seen(range: &str) -> NodeSeen {
+        NodeSeen {
+            ready: true,
+            message: String::new(),
+            kubelet_version: String::new(),
+            pod_cidr: Some(range.parse().unwrap()),
+            address: None,
+            labels: BTreeMap::new(),
+            taints: BTreeSet::new(),
+            unschedulable: false,
+        }
+    }
+
+    /// The ranges of a cluster whose API shows these Node objects.
+    fn allocated(nodes: &[(&str, &str)]) -> Vec<String> {
+        let spec = cluster("1.29.15", "routed");
+        let nodes = nodes.iter().map(|(name, range)| ((*name).to_owned(), seen(range))).collect();
+        let api = Fact::Known(Api { ready: BTreeMap::new(), nodes, objects: BTreeMap::new() });
+        let observed = Observed { api, ..nothing(&spec) };
+        allocate(&spec, Some(&observed)).iter().map(|(name, range)| format!("{name} {range}")).collect()
+    }
+
+    #[test]
+    fn a_new_cluster_is_numbered_in_name_order() {
+        let wanted = ["main-1 10.244.0.0/24", "main-2 10.244.1.0/24", "main-3 10.244.2.0/24"];
+        assert_eq!(allocated(&[])[..3], wanted);
+    }
+
+    #[test]
+    fn a_range_that_was_ever_written_stays_and_is_nobody_elses() {
+        let ranges = allocated(&[("work-2", "10.244.0.0/24"), ("gone", "10.244.1.0/24"), ("work-1", "10.9.0.0/26")]);
+        assert_eq!(
+            ranges,
+            [
+                "main-1 10.244.2.0/24",
+                "main-2 10.244.3.0/24",
+                "main-3 10.244.4.0/24",
+                "work-1 10.9.0.0/26",
+                "work-2 10.244.0.0/24"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_range_of_another_size_is_not_cut_into() {
+        assert_eq!(allocated(&[("gone", "10.244.0.0/22")])[0], "main-1 10.244.4.0/24");
+    }
+
+    #[test]
+    fn a_full_range_leaves_a_node_without() {
+        let mut spec = cluster("1.29.15", "routed");
+        spec.network.node_prefix = 18;
+        let given = allocate(&spec, None);
+        assert_eq!(given.len(), 4);
+        assert!(!given.contains_key(&node("work-2")));
+    }
 }

@@ -124,6 +124,6 @@ fn artifact(name: &str, entry: &Entry, path: impl Into<Arc<str>>) -> Artifact {
 
 /// One directory for all plug-ins that changes when any of them does.
 fn plugin_directory(plugins: &[(&str, &Entry)]) -> String {
-    let all: String = plugins.iter().map(|(name, entry)| format!("{name} {}\n", entry.digest)).collect();
-    format!("{}/cni-{}", paths::STORE, Digest::of(all).short())
+    let all: Vec<String> = plugins.iter().map(|(name, entry)| format!("{name} {}", entry.digest)).collect();
+    format!("{}/cni-{}", paths::STORE, Digest::of(all.join("\n")).short())
 }

@@ -16,9 +16,7 @@ use crate::{
     NodeName,
     graph::{Added, Builder},
     net::Cidr,
-    resource::{
-        Artifact, Authority, Certificate, File, Holding, Resource, ResourceId, Text, Trust,
-    },
+    resource::{Artifact, Authority, Certificate, File, Holding, Resource, ResourceId, Text, Trust},
     spec::Node,
 };
 
@@ -157,7 +155,7 @@ impl<'a> Recipe<'a> {
             keys.binary_search(key).unwrap_or_else(|_| panic!("a part needs `{key}`, which no role brings"))
         };
         let needs = self.needs.iter().map(|(dependent, dependency)| (at(dependent), at(dependency))).collect();
-        Stamp { needs, keys, makes }
+        Stamp { keys, makes, needs }
     }
 }
 

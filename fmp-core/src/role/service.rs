@@ -24,11 +24,11 @@ pub(super) struct Service<'a> {
     /// Directories whose mounts it can't do without.
     pub(super) mounts: &'a str,
     /// Further lines of `[Unit]`.
-    pub(super) unit: Vec<String>,
+    pub(super) conditions: Vec<String>,
     /// How it says that it runs.
     pub(super) kind: ServiceKind,
-    /// Lines of `[Service]` before its commands.
-    pub(super) service: Vec<String>,
+    /// Further lines of `[Service]`.
+    pub(super) options: Vec<String>,
     /// The program and its arguments.
     pub(super) command: Vec<String>,
     /// What it reads besides its unit file.
@@ -50,6 +50,7 @@ pub(super) enum ServiceKind {
 
 /// When others may go on.
 #[derive(Clone, Copy)]
+#[expect(clippy::enum_variant_names, reason = "the names of `Check`, whose node and unit are filled in")]
 pub(super) enum Ready {
     UnitActive,
     Listening(u16),
@@ -121,14 +122,14 @@ impl Service<'_> {
         }
         // A unit that gives up after some failures would need a person at three in the morning.
         line("StartLimitIntervalSec=0");
-        self.unit.iter().for_each(|more| line(more));
+        self.conditions.iter().for_each(|more| line(more));
         line("\n[Service]");
         line(match self.kind {
             ServiceKind::Notify => "Type=notify",
             ServiceKind::Simple => "Type=simple",
             ServiceKind::Oneshot => "Type=oneshot\nRemainAfterExit=yes",
         });
-        self.service.iter().for_each(|more| line(more));
+        self.options.iter().for_each(|more| line(more));
         line(&self.stamp());
         line(&format!("ExecStart={}", self.command.join(" \\\n    ")));
         // systemd 239 refuses a oneshot that restarts.

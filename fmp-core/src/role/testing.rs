@@ -1,5 +1,7 @@
 //! Clusters for the tests of roles: small files, a bundle that has everything, one way to look at a file.
 
+use std::fmt::Write as _;
+
 use super::{Lowered, lower};
 use crate::{
     Digest, NodeName,
@@ -11,16 +13,20 @@ use crate::{
     spec::{self, Spec},
 };
 
-/// A cluster of three main nodes and two work nodes, with `more` lines before its nodes.
+/// A cluster of three main nodes and two work nodes, with its network of this `mode`.
 pub(super) fn cluster(kubernetes: &str, mode: &str) -> Spec {
     let mut text = format!(
         "[cluster]\nname = 'lab'\nprofile = 'local'\nkubernetes = '{kubernetes}'\n\n\
          [environment]\nkind = 'ssh'\n\n[network]\nmode = '{mode}'\n"
     );
-    for (name, role, last) in
-        [("main-1", "main", 11), ("main-2", "main", 12), ("main-3", "main", 13), ("work-1", "work", 21), ("work-2", "work", 22)]
-    {
-        text += &format!("\n[nodes.{name}]\nrole = '{role}'\naddress = '198.18.0.{last}'\n");
+    for (name, role, last) in [
+        ("main-1", "main", 11),
+        ("main-2", "main", 12),
+        ("main-3", "main", 13),
+        ("work-1", "work", 21),
+        ("work-2", "work", 22),
+    ] {
+        write!(text, "\n[nodes.{name}]\nrole = '{role}'\naddress = '198.18.0.{last}'\n").unwrap();
     }
     spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{problems:?}"))
 }

@@ -38,7 +38,10 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>) {
         ("crictl", String::new()),
     ] {
         if let Some(program) = common.programs.find(name) {
-            let text = format!("#!/bin/sh\n# {name} of this cluster's bundle, set up.\n{setting}exec {} \"$@\"\n", program.path);
+            let text = format!(
+                "#!/bin/sh\n# {name} of this cluster's bundle, set up.\n{setting}exec {} \"$@\"\n",
+                program.path
+            );
             recipe.file_with_mode(&format!("/usr/local/bin/{name}"), 0o755, text);
         }
     }

@@ -18,7 +18,8 @@ while IFS=' =' read -r key value; do
         path=$path/${rest%%.*}
         rest=${rest#*.}
     done
-    if ! read -r now 2>/dev/null <"$path"; then
+    # The shell's own read asks byte by byte, and a sysctl answers the first byte only.
+    if ! now=$(cat "$path" 2>/dev/null); then
         echo "the kernel has no $key" >&2
         failed=1
         continue

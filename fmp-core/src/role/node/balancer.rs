@@ -31,9 +31,9 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
         documentation: "man:haproxy(1)",
         after: "fmp-host.service",
         mounts: "",
-        unit: Vec::new(),
+        conditions: Vec::new(),
         kind: ServiceKind::Notify,
-        service: vec![
+        options: vec![
             format!("ExecReload={PROGRAM} -c -q -f {CONFIG}"),
             "ExecReload=/bin/kill -USR2 $MAINPID".to_owned(),
             format!("ExecReload=-{renote}"),

@@ -36,7 +36,7 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
 }
 
 fn service<'c>(common: &'c Common<'_>) -> Service<'c> {
-    let mut service = vec![
+    let mut options = vec![
         format!("Environment=PATH={}", search_path(common)),
         "Delegate=yes".to_owned(),
         // Containers outlive their runtime.
@@ -46,16 +46,16 @@ fn service<'c>(common: &'c Common<'_>) -> Service<'c> {
         "LimitCORE=infinity".to_owned(),
         "TasksMax=infinity".to_owned(),
     ];
-    service.extend(common.out_of_memory(-999));
+    options.extend(common.out_of_memory(-999));
     Service {
         name: UNIT,
         about: "containerd, the container runtime",
         documentation: "https://containerd.io",
         after: "fmp-host.service",
         mounts: &common.settings.directories.containerd,
-        unit: Vec::new(),
+        conditions: Vec::new(),
         kind: ServiceKind::Notify,
-        service,
+        options,
         command: vec![common.programs.path("containerd").to_owned(), format!("--config {CONFIG}")],
         inputs: inputs(common),
         ready: Ready::UnitActive,

@@ -56,9 +56,9 @@ fn service<'c>(program: &str, inputs: Vec<Input>) -> Service<'c> {
         documentation: "https://github.com/flannel-io/flannel",
         after: "fmp-host.service fmp-balancer.service",
         mounts: "",
-        unit: Vec::new(),
+        conditions: Vec::new(),
         kind: ServiceKind::Notify,
-        service: vec![format!("EnvironmentFile={}", paths::NODE_ENV), HTTP2_HEALTH.to_owned()],
+        options: vec![format!("EnvironmentFile={}", paths::NODE_ENV), HTTP2_HEALTH.to_owned()],
         command: vec![
             program.to_owned(),
             "--kube-subnet-mgr".to_owned(),

@@ -19,9 +19,9 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
     recipe.file(SCRIPT, include_str!("../data/host.sh"));
     recipe.file(MODULES, modules(common));
     recipe.file(SYSCTLS, sysctls(common));
-    let mut service = Vec::new();
+    let mut options = Vec::new();
     if common.settings.fail_swap_on {
-        service.push("ExecStartPre=-/sbin/swapoff -a".to_owned());
+        options.push("ExecStartPre=-/sbin/swapoff -a".to_owned());
     }
     Service {
         name: UNIT,
@@ -29,9 +29,9 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
         documentation: "https://kubernetes.io/docs/setup/production-environment/container-runtimes/",
         after: "systemd-modules-load.service systemd-sysctl.service systemd-resolved.service",
         mounts: "",
-        unit: Vec::new(),
+        conditions: Vec::new(),
         kind: ServiceKind::Oneshot,
-        service,
+        options,
         command: vec!["/bin/sh".to_owned(), SCRIPT.to_owned()],
         inputs: [SCRIPT, MODULES, SYSCTLS].map(restart).into(),
         ready: Ready::UnitActive,
@@ -44,7 +44,7 @@ fn modules(common: &Common<'_>) -> String {
         Snapshotter::Overlayfs => true,
         Snapshotter::Native => *module != "overlay",
     };
-    common.spec.profile.host.modules.iter().filter(needed).map(|module| format!("{module}\n")).collect()
+    lines(common.spec.profile.host.modules.iter().filter(needed).cloned())
 }
 
 /// A kernel that others share keeps what is not this machine's: the network is, and a limit that is raised hurts
@@ -55,5 +55,10 @@ fn sysctls(common: &Common<'_>) -> String {
         KernelIs::Own => true,
         KernelIs::Shared => key.starts_with("net.") || key.contains(".max_"),
     };
-    (host.sysctls.iter()).filter(|(key, _)| ours(key)).map(|(key, rule)| format!("{key} = {}\n", rule.value)).collect()
+    let set = host.sysctls.iter().filter(|(key, _)| ours(key));
+    lines(set.map(|(key, rule)| format!("{key} = {}", rule.value)))
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.flat_map(|line| [line, "\n".to_owned()]).collect()
 }

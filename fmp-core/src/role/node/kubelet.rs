@@ -43,9 +43,9 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
     recipe.file(&config, text(common, role, &serving));
 
     let mut inputs = vec![restart(common.programs.path("kubelet")), restart(paths::NODE_ENV), restart(config.as_str())];
-    inputs.extend(client.add(recipe, common, |node| {
-        Subject::client(format!("system:node:{}", node.name)).of("system:nodes")
-    }));
+    inputs.extend(
+        client.add(recipe, common, |node| Subject::client(format!("system:node:{}", node.name)).of("system:nodes")),
+    );
     // The certificate that it serves is read once, up to 1.30.
     inputs.extend([restart(serving.certificate), restart(serving.key)]);
     let unit = service(common, &config, inputs).add(recipe);
@@ -74,7 +74,7 @@ fn service<'c>(common: &'c Common<'_>, config: &str, inputs: Vec<Input>) -> Serv
         }
         RuntimeEndpoint::Config => {}
     }
-    let mut service = vec![
+    let mut options = vec![
         format!("EnvironmentFile={}", paths::NODE_ENV),
         HTTP2_HEALTH.to_owned(),
         "Delegate=yes".to_owned(),
@@ -82,16 +82,16 @@ fn service<'c>(common: &'c Common<'_>, config: &str, inputs: Vec<Input>) -> Serv
         "CPUAccounting=yes".to_owned(),
         "MemoryAccounting=yes".to_owned(),
     ];
-    service.extend(common.out_of_memory(-999));
+    options.extend(common.out_of_memory(-999));
     Service {
         name: UNIT,
         about: "kubelet, the node's agent",
         documentation: "https://kubernetes.io/docs/reference/command-line-tools-reference/kubelet/",
         after: "fmp-host.service containerd.service fmp-balancer.service",
         mounts: root,
-        unit: Vec::new(),
+        conditions: Vec::new(),
         kind: ServiceKind::Simple,
-        service,
+        options,
         command,
         inputs,
         ready: match common.spec.network.mode {

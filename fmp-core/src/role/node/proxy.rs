@@ -18,12 +18,8 @@ const USER: &str = "system:kube-proxy";
 
 /// Adds kube-proxy to a recipe.
 pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
-    let client = Client {
-        path: KUBECONFIG,
-        user: USER,
-        pair: Pair::kubernetes("kube-proxy"),
-        server: paths::api_endpoint(),
-    };
+    let client =
+        Client { path: KUBECONFIG, user: USER, pair: Pair::kubernetes("kube-proxy"), server: paths::api_endpoint() };
     recipe.file(CONFIG, config(common));
     let program = common.programs.path("kube-proxy");
     let mut inputs = vec![restart(program), restart(paths::NODE_ENV), restart(CONFIG)];
@@ -34,9 +30,9 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
         documentation: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-proxy/",
         after: "fmp-host.service fmp-balancer.service",
         mounts: "",
-        unit: Vec::new(),
+        conditions: Vec::new(),
         kind: ServiceKind::Simple,
-        service: vec![format!("EnvironmentFile={}", paths::NODE_ENV), HTTP2_HEALTH.to_owned()],
+        options: vec![format!("EnvironmentFile={}", paths::NODE_ENV), HTTP2_HEALTH.to_owned()],
         command: vec![
             program.to_owned(),
             format!("--config={CONFIG}"),

@@ -1,0 +1,154 @@
+//! What lowering promises: who is lowered, what needs what, what is shared.
+
+mod minors;
+mod units;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{LowerError, lower, paths::key, questions_graph, testing::*};
+use crate::{
+    observed::Fact,
+    resource::{Resource, ResourceId, Scope},
+    spec::Environment,
+};
+
+#[test]
+fn a_host_that_did_not_answer_is_left_out_with_the_reason() {
+    let spec = cluster("1.29.15", "routed");
+    let mut observed = nothing(&spec);
+    observed.hosts.insert(node("main-2"), Fact::Unknown("no route to host".to_owned()));
+    observed.hosts.remove(&node("work-2"));
+    let lowered = lower(&spec, &bundle("1.29.15"), &observed).unwrap();
+    let waiting: Vec<_> = lowered.waiting.iter().map(|(name, why)| (name.as_str(), why.as_str())).collect();
+    assert_eq!(waiting, [("main-2", "no route to host"), ("work-2", "nobody asked it")]);
+    let nodes: BTreeSet<String> = lowered.desired.iter().map(|(_, id, _)| id.scope.to_string()).collect();
+    assert!(nodes.iter().eq(["cluster", "main-1", "main-3", "work-1"]), "{nodes:?}");
+}
+
+#[test]
+fn questions_are_about_every_host_and_the_same_paths() {
+    let spec = cluster("1.29.15", "routed");
+    let questions = questions_graph(&spec, &bundle("1.29.15")).unwrap();
+    let lowered = born("1.29.15", "routed").desired;
+    assert!(questions.iter().map(|(_, id, _)| id).eq(lowered.iter().map(|(_, id, _)| id)));
+}
+
+#[test]
+fn what_the_bundle_lacks_is_named() {
+    let spec = cluster("1.29.15", "routed");
+    let whole = bundle("1.29.15");
+    for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image"] {
+        let lock = whole.entries().filter(|entry| entry.name.as_str() != name).cloned().collect();
+        let error = lower(&spec, &lock, &nothing(&spec)).unwrap_err();
+        assert_eq!(error, LowerError::Missing { name: name.to_owned() });
+    }
+    let error = lower(&spec, &bundle("1.28.15"), &nothing(&spec)).unwrap_err();
+    assert_eq!(error.to_string(), "the bundle has `kube-apiserver` 1.28.15, and 1.29.15 is wanted");
+}
+
+#[test]
+fn every_need_that_keeps_a_cluster_whole_is_an_edge() {
+    let desired = born("1.29.15", "routed").desired;
+    for (name, dependent, on, dependency) in [
+        ("main-1", "etcd-member", "main-1", "certificate/etc/kubernetes/pki/etcd/peer.crt"),
+        ("main-1", "etcd-member", "main-1", "file/etc/systemd/system/etcd.service"),
+        ("main-1", "unit/etcd.service", "main-1", "etcd-member"),
+        ("main-1", "unit/kube-apiserver.service", "main-1", "etcd-member"),
+        ("main-1", "unit/kube-apiserver.service", "main-1", "trust/encryption-config"),
+        ("main-1", "unit/kube-scheduler.service", "main-1", "unit/kube-apiserver.service"),
+        ("work-1", "unit/containerd.service", "work-1", "unit/fmp-host.service"),
+        ("work-1", "image/registry.k8s.io/pause:3.9", "work-1", "unit/containerd.service"),
+        ("work-1", "unit/kubelet.service", "work-1", "image/registry.k8s.io/pause:3.9"),
+        ("work-1", "unit/kubelet.service", "work-1", "unit/fmp-balancer.service"),
+        ("work-1", "unit/kubelet.service", "work-1", "node-object"),
+        ("work-1", "unit/kubelet.service", "work-1", "file/etc/cni/net.d/10-fmp.conflist"),
+        ("work-1", "unit/kube-proxy.service", "work-1", "node-object"),
+        ("work-1", "node-object", "main-3", "unit/kube-apiserver.service"),
+        ("work-1", "unit/flanneld.service", "cluster", "object/ClusterRoleBinding//fmp:flanneld"),
+        ("cluster", "object/ClusterRoleBinding//fmp:flanneld", "main-2", "unit/kube-apiserver.service"),
+        ("work-1", "certificate/var/lib/kubelet/pki/kubelet.crt", "work-1", "trust/ca"),
+        ("work-1", "artifact/kubelet", "work-1", "trust/cluster-id"),
+    ] {
+        let id = |scope: &str, key: &str| match scope {
+            "cluster" => ResourceId::cluster(key),
+            name => ResourceId::node(&node(name), key),
+        };
+        let handle = |id: ResourceId| desired.find(&id).unwrap_or_else(|| panic!("there is no {id}"));
+        let (dependent, dependency) = (handle(id(name, dependent)), handle(id(on, dependency)));
+        let needs = desired.dependencies(dependent);
+        assert!(needs.contains(&dependency), "{} needs {}", desired.id(dependent), desired.id(dependency));
+    }
+}
+
+#[test]
+fn everything_on_a_local_machine_needs_the_machine() {
+    let mut spec = cluster("1.29.15", "flannel");
+    spec.environment = Environment::Local;
+    let desired = lower(&spec, &bundle("1.29.15"), &nothing(&spec)).unwrap().desired;
+    let elsewhere = [key::MACHINE, key::NODE_OBJECT];
+    let on_hosts = |id: &ResourceId| id.scope != Scope::Cluster && !elsewhere.contains(&&*id.key);
+    for (handle, id, _) in desired.iter().filter(|(_, id, _)| on_hosts(id)) {
+        let mut open = vec![handle];
+        let mut machines = BTreeSet::new();
+        while let Some(at) = open.pop() {
+            open.extend(desired.dependencies(at));
+            if *desired.resource(at) == Resource::Machine {
+                machines.insert(desired.id(at).scope.clone());
+            }
+        }
+        assert!(machines.contains(&id.scope), "{id}");
+    }
+}
+
+#[test]
+fn nothing_names_one_main() {
+    let desired = born("1.29.15", "routed").desired;
+    for (_, id, resource) in desired.iter() {
+        let Resource::File(file) = resource else { continue };
+        if &*file.path == super::paths::NODE_ENV {
+            continue;
+        }
+        let named = ["198.18.0.11", "198.18.0.12", "198.18.0.13"].map(|main| file.content.text.contains(main));
+        assert!(named == [true; 3] || named == [false; 3], "{id} names {named:?}");
+    }
+}
+
+#[test]
+fn nodes_of_a_role_share_texts_and_inputs() {
+    let desired = born("1.29.15", "routed").desired;
+    let mut own = BTreeSet::new();
+    for (_, id, one) in desired.iter().filter(|(_, id, _)| id.scope == Scope::Node(node("main-1"))) {
+        match (one, find(&desired, "main-2", &id.key)) {
+            (Resource::File(one), Resource::File(other)) if !Arc::ptr_eq(&one.content.text, &other.content.text) => {
+                own.insert(one.path.clone());
+            }
+            (Resource::Unit(one), Resource::Unit(other)) => assert!(Arc::ptr_eq(&one.inputs, &other.inputs), "{id}"),
+            _ => {}
+        }
+    }
+    assert!(own.iter().map(|path| &**path).eq(["/etc/cni/net.d/10-fmp.conflist", "/etc/fmp/node.env"]), "{own:?}");
+}
+
+#[test]
+fn work_nodes_hold_no_private_key_of_an_authority() {
+    let desired = born("1.29.15", "routed").desired;
+    for (_, id, resource) in desired.iter().filter(|(_, id, _)| id.scope == Scope::Node(node("work-1"))) {
+        match resource {
+            Resource::Trust(trust) => assert!(!trust.private, "{id}"),
+            Resource::Certificate(certificate) => {
+                assert!(!certificate.request.organizations.contains("system:masters"), "{id}");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn an_external_network_brings_its_own_plug_ins() {
+    let lowered = born("1.29.15", "external");
+    assert!(lowered.waiting.is_empty());
+    let desired = lowered.desired;
+    assert!(text(&desired, "work-1", "/etc/fmp/containerd.toml").contains("bin_dir = \"/opt/cni/bin\""));
+    assert!(text(&desired, "work-1", super::paths::NODE_ENV).ends_with("POD_CIDR=\n"));
+    assert!(desired.iter().all(|(_, id, _)| !id.key.contains("flanneld") && !id.key.contains("bridge")));
+}
