@@ -1,0 +1,316 @@
+//! The driver with a provider whose answers a test writes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use fmp_core::{
+    Digest, NodeName,
+    observed::Observed,
+    resource::{Capability, Check},
+    spec::Environment,
+};
+use fmp_exec::{
+    Applied, Context, Effect, Failure, FailureKind, Judgement, Provider, Questions, Retry, Task, Watched,
+    journal::{self, Header, Line},
+    lease::{Answer, Glance, LeaseRecord, Refused},
+    merge,
+};
+use fmp_plan::{Action, Plan, Step, StepId, plan::Basis, step::Subject};
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{
+    DriveError, Judge, Options, Report,
+    lease::{Lease, LeaseStore, Stores},
+    run,
+};
+
+fn node(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+fn step(id: &str, host: &str, after: &[&str]) -> Step {
+    Step {
+        id: StepId::new(id),
+        subject: Subject::Host(node(host)),
+        action: Action::RestartUnit { unit: "x.service".into() },
+        after: after.iter().map(|&id| StepId::new(id)).collect(),
+        unit: None,
+        disrupts: BTreeSet::new(),
+        watch: None,
+        reason: String::new(),
+    }
+}
+
+fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
+    Plan {
+        format: fmp_plan::plan::FORMAT,
+        cluster: "test".into(),
+        environment: Environment::Ssh,
+        basis: Basis { spec: Digest::of("spec"), bundle: Digest::of("bundle"), facts: Vec::new() },
+        changes: Vec::new(),
+        steps: steps.into_iter().collect(),
+        waiting: Vec::new(),
+        consents: BTreeSet::new(),
+        budgets: BTreeMap::new(),
+        texts: BTreeMap::new(),
+    }
+}
+
+/// Every change takes a second; those in `fails` fail so many times first; those in `hangs` never end.
+#[derive(Debug, Default)]
+struct Scripted {
+    fails: Mutex<BTreeMap<&'static str, u32>>,
+    hangs: BTreeSet<&'static str>,
+    panics: BTreeSet<&'static str>,
+    observations: Mutex<u32>,
+}
+
+impl Provider for Scripted {
+    fn claims(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Host(_))
+    }
+
+    fn observe<'a>(&'a self, _: &'a Context, _: &'a Questions) -> Task<'a, Observed> {
+        *self.observations.lock().unwrap() += 1;
+        Box::pin(async { merge::nothing() })
+    }
+
+    fn apply<'a>(&'a self, _: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
+        Box::pin(async move {
+            sleep(Duration::from_secs(1)).await;
+            let id = step.id.as_str();
+            assert!(!self.panics.contains(id), "{id} panics");
+            if self.hangs.contains(id) {
+                std::future::pending::<()>().await;
+            }
+            let mut fails = self.fails.lock().unwrap_or_else(PoisonError::into_inner);
+            match fails.get_mut(id) {
+                Some(left) if *left > 0 => {
+                    *left -= 1;
+                    let kind = FailureKind::Unreachable("n".into());
+                    Err(Failure { effect: Effect::None, retry: Retry::Later, kind, source: None })
+                }
+                _ => Ok(Applied::Done),
+            }
+        })
+    }
+
+    fn watch<'a>(&'a self, _: &'a Context, _: &'a Check) -> Task<'a, Result<Watched, Failure>> {
+        Box::pin(async { Ok(Watched::Holds) })
+    }
+}
+
+/// Lets one step at a time disrupt.
+struct OneAtATime;
+
+impl Judge for OneAtATime {
+    fn questions(&self, _: &[&Step]) -> Questions {
+        Questions::default()
+    }
+
+    fn judge(&self, _: &Observed, _: &Step, in_flight: &[&Step]) -> Judgement {
+        match in_flight {
+            [] => Judgement::Ready,
+            [one, ..] => Judgement::Unsafe(format!("{} is in flight", one.id)),
+        }
+    }
+}
+
+/// Nobody who asks to stop.
+fn options() -> Options {
+    Options::new(mpsc::channel(1).1)
+}
+
+async fn drive(plan: &Plan, provider: Scripted, options: Options) -> Report {
+    let providers: [Arc<dyn Provider>; 1] = [Arc::new(provider)];
+    run(plan, &providers, Context::default(), &OneAtATime, options, &mut |_| {}).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_of_different_hosts_run_side_by_side() {
+    let plan = plan([step("a", "a", &[]), step("b", "b", &[]), step("c", "c", &["a", "b"])]);
+    let report = drive(&plan, Scripted::default(), options()).await;
+    assert!(report.outcome.complete());
+    assert_eq!(report.took.as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_tried_again() {
+    let provider = Scripted { fails: Mutex::new([("a", 3)].into()), ..Scripted::default() };
+    let report = drive(&plan([step("a", "a", &[])]), provider, options()).await;
+    assert!(report.outcome.complete());
+    assert_eq!(report.took, Duration::from_millis(4 * 1000 + 500 + 1000 + 2000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_that_are_judged_together_count_each_other() {
+    let disrupting = |id| Step { disrupts: [Capability::Pods(node(id))].into(), ..step(id, id, &[]) };
+    let provider = Arc::new(Scripted::default());
+    let providers: [Arc<dyn Provider>; 1] = [provider.clone()];
+    let plan = plan([disrupting("a"), disrupting("b"), disrupting("c")]);
+    let report = run(&plan, &providers, Context::default(), &OneAtATime, options(), &mut |_| {}).await.unwrap();
+    assert!(report.outcome.complete());
+    assert!(report.took >= Duration::from_secs(3), "{:?}", report.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_panics_fails_its_step_alone() {
+    let provider = Scripted { panics: ["a"].into(), ..Scripted::default() };
+    let report = drive(&plan([step("a", "a", &[]), step("b", "b", &[])]), provider, options()).await;
+    assert_eq!(report.outcome.failed[0].why.effect, Effect::MayHaveHappened);
+    assert_eq!(report.outcome.done, [StepId::new("b")]);
+}
+
+#[tokio::test]
+async fn a_subject_without_a_provider_is_refused_before_the_first_step() {
+    let plan = plan([Step { subject: Subject::Cluster, ..step("a", "a", &[]) }]);
+    let providers: [Arc<dyn Provider>; 1] = [Arc::new(Scripted::default())];
+    let refused = run(&plan, &providers, Context::default(), &OneAtATime, options(), &mut |_| {}).await;
+    assert!(matches!(refused, Err(DriveError::NoProvider(Subject::Cluster))));
+}
+
+#[tokio::test]
+async fn a_subject_with_two_providers_is_refused_before_the_first_step() {
+    let one = || Arc::new(Scripted::default()) as Arc<dyn Provider>;
+    let plan = plan([step("a", "a", &[])]);
+    let refused = run(&plan, &[one(), one()], Context::default(), &OneAtATime, options(), &mut |_| {}).await;
+    assert!(matches!(refused, Err(DriveError::ManyProviders { claims: 2, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_to_stop_waits_no_longer_than_patience() {
+    let (stop, interrupts) = mpsc::channel(1);
+    let provider = Scripted { hangs: ["a"].into(), ..Scripted::default() };
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(5)).await;
+        stop.send(()).await.unwrap();
+    });
+    let plan = plan([step("a", "a", &[]), step("b", "b", &[]), step("c", "a", &["a"])]);
+    let report = drive(&plan, provider, Options::new(interrupts)).await;
+    assert_eq!(report.outcome.in_flight[0].step, StepId::new("a"));
+    assert_eq!(report.outcome.not_begun[0].step, StepId::new("c"));
+    assert_eq!(report.took, Duration::from_secs(5) + super::PATIENCE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_holds_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let header = Header {
+        format: journal::FORMAT,
+        cluster: "test".into(),
+        plan: Digest::of("plan"),
+        epoch: 3,
+        began: 1_700_000_000,
+    };
+    let options = Options { journal: Some((path.clone(), header.clone())), ..options() };
+    let report = drive(&plan([step("a", "a", &[])]), Scripted::default(), options).await;
+    assert!(report.journal.is_none());
+    let lines = journal::read(&std::fs::read_to_string(path).unwrap());
+    assert_eq!(lines[0], Line::Run(header));
+    assert_eq!(lines.len(), 6, "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_can_not_be_written_stops_nothing() {
+    let header = Header {
+        format: journal::FORMAT,
+        cluster: "test".into(),
+        plan: Digest::of("plan"),
+        epoch: 3,
+        began: 1_700_000_000,
+    };
+    let options = Options { journal: Some(("/nowhere/journal".into(), header)), ..options() };
+    let report = drive(&plan([step("a", "a", &[])]), Scripted::default(), options).await;
+    assert!(report.journal.is_some());
+    assert!(report.outcome.complete());
+}
+
+/// A main in memory that a test can silence.
+#[derive(Debug, Default)]
+struct Main(Mutex<(Option<LeaseRecord>, u64, bool)>);
+
+impl Main {
+    fn silence(&self) {
+        self.0.lock().unwrap().2 = true;
+    }
+}
+
+#[async_trait::async_trait]
+impl LeaseStore for Main {
+    async fn glance(&self) -> Glance {
+        match &*self.0.lock().unwrap() {
+            (_, _, true) => Glance::Silent("off".into()),
+            (Some(record), ..) => Glance::Held(fmp_exec::lease::Holding { record: record.clone(), age_s: 1 }),
+            (None, newest, _) => Glance::Free { newest: *newest },
+        }
+    }
+
+    async fn take(&self, record: &LeaseRecord) -> Answer {
+        let (held, newest, silent) = &mut *self.0.lock().unwrap();
+        if *silent {
+            return Answer::Silent("off".into());
+        }
+        match held {
+            Some(other) if other != record => {
+                Answer::Held(fmp_exec::lease::Holding { record: other.clone(), age_s: 1 })
+            }
+            _ => {
+                (*held, *newest) = (Some(record.clone()), record.epoch.max(*newest));
+                Answer::Granted
+            }
+        }
+    }
+
+    async fn release(&self, record: &LeaseRecord) {
+        let held = &mut self.0.lock().unwrap().0;
+        if held.as_ref() == Some(record) {
+            *held = None;
+        }
+    }
+}
+
+fn record(holder: &str) -> LeaseRecord {
+    LeaseRecord { holder: holder.into(), host: "desk".into(), pid: 7, epoch: 0, since: 1_700_000_000 }
+}
+
+fn mains() -> (Vec<Arc<Main>>, Stores) {
+    let mains: Vec<Arc<Main>> = (0..3).map(|_| Arc::default()).collect();
+    let stores = mains.iter().zip(1..).map(|(main, n)| (node(&format!("main-{n}")), main.clone() as _)).collect();
+    (mains, stores)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_run_at_a_time_and_the_epoch_grows() {
+    let (_, stores) = mains();
+    let first = Lease::acquire(stores.clone(), record("ada")).await.unwrap();
+    let refused = Lease::acquire(stores.clone(), record("bob")).await.unwrap_err();
+    assert!(matches!(&refused, Refused::Held(holding) if holding.record.holder == "ada"), "{refused}");
+    first.release().await;
+    assert_eq!(Lease::acquire(stores, record("bob")).await.unwrap().record().epoch, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_stops_the_run() {
+    let (mains, stores) = mains();
+    let lease = Lease::acquire(stores, record("ada")).await.unwrap();
+    let options = Options { lease: Some(lease.lost()), ..options() };
+    mains[0].silence();
+    mains[1].silence();
+    let provider = Scripted { hangs: ["a"].into(), ..Scripted::default() };
+    let report = drive(&plan([step("a", "a", &[])]), provider, options).await;
+    assert!(matches!(report.lease_lost, Some(Refused::NoMajority { .. })));
+    assert!(report.took < Duration::from_secs(30) + super::PATIENCE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_survives_one_silent_main() {
+    let (mains, stores) = mains();
+    let lease = Lease::acquire(stores, record("ada")).await.unwrap();
+    mains[0].silence();
+    sleep(Duration::from_mins(10)).await;
+    assert_eq!(*lease.lost().borrow(), None);
+}
