@@ -15,7 +15,7 @@ pub struct Host {
     pub facts: HostFacts,
     /// The cluster that the ledger says this host belongs to.
     pub cluster_id: Fact<String>,
-    /// What FMP wrote on this host, by resource key (`file/etc/…`, `unit/etcd`).
+    /// What FMP wrote on this host, by resource key (`file/etc/…`, `unit/etcd.service`).
     pub ledger: BTreeMap<String, LedgerEntry>,
     /// Every path that was asked for, and every path that the ledger names.
     pub files: BTreeMap<String, Fact<FileSeen>>,

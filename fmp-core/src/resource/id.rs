@@ -13,12 +13,12 @@ pub enum Scope {
     Node(NodeName),
 }
 
-/// The name of a resource: `main-3/unit/etcd`, `cluster/object/Namespace/fmp`.
+/// The name of a resource: `main-3/unit/etcd.service`, `cluster/object/ConfigMap/fmp/inventory`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId {
     /// Whose it is.
     pub scope: Scope,
-    /// Its name there, beginning with its kind: `unit/etcd`.
+    /// Its name there, beginning with its kind: `unit/etcd.service`.
     pub key: Arc<str>,
 }
 
