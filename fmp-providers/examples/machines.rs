@@ -33,6 +33,7 @@ async fn main() -> Result<(), Failed> {
 }
 
 #[expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+#[expect(clippy::unnecessary_wraps, reason = "so that it can end a verb")]
 fn say(what: &impl std::fmt::Debug) -> Result<(), Failed> {
     println!("{what:?}");
     Ok(())

@@ -116,6 +116,12 @@ pub enum TransportError {
         /// The port on the host's loopback.
         port: u16,
     },
+    /// The connection ended before the program was started, twice.
+    #[error("the connection to {host} breaks off as soon as it is made")]
+    Broken {
+        /// The host as it was named.
+        host: String,
+    },
     /// The connection ended while the program ran: nobody knows how far it got.
     #[error("the connection to {host} was lost while a program ran")]
     Lost {
@@ -169,6 +175,7 @@ impl TransportError {
             | Self::NoShell { .. }
             | Self::SudoRefused { .. }
             | Self::NoSession { .. }
+            | Self::Broken { .. }
             | Self::TunnelRefused { .. }
             | Self::NulInArgument
             | Self::ArgumentsTooLong { .. }
@@ -178,7 +185,14 @@ impl TransportError {
 
     /// Whether the same call can succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Handshake { .. } | Self::Lost { .. } | Self::NoSession { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Handshake { .. }
+                | Self::Lost { .. }
+                | Self::Broken { .. }
+                | Self::NoSession { .. }
+        )
     }
 
     /// What a person can do about it, as one sentence.
@@ -217,6 +231,7 @@ impl TransportError {
                 "allow it without a password: `USER ALL=(ALL) NOPASSWD: ALL` in a file under /etc/sudoers.d, or log in \
                  as root"
             }
+            Self::Broken { .. } => "look into the log of the machine's SSH server (`journalctl -u ssh`)",
             Self::NoSession { .. } => "raise `MaxSessions` in the machine's sshd_config",
             Self::TunnelRefused { .. } => {
                 "check that the service listens on the machine's loopback and that sshd_config has \

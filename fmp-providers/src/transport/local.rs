@@ -43,10 +43,10 @@ impl Transport for LocalShell {
             .spawn()
             .map_err(spawn)?;
         let feed = feed(child.stdin.take(), stdin, &self.counters);
-        let (fed, collected) = tokio::join!(feed, collect(&mut child, &self.counters));
+        let (input, collected) = tokio::join!(feed, collect(&mut child, &self.counters));
         let mut collected = collected?;
         let status = child.wait().await.map_err(spawn)?;
-        fed.map_err(|source| TransportError::Input { source: Arc::new(source) })?;
+        input.map_err(|source| TransportError::Input { source: Arc::new(source) })?;
         frame.open(&mut collected);
         let status = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
         Ok(Output { status, stdout: collected.stdout, stderr: collected.stderr })

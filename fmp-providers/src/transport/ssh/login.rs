@@ -30,9 +30,9 @@ use crate::transport::TransportError;
 /// How long key exchange and login may take together: a busy machine that has just booted needs one or two seconds.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A silent connection is asked for a sign of life this often; after three without an answer it counts as lost. That
-/// is less than the 40 s after which Kubernetes gives up a node.
-const KEEPALIVE: Duration = Duration::from_secs(10);
+/// A silent connection is asked for a sign of life this often, and counts as lost after three questions without an
+/// answer: 20 s, half of the time after which Kubernetes gives up a node.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// How many keys are offered: sshd hangs up after six (`MaxAuthTries`).
 const OFFERS: usize = 5;

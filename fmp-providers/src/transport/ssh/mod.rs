@@ -86,21 +86,32 @@ impl Ssh {
         }
     }
 
-    /// Opens a channel with `open`; once more on a new connection where the present one turns out to be dead.
+    /// Opens a channel with `open`; once more on a new connection where the present one is dead or full. Nothing was
+    /// started in either case, so trying again can't do anything twice.
     async fn open<T, F>(&self, open: impl Fn(Arc<Connection>) -> F) -> Result<T, TransportError>
     where
         F: Future<Output = Result<T, Unopened>>,
     {
         let host = || self.endpoint.host.clone();
-        for _ in 0..2 {
-            match open(self.connection().await?).await {
+        let mut again = true;
+        loop {
+            let connection = self.connection().await?;
+            match open(connection.clone()).await {
                 Ok(channel) => return Ok(channel),
-                Err(Unopened::Refused) => return Err(TransportError::NoSession { host: host() }),
-                // Nothing was started yet, so trying again can't do anything twice.
-                Err(Unopened::Dead) => self.live.lock().await.connection = None,
+                Err(Unopened::Full | Unopened::Dead) if again => self.leave(&connection).await,
+                Err(Unopened::Dead) => return Err(TransportError::Broken { host: host() }),
+                Err(Unopened::Full | Unopened::Refused) => return Err(TransportError::NoSession { host: host() }),
             }
+            again = false;
         }
-        Err(TransportError::Lost { host: host() })
+    }
+
+    /// Has the next call make a new connection. Programs that run on this one go on.
+    async fn leave(&self, left: &Arc<Connection>) {
+        let mut live = self.live.lock().await;
+        if live.connection.as_ref().is_some_and(|present| Arc::ptr_eq(present, left)) {
+            live.connection = None;
+        }
     }
 
     /// A stream from the host to `port` of `to`.

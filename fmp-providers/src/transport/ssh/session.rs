@@ -14,7 +14,7 @@ use russh::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
 };
 
 use super::{Endpoint, login::Client};
@@ -27,8 +27,8 @@ use crate::transport::{
 /// Programs at once on one connection: sshd allows ten sessions (`MaxSessions`), and a person may want one.
 const SESSIONS: usize = 8;
 
-/// How often a session is asked for while none of ours is open: a server that has just ended one may still count it.
-const OPEN_ATTEMPTS: usize = 5;
+/// How often a server that refuses a session while none is open is asked for a sign of life before the next attempt.
+const QUESTIONS: usize = 3;
 
 /// How much is read of an input at a time, in bytes: some packets' worth.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -41,6 +41,8 @@ pub(super) struct Connection {
     handle: Handle<Client>,
     slots: Arc<Semaphore>,
     open: Arc<AtomicUsize>,
+    /// Sessions are opened one after another: a refusal then says something about those that are open.
+    opening: Mutex<()>,
 }
 
 impl fmt::Debug for Connection {
@@ -52,7 +54,10 @@ impl fmt::Debug for Connection {
 /// Why a channel was not opened. Nothing was started.
 #[derive(Debug)]
 pub(super) enum Unopened {
-    /// The server said no.
+    /// The server wants no more sessions on this connection, though none of ours is open: it waits for the end of a
+    /// program that we gave up.
+    Full,
+    /// The server does not connect to the port.
     Refused,
     /// The connection is gone.
     Dead,
@@ -60,7 +65,7 @@ pub(super) enum Unopened {
 
 impl Connection {
     pub(super) fn new(handle: Handle<Client>) -> Self {
-        Self { handle, slots: Arc::new(Semaphore::new(SESSIONS)), open: Arc::default() }
+        Self { handle, slots: Arc::new(Semaphore::new(SESSIONS)), open: Arc::default(), opening: Mutex::default() }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -69,9 +74,11 @@ impl Connection {
 
     /// Opens a session, after others have ended where the server wants no more at once.
     pub(super) async fn session(&self) -> Result<Session, Unopened> {
-        let mut attempts = 0;
-        while attempts < OPEN_ATTEMPTS {
+        let mut asked = 0;
+        loop {
             let slot = self.slots.clone().acquire_owned().await.map_err(|_| Unopened::Dead)?;
+            let _one_at_a_time = self.opening.lock().await;
+            let before = self.open.load(Ordering::Acquire);
             match self.handle.channel_open_session().await {
                 Ok(channel) => {
                     let (read, write) = channel.split();
@@ -79,15 +86,21 @@ impl Connection {
                     return Ok(Session { read, end: End { write: Some((write, slot)), open: self.open.clone() } });
                 }
                 // The server allows fewer than we thought: keep to what is open now.
-                Err(Error::ChannelOpenFailure(_)) if self.open.load(Ordering::Acquire) > 0 => slot.forget(),
+                Err(Error::ChannelOpenFailure(_)) if self.open.load(Ordering::Acquire) > 0 => {
+                    slot.forget();
+                    asked = 0;
+                }
+                // What was open has ended meanwhile.
+                Err(Error::ChannelOpenFailure(_)) if before > 0 => asked = 0,
+                Err(Error::ChannelOpenFailure(_)) if asked == QUESTIONS => return Err(Unopened::Full),
+                // sshd forgets a session only after it has handled everything that it had read: one or two questions later.
                 Err(Error::ChannelOpenFailure(_)) => {
-                    attempts += 1;
                     self.handle.send_ping().await.map_err(|_| Unopened::Dead)?;
+                    asked += 1;
                 }
                 Err(_) => return Err(Unopened::Dead),
             }
         }
-        Err(Unopened::Refused)
     }
 
     /// Opens a stream to `port` of `host`, as seen from the server.
