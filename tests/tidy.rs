@@ -330,8 +330,8 @@ fn syntax(shell: &str, text: &str) -> Option<String> {
     (!said.status.success()).then(|| String::from_utf8_lossy(&said.stderr).into_owned())
 }
 
-/// Tests on real machines, and only those, are called `real_…` and stand in files called `real_…`: `scripts/test`
-/// chooses by these names.
+/// Tests on real machines, and only those, are called `real_…` and stand in files called `real_…`. `scripts/test` chooses
+/// by these names, wherever in a test's name the word stands.
 fn tests_on_real_machines_are_called_so(file: &File) -> Vec<String> {
     let is_real = file.path.rsplit('/').next().is_some_and(|name| name.starts_with("real_"));
     let mut names = Vec::new();
@@ -344,7 +344,7 @@ fn tests_on_real_machines_are_called_so(file: &File) -> Vec<String> {
             expected = false;
         }
     }
-    names.retain(|name| name.starts_with("real_") != is_real);
+    names.retain(|name| if is_real { !name.starts_with("real_") } else { name.contains("real_") });
     names.into_iter().map(|name| format!("the test `{name}` is in the wrong file, or wrongly called")).collect()
 }
 
@@ -508,9 +508,10 @@ fn a_script_that_can_not_be_run_is_found() {
 }
 
 #[test]
-fn a_real_test_among_others_is_found() {
+fn a_test_on_machines_among_others_is_found() {
     let check = tests_on_real_machines_are_called_so;
     fails(check, "tests/plan.rs", "#[test]\nfn real_cluster_lives() {}\n");
+    fails(check, "tests/plan.rs", "#[tokio::test]\nasync fn a_real_cluster_lives() {}\n");
     fails(check, "tests/real_cluster.rs", "#[test]\nfn cluster_lives() {}\n");
     passes(check, "tests/real_cluster.rs", "#[test]\nfn real_cluster_lives() {}\nfn helper() {}\n");
 }
