@@ -6,6 +6,8 @@
 mod api;
 mod etcd;
 
+pub(crate) use api::{DIGEST, MANAGED_BY};
+
 use std::collections::BTreeMap;
 
 use fmp_core::{

@@ -4,6 +4,9 @@
 
 set -uf
 export HOME=/root
+config=/etc/kubernetes/super-admin.conf
+# Before its binding is applied, the administrator of admin.conf may see nothing.
+[ -f "$config" ] || config=/etc/kubernetes/admin.conf
 
 # ask NAME PROGRAM ARGUMENT…
 ask() {
@@ -27,5 +30,5 @@ etcd() {
 api() {
     name=$1
     shift
-    ask "$name" kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=3s "$@"
+    ask "$name" kubectl --kubeconfig="$config" --request-timeout=3s "$@"
 }

@@ -14,31 +14,6 @@ pub(crate) const DIRECTORY: &str = "/var/lib/fmp/ledger";
 /// What an entry says as the cluster's id while the host has none yet.
 const NO_CLUSTER: &str = "-";
 
-/// Something that a resource consists of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// A file that is no secret.
-    File(String),
-    /// A program.
-    Program(String),
-    /// A secret.
-    Secret(String),
-    /// A unit.
-    Unit(String),
-}
-
-impl Part {
-    /// The line that names it in an entry.
-    pub(crate) fn line(&self) -> String {
-        match self {
-            Self::File(path) => format!("file {path}"),
-            Self::Program(path) => format!("program {path}"),
-            Self::Secret(path) => format!("secret {path}"),
-            Self::Unit(name) => format!("unit {name}"),
-        }
-    }
-}
-
 /// The name of the file for a resource's key.
 pub(crate) fn file_name(key: &str) -> String {
     let mut name = String::with_capacity(key.len());

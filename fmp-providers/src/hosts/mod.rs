@@ -3,15 +3,23 @@
 //! Owns what runs on a host and how its answers are read. Knows nothing of order or safety: those are in the plan.
 //! Read [`HostProvider`] first; `observe/` asks, `apply/` has a file an action, `watch` waits.
 
+mod apply;
+mod destroy;
 mod ledger;
 pub(crate) mod observe;
+mod watch;
 
 use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, sync::Arc};
 
-use fmp_core::{NodeName, observed::Observed};
-use fmp_exec::provider::Questions;
+use fmp_bundle::Store;
+use fmp_core::{NodeName, observed::Observed, resource::Check};
+use fmp_exec::{Applied, Context, Failure, Provider, Questions, Task, Watched};
+use fmp_plan::{Step, step::Subject};
 
 use crate::transport::{Transport, TransportError};
+
+/// The unit of etcd's member.
+const ETCD_UNIT: &str = "etcd.service";
 
 /// One host that this provider is for.
 #[derive(Debug, Clone)]
@@ -24,21 +32,68 @@ pub struct Managed {
     pub main: bool,
 }
 
+/// How programs and images go over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Packing {
+    /// As they are: where the wire is faster than the hosts unpack.
+    Plain,
+    /// Packed by gzip: a third of the bytes.
+    #[default]
+    Gzip,
+}
+
+impl Packing {
+    /// The command that undoes it.
+    const fn unpack(self) -> &'static str {
+        match self {
+            Self::Plain => "cat",
+            Self::Gzip => "gzip -dc",
+        }
+    }
+}
+
 /// The provider of all hosts and of the cluster that runs on them.
 #[derive(Debug)]
 pub struct HostProvider {
     hosts: BTreeMap<NodeName, Managed>,
+    store: Store,
+    packing: Packing,
 }
 
 impl HostProvider {
-    /// A provider for these hosts.
-    pub fn new(hosts: BTreeMap<NodeName, Managed>) -> Self {
-        Self { hosts }
+    /// A provider for these hosts, which takes programs and images from `store`.
+    pub fn new(hosts: BTreeMap<NodeName, Managed>, store: Store) -> Self {
+        Self { hosts, store, packing: Packing::default() }
     }
 
-    /// See trait.
-    pub async fn look(&self, ask: &Questions) -> Observed {
-        observe::observe(&self.hosts, ask).await
+    /// The same with another way to send.
+    #[must_use]
+    pub fn packed(self, packing: Packing) -> Self {
+        Self { packing, ..self }
+    }
+}
+
+impl Provider for HostProvider {
+    fn claims(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Host(node) => self.hosts.contains_key(node),
+            Subject::Cluster => true,
+            Subject::Machine(_) => false,
+        }
+    }
+
+    fn observe<'a>(&'a self, _: &'a Context, ask: &'a Questions) -> Task<'a, Observed> {
+        Box::pin(observe::observe(&self.hosts, ask))
+    }
+
+    fn apply<'a>(&'a self, cx: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
+        let Self { hosts, store, packing } = self;
+        let now = observe::unix_ms() / 1000;
+        Box::pin(apply::apply(apply::Work { hosts, store, packing: *packing, cx, step, now }))
+    }
+
+    fn watch<'a>(&'a self, _: &'a Context, check: &'a Check) -> Task<'a, Result<Watched, Failure>> {
+        Box::pin(watch::watch(&self.hosts, check))
     }
 }
 

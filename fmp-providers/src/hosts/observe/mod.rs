@@ -92,7 +92,7 @@ async fn probe(transport: &dyn Transport, ask: &HostQuestions, nonce: &str, deep
 }
 
 /// The observer's clock in milliseconds since 1970.
-fn unix_ms() -> i64 {
+pub(super) fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,0 +1,78 @@
+//! What a script on a host answers.
+
+use fmp_core::{Digest, NodeName};
+use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry, provider::Mismatch};
+use fmp_plan::Step;
+
+use crate::transport::Output;
+
+/// How much of a program's complaint is passed on: its last lines name the cause.
+const COMPLAINT_BYTES: usize = 2000;
+
+/// What etcd says when a change of membership has to wait, as its own code words it
+/// (<https://github.com/etcd-io/etcd/blob/v3.5.21/server/etcdserver/api/membership/errors.go>).
+const PASSING: [&str; 5] = [
+    "etcdserver: unhealthy cluster",
+    "can only promote a learner member which is in sync with leader",
+    "too many learner members in cluster",
+    "not enough started members",
+    "re-configuration failed",
+];
+
+/// Reads the answer, which is the output's last line.
+pub(super) fn read(node: &NodeName, step: &Step, output: &Output) -> Result<Applied, Failure> {
+    let text = output.text();
+    let begun = text.lines().any(|line| line == "begun");
+    let words: Vec<&str> = match text.lines().next_back().and_then(|line| line.strip_prefix("fmp\t")) {
+        Some(answer) if output.success() => answer.split('\t').collect(),
+        Some(_) | None => return Err(broke_off(node, step, output, begun)),
+    };
+    let host = || node.to_string();
+    let untouched = |retry, kind| Err(Failure { effect: Effect::None, retry, kind, source: None });
+    match words.as_slice() {
+        ["done"] => Ok(Applied::Done),
+        ["already-done"] => Ok(Applied::AlreadyDone),
+        ["stale", what, expected, found] => {
+            let what = format!("{node}: {what}");
+            Ok(Applied::Stale(Mismatch { what, expected: in_words(expected), found: in_words(found) }))
+        }
+        ["fenced", newer] => {
+            let newer = newer.parse().unwrap_or(u64::MAX);
+            untouched(Retry::Never, FailureKind::Fenced { host: host(), newer })
+        }
+        ["busy"] => untouched(Retry::Later, FailureKind::Other(format!("another step keeps {node} busy"))),
+        ["torn"] => {
+            let kind = FailureKind::Other(format!("what was sent did not reach {node} whole"));
+            untouched(Retry::Later, kind)
+        }
+        ["no-answer"] => {
+            let kind = FailureKind::Other(format!("etcd does not answer {node}: {}", complaint(output)));
+            untouched(Retry::Later, kind)
+        }
+        ["no-room", path, needed] => {
+            let needed = needed.parse().unwrap_or_default();
+            untouched(Retry::Never, FailureKind::NoRoom { host: host(), path: (*path).to_owned(), needed })
+        }
+        _ => Err(broke_off(node, step, output, begun)),
+    }
+}
+
+/// Digests as people and plans write them.
+fn in_words(word: &str) -> String {
+    Digest::from_hex(word).map_or_else(|_| word.to_owned(), |digest| digest.to_string())
+}
+
+fn complaint(output: &Output) -> String {
+    let text = output.complaint();
+    let from = text.len().saturating_sub(COMPLAINT_BYTES);
+    text.char_indices().find(|(at, _)| *at >= from).map_or_else(String::new, |(at, _)| text[at..].to_owned())
+}
+
+fn broke_off(node: &NodeName, step: &Step, output: &Output, begun: bool) -> Failure {
+    let stderr = complaint(output);
+    let retry = if PASSING.iter().any(|words| stderr.contains(words)) { Retry::Later } else { Retry::Never };
+    let kind =
+        FailureKind::Program { host: node.to_string(), program: step.id.to_string(), status: output.status, stderr };
+    let effect = if begun { Effect::MayHaveHappened } else { Effect::None };
+    Failure { effect, retry, kind, source: None }
+}

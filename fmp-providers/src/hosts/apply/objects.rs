@@ -1,0 +1,93 @@
+//! Node objects and other objects of the API, applied by way of any main whose apiserver answers.
+
+use std::collections::BTreeMap;
+
+use fmp_core::{Digest, resource::NodeObject};
+use fmp_exec::{Applied, Effect, Failure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Work, nothing, nothing_because, text};
+use crate::cluster::{DIGEST, MANAGED_BY};
+
+const SCRIPT: &str = include_str!("scripts/object.sh");
+
+/// What FMP owns of a Node object, as the server merges it with what others own.
+#[derive(Serialize)]
+struct Node<'a> {
+    #[serde(rename = "apiVersion")]
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Metadata<'a>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    spec: BTreeMap<&'a str, Value>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    name: &'a str,
+    labels: &'a BTreeMap<String, String>,
+}
+
+/// Makes a Node object or brings it up to date. Taints are a list that is owned as a whole, so ours are added one by one.
+pub(super) async fn node(work: Work<'_>, object: &NodeObject) -> Result<Applied, Failure> {
+    // The step is one of the cluster: whose Node it is stands in its name.
+    let id = work.step.id.as_str();
+    let name = work.step.subject.node().map_or_else(|| id.split('/').next().unwrap_or(id), |node| node.as_str());
+    let range = object.pod_cidr.map(|range| range.to_string());
+    let spec = range.iter().flat_map(|range| [("podCIDR", json!(range)), ("podCIDRs", json!([range]))]).collect();
+    let metadata = Metadata { name, labels: &object.labels };
+    let node = Node { api_version: "v1", kind: "Node", metadata, spec };
+    let manifest = serde_json::to_vec(&node).map_err(|error| nothing_because("a Node can't be written", error))?;
+    let mut words = vec![name];
+    words.extend(object.taints.iter().map(String::as_str));
+    through_any_main(work, &words, &manifest).await
+}
+
+/// Applies one object.
+pub(super) async fn object(work: Work<'_>, key: &str, digest: Digest) -> Result<Applied, Failure> {
+    let manifest = text(work.cx, &digest)?;
+    let broken = |error| nothing_because(&format!("the manifest of {key} is no object"), error);
+    let mut object: Value = serde_json::from_str(manifest).map_err(broken)?;
+    mark(&mut object, &digest).ok_or_else(|| nothing(format!("the manifest of {key} is no object")))?;
+    let manifest = serde_json::to_vec(&object).map_err(broken)?;
+    through_any_main(work, &["-"], &manifest).await
+}
+
+/// Says on the object that it is ours and which manifest it was made from.
+fn mark(object: &mut Value, digest: &Digest) -> Option<()> {
+    let metadata = object.as_object_mut()?.entry("metadata").or_insert_with(|| json!({})).as_object_mut()?;
+    let mut set = |part: &str, key: &str, value: String| {
+        let map = metadata.entry(part).or_insert_with(|| json!({})).as_object_mut()?;
+        map.insert(key.to_owned(), Value::String(value));
+        Some(())
+    };
+    set("annotations", DIGEST, digest.to_string())?;
+    set("labels", MANAGED_BY, "fmp".to_owned())
+}
+
+/// Applying twice is applying once: a main that failed is no reason not to ask the next one.
+async fn through_any_main(work: Work<'_>, words: &[&str], manifest: &[u8]) -> Result<Applied, Failure> {
+    let mut failure = nothing("there is no main to ask");
+    for main in work.mains() {
+        match work.run(main, SCRIPT, words, manifest.to_owned().into()).await {
+            Err(error) if error.effect == Effect::None => failure = error,
+            answer => return answer,
+        }
+    }
+    Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_marked_with_its_manifest() {
+        let digest = Digest::of("x");
+        let mut object = json!({"kind": "ClusterRole", "metadata": {"name": "a", "labels": {"b": "c"}}});
+        mark(&mut object, &digest).unwrap();
+        assert_eq!(object["metadata"]["annotations"][DIGEST], digest.to_string());
+        assert_eq!(object["metadata"]["labels"], json!({"b": "c", MANAGED_BY: "fmp"}));
+    }
+}

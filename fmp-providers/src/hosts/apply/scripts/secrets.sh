@@ -1,0 +1,80 @@
+# Keys and certificates: `NAME KIND HOW PART MODE BYTES PATH` for each file, the contents one after the other on standard
+# input. HOW is `create` (nothing may lie there), `copy` (what lies there may only be the same) or `replace`. PART is the
+# ledger's word: `file` or `secret`. No digest of a secret is ever taken here.
+
+each() {
+    call=$1
+    shift
+    while [ $# -gt 0 ]; do
+        "$call" "$1" "$2" "$3" "$4" "$5" "$6" "$7"
+        shift 7
+    done
+}
+
+# What this very run made and did not finish, it makes anew: nobody can have copied it yet.
+is_of_this_run() {
+    [ -s "./var/lib/fmp/ledger/$1" ] && grep -qx "epoch $epoch" "./var/lib/fmp/ledger/$1"
+}
+
+judge() {
+    [ "$3" != create ] || [ ! -e ".$7" ] || is_of_this_run "$1" || stale "$7" absent "a file"
+}
+
+number=0
+bytes=0
+receive() {
+    number=$((number + 1))
+    bytes=$((bytes + $6))
+    folder=.${7%/*}
+    [ -d "$folder" ] || mkdir -p "$folder" || exit 1
+    room "$bytes" ".$7"
+    temp=$folder/.fmp-tmp-$number
+    temps=$temps$nl$temp
+    (umask 077 && head -c "$6" >"$temp") || answer no-room "$7" "$6"
+    [ "$(stat -c %s "$temp")" = "$6" ] || answer torn
+    chmod "$5" "$temp" || exit 1
+}
+
+compare() {
+    number=$((number + 1))
+    if [ "$3" != copy ] || [ ! -e ".$7" ]; then
+        differing=$((differing + 1))
+    elif ! cmp -s ".$7" ".${7%/*}/.fmp-tmp-$number"; then
+        stale "$7" "absent or the same as its holders'" "another content"
+    fi
+}
+
+note_each() {
+    previous=absent
+    [ ! -e ".$7" ] || previous=present
+    note "$1" "$2" "$previous" "$4 $7"
+}
+
+place() {
+    number=$((number + 1))
+    mv -fT ".${7%/*}/.fmp-tmp-$number" ".$7" || exit 1
+    folders=$folders$nl.${7%/*}
+    restore_labels ".$7"
+}
+
+lock
+each judge "$@"
+each receive "$@"
+number=0
+differing=0
+each compare "$@"
+[ $differing -gt 0 ] || answer already-done
+begin
+each note_each "$@"
+keep_notes
+IFS=$nl
+# shellcheck disable=SC2086
+sync $temps || exit 1
+unset IFS
+number=0
+folders=
+each place "$@"
+IFS=$nl
+# shellcheck disable=SC2086
+sync $folders
+answer done

@@ -1,0 +1,58 @@
+# A program: `PATH BYTES HEX BEFORE NAME UNPACK`; its content, packed as UNPACK undoes it, on standard input.
+#
+# The lock is free while the content comes: other steps on this host don't wait for a slow wire.
+
+path=$1
+bytes=$2
+hex=$3
+before=$4
+name=$5
+unpack=$6
+
+# sum FILE: its digest, by the system's library where that knows the processor's own instructions.
+sum() {
+    if command -v openssl >/dev/null; then
+        line=$(openssl dgst -sha256 -r "$1")
+    else
+        line=$(sha256sum "$1")
+    fi && printf '%s\n' "${line%% *}"
+}
+
+judge() {
+    found=absent
+    if [ -f ".$path" ]; then
+        found=$(sum ".$path") || exit 1
+        [ "$found:$(stat -c %a ".$path")" != "$hex:755" ] || answer already-done
+    elif [ -e ".$path" ]; then
+        found=other
+    fi
+    [ "$found" = "$before" ] || [ "$found" = "$hex" ] || stale "$path" "$before" "$found"
+}
+
+folder=.${path%/*}
+temp=$folder/.fmp-tmp-$$
+lock
+judge
+sweep "$folder"
+room "$bytes" ".$path"
+begin
+note "$name" artifact "$before" "program $path"
+keep_notes
+unlock
+
+mkdir -p "$folder" || exit 1
+temps=$temp
+if ! $unpack >"$temp" 2>/dev/null; then
+    # Either there is no room left, or what came was cut short.
+    [ "$(stat -c %s "$temp")" = "$bytes" ] || room "$bytes" ".$path"
+    answer torn
+fi
+[ "$(sum "$temp")" = "$hex" ] || answer torn
+chmod 755 "$temp" && sync "$temp" || answer no-room "$path" $((bytes + bytes / 5))
+
+lock
+judge
+mv -fT "$temp" ".$path" && sync "$folder" || exit 1
+restore_labels ".$path"
+printf '%s\t.%s\t%s\n' "$(stat -c '%d %i %s %.9Y %.9Z' ".$path")" "$path" "$hex" >>./var/lib/fmp/digests
+answer done

@@ -1,0 +1,427 @@
+//! Our scripts against a folder in place of a host's root, and programs of the test in place of systemd.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use fmp_core::{
+    Digest, NodeName,
+    resource::{Authority, CertificateRequest, Holding, Usage},
+};
+use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Provider as _};
+use fmp_plan::{
+    Step,
+    action::{Action, Before, CertificateIssue, FileRemoval, FileWrite, TrustItem, TrustSource},
+    step::{StepId, Subject},
+};
+use tempfile::TempDir;
+
+use crate::{
+    hosts::{HostProvider, Managed, Packing},
+    pki,
+    transport::{Input, LocalShell, Output, Stream, Traffic, Transport, TransportError},
+};
+
+/// A host whose root is a folder, with programs of its own in `/programs`.
+#[derive(Debug)]
+struct Folder {
+    shell: LocalShell,
+    root: String,
+}
+
+#[async_trait]
+impl Transport for Folder {
+    async fn run(&self, program: &str, args: &[&str], stdin: Input) -> Result<Output, TransportError> {
+        let root = format!("FMP_ROOT={}", self.root);
+        let path = format!("PATH={}/programs:{}", self.root, std::env::var("PATH").unwrap_or_default());
+        // What reads one file of the host does so below its root.
+        let moved: Vec<String> = args
+            .iter()
+            .map(|arg| {
+                if program == "cat" && arg.starts_with('/') { format!("{}{arg}", self.root) } else { (*arg).to_owned() }
+            })
+            .collect();
+        let mut words = vec![root.as_str(), &path, program];
+        words.extend(moved.iter().map(String::as_str));
+        self.shell.run("env", &words, stdin).await
+    }
+
+    async fn tunnel(&self, port: u16) -> Result<Box<dyn Stream>, TransportError> {
+        self.shell.tunnel(port).await
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.shell.traffic()
+    }
+}
+
+/// Hosts `a` and `b`, each in a folder, and a store.
+struct Lab {
+    folder: TempDir,
+    provider: HostProvider,
+    cx: Context,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let host = |name: &str| {
+            let root = folder.path().join(name);
+            fs::create_dir_all(root.join("programs")).unwrap();
+            let root = root.to_str().unwrap().to_owned();
+            let transport = Arc::new(Folder { shell: LocalShell::new(), root });
+            (name.parse().unwrap(), Managed { transport, address: [192, 0, 2, 1].into(), main: true })
+        };
+        let store = fmp_bundle::Store::open(folder.path().join("store")).unwrap();
+        let provider = HostProvider::new([host("a"), host("b")].into(), store);
+        Self { folder, provider, cx: Context { epoch: 7, ..Context::default() } }
+    }
+
+    fn path(&self, host: &str, path: &str) -> std::path::PathBuf {
+        self.folder.path().join(host).join(path.trim_start_matches('/'))
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path("a", path)).unwrap()
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.path("a", path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// A program of the test that notes how it was called.
+    fn program(&self, name: &str, text: &str) {
+        let path = self.path("a", &format!("programs/{name}"));
+        fs::write(&path, format!("#!/bin/sh\necho \"$0 $*\" >>\"$FMP_ROOT/calls\"\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn text(&mut self, text: &str) -> Digest {
+        let mut texts = (*self.cx.texts).clone();
+        texts.insert(Digest::of(text), text.into());
+        self.cx.texts = Arc::new(texts);
+        Digest::of(text)
+    }
+
+    async fn apply_to(&self, host: &str, action: Action) -> Result<Applied, Failure> {
+        let node: NodeName = host.parse().unwrap();
+        let step = Step {
+            id: StepId::new(format!("{host}/step")),
+            subject: Subject::Host(node),
+            action,
+            after: Vec::new(),
+            unit: None,
+            disrupts: std::collections::BTreeSet::new(),
+            watch: None,
+            reason: String::new(),
+        };
+        self.provider.apply(&self.cx, &step).await
+    }
+
+    async fn apply(&self, action: Action) -> Result<Applied, Failure> {
+        self.apply_to("a", action).await
+    }
+
+    /// Names in a folder of host `a`, without what was to be there.
+    fn left(&self, folder: &str) -> Vec<String> {
+        let names = fs::read_dir(self.path("a", folder)).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn write(path: &str, content: Digest, before: Before) -> FileWrite {
+    FileWrite { path: path.into(), mode: 0o640, content, before }
+}
+
+fn writes(files: Vec<FileWrite>) -> Action {
+    Action::WriteFiles { files, remove: Vec::new() }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn files_are_written_whole_with_their_mode_and_their_entry_in_the_ledger() {
+    let mut lab = Lab::new();
+    let (one, two) = (lab.text("one\n"), lab.text("two 'quoted' \\ $HOME\n\n"));
+    let action = writes(vec![write("/etc/b/two", two, Before::Absent), write("/etc/a/one", one, Before::Absent)]);
+    assert_eq!(lab.apply(action.clone()).await.unwrap(), Applied::Done);
+    assert_eq!(
+        (lab.read("/etc/a/one").as_str(), lab.read("/etc/b/two").as_str()),
+        ("one\n", "two 'quoted' \\ $HOME\n\n")
+    );
+    assert_eq!(mode(&lab.path("a", "/etc/a/one")), 0o640);
+    assert_eq!((lab.left("/etc/a"), lab.left("/etc/b")), (vec!["one".to_owned()], vec!["two".to_owned()]));
+    let entry = lab.read("/var/lib/fmp/ledger/file%2Fetc%2Fa%2Fone");
+    assert_eq!(entry, "kind file\ncluster -\nprevious absent\nepoch 7\nfile /etc/a/one\n");
+    assert_eq!(lab.apply(action).await.unwrap(), Applied::AlreadyDone);
+}
+
+#[tokio::test]
+async fn only_the_mode_is_mended_where_only_the_mode_differs() {
+    let mut lab = Lab::new();
+    let one = lab.text("one\n");
+    lab.put("/etc/one", "one\n");
+    let action = writes(vec![write("/etc/one", one, Before::Digest(one))]);
+    assert_eq!(lab.apply(action).await.unwrap(), Applied::Done);
+    assert_eq!(mode(&lab.path("a", "/etc/one")), 0o640);
+}
+
+#[tokio::test]
+async fn nothing_is_touched_where_one_file_is_stale() {
+    let mut lab = Lab::new();
+    let one = lab.text("one\n");
+    lab.put("/etc/two", "by hand\n");
+    let action = writes(vec![write("/etc/one", one, Before::Absent), write("/etc/two", one, Before::Absent)]);
+    let Applied::Stale(mismatch) = lab.apply(action).await.unwrap() else { panic!("it was not stale") };
+    assert_eq!((mismatch.what.as_str(), mismatch.expected.as_str()), ("a: /etc/two", "absent"));
+    assert_eq!(mismatch.found, Digest::of("by hand\n").to_string());
+    assert_eq!((lab.left("/etc"), lab.read("/etc/two").as_str()), (vec!["two".to_owned()], "by hand\n"));
+    assert!(lab.left("/var/lib/fmp/ledger").is_empty());
+}
+
+#[tokio::test]
+async fn a_drop_in_goes_with_its_folder_and_systemd_reads_its_units_once() {
+    let mut lab = Lab::new();
+    lab.program("systemctl", "");
+    let unit = lab.text("[Unit]\n");
+    lab.put("/etc/systemd/system/x.service.d/override.conf", "x\n");
+    let path = "/etc/systemd/system/x.service.d/override.conf";
+    let remove = vec![FileRemoval { path: path.into(), before: Digest::of("x\n") }];
+    let files = vec![write("/etc/systemd/system/x.service", unit, Before::Absent)];
+    assert_eq!(lab.apply(Action::WriteFiles { files, remove }).await.unwrap(), Applied::Done);
+    assert_eq!(lab.left("/etc/systemd/system"), ["x.service"]);
+    assert_eq!(lab.read("calls").lines().filter(|line| line.ends_with("systemctl daemon-reload")).count(), 1);
+}
+
+#[tokio::test]
+async fn an_older_epoch_is_refused_and_a_newer_one_is_kept() {
+    let mut lab = Lab::new();
+    let one = lab.text("one\n");
+    let action = writes(vec![write("/etc/one", one, Before::Absent)]);
+    lab.put("/var/lib/fmp/epoch", "8\n");
+    let failure = lab.apply(action.clone()).await.unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::Fenced { newer: 8, .. }), "{failure}");
+    assert_eq!(failure.effect, Effect::None);
+    assert!(!lab.path("a", "/etc/one").exists());
+    lab.cx.epoch = 9;
+    assert_eq!(lab.apply(action).await.unwrap(), Applied::Done);
+    assert_eq!(lab.read("/var/lib/fmp/epoch"), "9\n");
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_swept() {
+    let mut lab = Lab::new();
+    let one = lab.text("one\n");
+    lab.put("/etc/.fmp-tmp-3", "half");
+    assert_eq!(lab.apply(writes(vec![write("/etc/one", one, Before::Absent)])).await.unwrap(), Applied::Done);
+    assert_eq!(lab.left("/etc"), ["one"]);
+}
+
+fn upload(digest: Digest, bytes: u64, before: Before) -> Action {
+    let path = format!("/opt/fmp/store/{}/tool", digest.short());
+    Action::Upload { name: "tool".into(), digest, path: path.into(), bytes, before }
+}
+
+#[tokio::test]
+async fn a_program_is_uploaded_packed_or_plain() {
+    for packing in [Packing::Plain, Packing::Gzip] {
+        let mut lab = Lab::new();
+        lab.provider = lab.provider.packed(packing);
+        let stored = lab.provider.store.put(&vec![7_u8; 3 << 20][..]).unwrap();
+        let action = upload(stored.digest, stored.size, Before::Absent);
+        assert_eq!(lab.apply(action.clone()).await.unwrap(), Applied::Done);
+        let path = lab.path("a", &format!("/opt/fmp/store/{}/tool", stored.digest.short()));
+        assert_eq!((Digest::of(fs::read(&path).unwrap()), mode(&path)), (stored.digest, 0o755));
+        assert!(lab.read("/var/lib/fmp/digests").contains(&stored.digest.hex()));
+        assert_eq!(lab.apply(action).await.unwrap(), Applied::AlreadyDone);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_not_the_program_leaves_nothing() {
+    let lab = Lab::new();
+    let stored = lab.provider.store.put(&b"tool"[..]).unwrap();
+    let twin = lab.provider.store.compressed(stored.digest).unwrap().path;
+    let bytes = fs::read(&twin).unwrap();
+    fs::remove_file(&twin).unwrap();
+    fs::write(&twin, &bytes[..bytes.len() - 9]).unwrap();
+    let failure = lab.apply(upload(stored.digest, stored.size, Before::Absent)).await.unwrap_err();
+    assert!(failure.to_string().contains("whole"), "{failure}");
+    assert!(lab.left(&format!("/opt/fmp/store/{}", stored.digest.short())).is_empty());
+}
+
+#[tokio::test]
+async fn a_file_system_without_room_is_found_before_anything_is_sent() {
+    let lab = Lab::new();
+    let stored = lab.provider.store.put(&b"tool"[..]).unwrap();
+    let failure = lab.apply(upload(stored.digest, 1 << 60, Before::Absent)).await.unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::NoRoom { .. }), "{failure}");
+}
+
+fn trust(from: &TrustSource) -> Action {
+    let item = |what| TrustItem { what, private: true, from: from.clone() };
+    Action::EstablishTrust { items: Holding::ALL.map(item).to_vec() }
+}
+
+#[tokio::test]
+async fn trust_is_made_once_and_copied_as_it_is() {
+    let mut lab = Lab::new();
+    assert_eq!(lab.apply(trust(&TrustSource::Create)).await.unwrap(), Applied::Done);
+    let copy = trust(&TrustSource::Copy(vec!["a".parse().unwrap()]));
+    assert_eq!(lab.apply_to("b", copy.clone()).await.unwrap(), Applied::Done);
+    for path in Holding::ALL.iter().flat_map(|what| [what.public_path(), what.private_path()]).flatten() {
+        let (one, two) = (lab.path("a", path), lab.path("b", path));
+        assert!(fs::read(&one).unwrap() == fs::read(&two).unwrap(), "{path}");
+        let secret = path.ends_with(".key") || path.ends_with(".yaml");
+        assert_eq!(mode(&two), if secret { 0o600 } else { 0o644 }, "{path}");
+    }
+    assert_eq!(lab.apply_to("b", copy).await.unwrap(), Applied::AlreadyDone);
+    // A later run never makes it again.
+    lab.cx.epoch += 1;
+    let again = lab.apply(trust(&TrustSource::Create)).await.unwrap();
+    assert!(matches!(again, Applied::Stale(_)), "{again:?}");
+}
+
+#[tokio::test]
+async fn another_content_is_never_copied_over() {
+    let lab = Lab::new();
+    lab.apply(trust(&TrustSource::Create)).await.unwrap();
+    let path = lab.path("b", Authority::Cluster.key());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "another").unwrap();
+    let copied = lab.apply_to("b", trust(&TrustSource::Copy(vec!["a".parse().unwrap()]))).await.unwrap();
+    assert!(matches!(copied, Applied::Stale(_)), "{copied:?}");
+    assert_eq!(fs::read_to_string(path).unwrap(), "another");
+}
+
+#[tokio::test]
+async fn a_certificate_is_signed_with_a_lent_key() {
+    let lab = Lab::new();
+    lab.apply(trust(&TrustSource::Create)).await.unwrap();
+    let request = CertificateRequest {
+        signer: Authority::Etcd,
+        common_name: "b".to_owned(),
+        organizations: std::collections::BTreeSet::new(),
+        names: ["DNS:b".to_owned()].into(),
+        usage: Usage::Server,
+        days: 365,
+        renew_days: 60,
+    };
+    let (path, key_path) = ("/etc/kubernetes/pki/etcd/server.crt", "/etc/kubernetes/pki/etcd/server.key");
+    let holders = vec!["a".parse().unwrap()];
+    let issue = CertificateIssue { path: path.into(), key_path: key_path.into(), request, holders };
+    let issued = lab.apply_to("b", Action::IssueCertificates { certificates: vec![issue] }).await;
+    assert_eq!(issued.unwrap(), Applied::Done);
+    let inspect = |host, path| pki::inspect(&fs::read_to_string(lab.path(host, path)).unwrap()).unwrap();
+    assert_eq!(inspect("b", path).signer, inspect("a", Authority::Etcd.certificate()).subject_key);
+    assert_eq!(mode(&lab.path("b", key_path)), 0o600);
+}
+
+const LOADED: &str = "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\nNeedDaemonReload=no";
+
+#[tokio::test]
+async fn a_unit_is_enabled_and_started_without_waiting() {
+    let lab = Lab::new();
+    lab.program("systemctl", &format!("[ \"$1\" != show ] || echo '{LOADED}'"));
+    assert_eq!(lab.apply(Action::StartUnit { unit: "x.service".into() }).await.unwrap(), Applied::Done);
+    let calls = lab.read("calls");
+    assert!(calls.contains("--quiet enable --no-reload -- x.service"), "{calls}");
+    assert!(calls.contains("--no-block start -- x.service"), "{calls}");
+    assert!(lab.read("/var/lib/fmp/ledger/unit%2Fx.service").ends_with("unit x.service\n"));
+}
+
+#[tokio::test]
+async fn a_unit_that_runs_is_left_alone() {
+    let lab = Lab::new();
+    let running = LOADED.replace("inactive", "active").replace("disabled", "enabled");
+    lab.program("systemctl", &format!("echo '{running}'"));
+    assert_eq!(lab.apply(Action::StartUnit { unit: "x.service".into() }).await.unwrap(), Applied::AlreadyDone);
+    assert_eq!(lab.read("calls").lines().count(), 1);
+}
+
+#[tokio::test]
+async fn a_member_is_born_with_a_permit_for_this_cluster() {
+    let lab = Lab::new();
+    lab.program("systemctl", "");
+    lab.put("/var/lib/fmp/cluster-id", "c0ffee\n");
+    let members = [("a".parse().unwrap(), "https://192.0.2.1:2380".to_owned())].into();
+    assert_eq!(lab.apply(Action::BootstrapEtcd { members }).await.unwrap(), Applied::Done);
+    let permit = lab.read("/run/fmp/etcd-permit.env");
+    assert_eq!(
+        permit,
+        "ETCD_INITIAL_CLUSTER=a=https://192.0.2.1:2380\nETCD_INITIAL_CLUSTER_STATE=new\nETCD_INITIAL_CLUSTER_TOKEN=c0ffee\n"
+    );
+}
+
+#[tokio::test]
+async fn etcd_is_never_born_on_a_folder_that_holds_something() {
+    let lab = Lab::new();
+    lab.program("systemctl", "");
+    lab.put("/var/lib/fmp/cluster-id", "c0ffee\n");
+    lab.put("/var/lib/etcd/lost+found", "");
+    let born = lab.apply(Action::BootstrapEtcd { members: [].into() }).await.unwrap();
+    assert!(matches!(born, Applied::Stale(_)), "{born:?}");
+    assert!(!lab.path("a", "/run/fmp/etcd-permit.env").exists());
+}
+
+const MEMBERS: &str = "echo '1a, started, a, https://192.0.2.1:2380, https://192.0.2.1:2379, false'\n\
+    echo '2b, unstarted, , https://192.0.2.2:2380, , true'";
+
+fn etcdctl(change: &str) -> String {
+    format!("case \"$*\" in *'member list') {MEMBERS} ;; *) {change} ;; esac")
+}
+
+#[tokio::test]
+async fn a_member_is_matched_by_its_peer_url_and_its_id() {
+    let lab = Lab::new();
+    lab.program("etcdctl", &etcdctl("true"));
+    let member = |node: u8| format!("https://192.0.2.{node}:2380");
+    let remove = |node, id: &str| Action::RemoveEtcdMember { peer_url: member(node), id: id.to_owned() };
+    // The member that is changed is asked about it last: host `b` has no etcdctl, and so `a` is asked.
+    let cases = [
+        (remove(1, "1a"), "done"),
+        (remove(1, "ff"), "stale"),
+        (remove(3, "1a"), "already-done"),
+        (Action::AddEtcdLearner { peer_url: member(3) }, "done"),
+        (Action::AddEtcdLearner { peer_url: member(2) }, "already-done"),
+        (Action::AddEtcdLearner { peer_url: member(1) }, "stale"),
+        (Action::PromoteEtcdLearner { peer_url: member(2) }, "done"),
+        (Action::PromoteEtcdLearner { peer_url: member(1) }, "already-done"),
+        (Action::PromoteEtcdLearner { peer_url: member(3) }, "stale"),
+    ];
+    for (action, expected) in cases {
+        let found = match lab.apply_to("b", action.clone()).await.unwrap() {
+            Applied::Done => "done",
+            Applied::AlreadyDone => "already-done",
+            Applied::Stale(_) => "stale",
+        };
+        assert_eq!(found, expected, "{action:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_learner_that_lags_is_promoted_later() {
+    let lab = Lab::new();
+    let refusal = "echo 'etcdserver: can only promote a learner member which is in sync with leader' >&2; exit 1";
+    lab.program("etcdctl", &etcdctl(refusal));
+    let action = Action::PromoteEtcdLearner { peer_url: "https://192.0.2.2:2380".to_owned() };
+    assert_eq!(lab.apply(action).await.unwrap_err().retry, fmp_exec::Retry::Later);
+}
+
+#[tokio::test]
+async fn no_secret_is_told_to_a_program_or_in_a_failure() {
+    let lab = Lab::new();
+    lab.apply(trust(&TrustSource::Create)).await.unwrap();
+    let key = fs::read_to_string(lab.path("a", Authority::Cluster.key())).unwrap();
+    let canary = key.lines().nth(1).unwrap();
+    // `cmp` is a program that stands in the way, with the arguments of a process.
+    lab.program("mv", "echo \"$*\" >&2; exit 1");
+    let failure = lab.apply(trust(&TrustSource::Copy(vec!["a".parse().unwrap()]))).await;
+    let shown = format!("{failure:?}");
+    assert!(!shown.contains(canary), "{shown}");
+}

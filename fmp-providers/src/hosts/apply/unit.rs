@@ -1,0 +1,15 @@
+//! Units.
+
+use fmp_core::role::paths::key;
+use fmp_exec::{Applied, Failure};
+
+use super::Work;
+use crate::{hosts::ledger, transport::Input};
+
+const SCRIPT: &str = include_str!("scripts/unit.sh");
+
+/// Starts, restarts, reloads or enables a unit, without waiting for it.
+pub(super) async fn change(work: Work<'_>, how: &str, unit: &str) -> Result<Applied, Failure> {
+    let name = ledger::file_name(&key::unit(unit));
+    work.run(work.host()?, SCRIPT, &[how, unit, &name], Input::Empty).await
+}

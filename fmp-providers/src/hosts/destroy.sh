@@ -1,0 +1,44 @@
+# Takes everything that the ledger names off this host: `CLUSTER`. Nothing else is touched; a host of another cluster, or
+# one on which something stays mounted, is left as it is.
+
+cluster=$1
+kept_by=./var/lib/fmp/ledger
+
+lock
+found=none
+[ ! -s ./var/lib/fmp/cluster-id ] || read -r found <./var/lib/fmp/cluster-id
+[ "$found" = "$cluster" ] || stale "the cluster of this host" "$cluster" "$found"
+
+parts() { sed -n "s/^$1 //p" "$kept_by"/* 2>/dev/null; }
+of_kind() { grep -lx "kind $1" "$kept_by"/* 2>/dev/null; }
+mounts() { cut -d ' ' -f 5 /proc/self/mountinfo | grep -E '^/(var/lib/(kubelet|containerd)|run/containerd)/' | sort -r; }
+
+begin
+units=$(parts unit)
+# shellcheck disable=SC2086
+[ -z "$units" ] || { systemctl --quiet disable $units; systemctl stop $units; } || exit 1
+
+# Pods and their shims outlive the runtime by design.
+for processes in $(find /sys/fs/cgroup -name cgroup.procs \( -path '*kubepods*' -o -path '*/containerd.service/*' \) 2>/dev/null); do
+    while read -r process; do kill -9 "$process" 2>/dev/null; done <"$processes"
+done
+for mount in $(mounts); do umount "$mount" 2>/dev/null; done
+left=$(mounts | head -n 1)
+[ -z "$left" ] || stale "$left" "not mounted" mounted
+for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null; done
+
+# What runs goes before what it reads, and what says whose it is goes last.
+for kind in image etcd-member unit certificate file artifact trust; do
+    for entry in $(of_kind "$kind"); do
+        for path in $(sed -n 's/^\(file\|program\|secret\) //p' "$entry"); do
+            [ "$path" != /var/lib/fmp/cluster-id ] || continue
+            rm -f ".$path" || exit 1
+            rmdir -p --ignore-fail-on-non-empty ".${path%/*}" 2>/dev/null
+        done
+        rm -f "$entry"
+    done
+done
+rm -rf --one-file-system ./var/lib/etcd/member ./var/lib/kubelet ./var/lib/containerd ./run/containerd ./var/lib/cni || exit 1
+systemctl daemon-reload
+rm -rf --one-file-system ./run/fmp/stamp ./run/fmp/etcd-permit.env ./var/lib/fmp
+answer done
