@@ -73,6 +73,7 @@ const REAL_MACHINES: &str = "fmp-providers/tests/real_machines.rs";
 const SLEEPS: &[Exception] = &[
     exception("fmp-providers/src/driver/drive.rs", "sleep", "the executor's own clock, which says when to wake it"),
     exception("fmp-providers/src/driver/tests.rs", "sleep", "steps that take a while, in time that is made up"),
+    exception("fmp-providers/src/hosts/watch.rs", "sleep", "a wait that was cut off begins again; bounded"),
     exception(LOCAL_CGROUP, "sleep", "the kernel tells nobody when a group is empty; bounded"),
     exception(LOCAL_MACHINE, "sleep", "a machine that boots tells nobody outside; bounded"),
     exception(LOCAL_MOUNTS, "sleep", "a mount tells nobody when it is free; bounded"),
