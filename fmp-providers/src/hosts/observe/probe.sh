@@ -114,9 +114,20 @@ done
 section units
 # shellcheck disable=SC2086
 states=$(systemctl show --no-pager \
-    -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,DropInPaths,ConditionResult,InvocationID,MainPID \
+    -p Id,LoadState,ActiveState,SubState,NeedDaemonReload,DropInPaths,ConditionResult,InvocationID,MainPID \
     -- $units chrony.service chronyd.service ntpd.service systemd-timesyncd.service 'fmp-[0-9]*' 2>&1)
 printf '%s\n' "$states"
+
+section enabled
+# Not the property UnitFileState: systemd keeps its first answer to that until it reads its units again.
+set --
+for unit in $units; do
+    [ ! -f "./etc/systemd/system/$unit" ] || set -- "$@" "$unit"
+done
+[ $# -eq 0 ] || for state in $(systemctl is-enabled -- "$@" 2>/dev/null); do
+    printf '%s\t%s\n' "$1" "$state"
+    shift
+done
 
 section drop-ins
 dropped=$(for line in $states; do

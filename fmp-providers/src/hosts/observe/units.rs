@@ -18,11 +18,12 @@ const STAMPS: &str = "/run/fmp/stamp";
 /// The properties of each unit, by its name.
 pub(super) struct Units<'a> {
     units: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
+    enabled: BTreeMap<&'a str, &'a str>,
     drop_ins: BTreeMap<&'a str, Digest>,
 }
 
 impl<'a> Units<'a> {
-    /// Reads the sections `units` and `drop-ins`.
+    /// Reads the sections `units`, `enabled` and `drop-ins`.
     ///
     /// # Errors
     /// A line that is no property, a block without a name.
@@ -38,7 +39,8 @@ impl<'a> Units<'a> {
             let (hex, path) = line.split_once("  ")?;
             Some((path, Digest::from_hex(hex).ok()?))
         };
-        Ok(Self { units, drop_ins: sections.parsed("drop-ins", drop_in)?.into_iter().collect() })
+        let enabled = sections.parsed("enabled", |line: &'a str| line.split_once('\t'))?.into_iter().collect();
+        Ok(Self { units, enabled, drop_ins: sections.parsed("drop-ins", drop_in)?.into_iter().collect() })
     }
 
     /// Whether a unit is active.
@@ -49,7 +51,10 @@ impl<'a> Units<'a> {
     /// Transient units of an earlier run that have not ended.
     pub(super) fn running(&self) -> BTreeSet<String> {
         let ended = |name: &str| matches!(self.property(name, "ActiveState"), "inactive" | "failed");
-        let ours = self.units.keys().filter(|name| name.starts_with("fmp-") && !ended(name));
+        // `fmp-EPOCH-STEP`; units of ours that stay, such as fmp-host, have no number there.
+        let numbered =
+            |name: &str| name.strip_prefix("fmp-").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let ours = self.units.keys().filter(|name| numbered(name) && !ended(name));
         ours.map(|name| name.trim_end_matches(".service").to_owned()).collect()
     }
 
@@ -72,7 +77,7 @@ impl<'a> Units<'a> {
         Fact::Known(UnitSeen {
             active,
             sub: self.property(name, "SubState").to_owned(),
-            enabled: self.property(name, "UnitFileState").to_owned(),
+            enabled: self.enabled.get(name).copied().unwrap_or("not enabled").to_owned(),
             needs_reload: self.property(name, "NeedDaemonReload") == "yes",
             drop_ins,
             condition: self.property(name, "ConditionResult") == "yes",

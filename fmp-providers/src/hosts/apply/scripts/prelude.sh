@@ -38,7 +38,7 @@ lock() {
     exec 9>./run/fmp/lock
     flock -w 60 9 || answer busy
     stands=0
-    [ ! -s ./var/lib/fmp/epoch ] || read -r stands <./var/lib/fmp/epoch
+    [ ! -s ./var/lib/fmp/epoch ] || read -r stands _ <./var/lib/fmp/epoch
     [ "$stands" -le "$epoch" ] || answer fenced "$stands"
     [ "$stands" -eq "$epoch" ] || replace ./var/lib/fmp/epoch "$epoch"
 }

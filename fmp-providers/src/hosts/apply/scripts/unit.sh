@@ -6,10 +6,12 @@ unit=$2
 name=$3
 
 lock
-state=$nl$(systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload -- "$unit")$nl
+state=$nl$(systemctl show -p LoadState,ActiveState,NeedDaemonReload -- "$unit")$nl
+# Not a property of the above: systemd keeps the first answer to that one until it reads its units again.
+enabled=$(systemctl is-enabled -- "$unit" 2>/dev/null)
 is() { case $state in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac }
 ! is LoadState=not-found || stale "$unit" "a unit file" none
-if is UnitFileState=enabled && is NeedDaemonReload=no; then
+if [ "$enabled" = enabled ] && is NeedDaemonReload=no; then
     case $how in
         enable) answer already-done ;;
         start) ! is ActiveState=active || answer already-done ;;
@@ -19,7 +21,12 @@ begin
 note "$name" unit absent "unit $unit"
 keep_notes
 ! is NeedDaemonReload=yes || systemctl daemon-reload || exit 1
-systemctl --quiet enable --no-reload -- "$unit" || exit 1
+if [ "$enabled" != enabled ]; then
+    # A reload costs as much as all else here; a unit that is not loaded is read anew anyway.
+    reload=
+    ! is ActiveState=inactive || reload=--no-reload
+    systemctl --quiet enable $reload -- "$unit" || exit 1
+fi
 case $how in
     enable) answer done ;;
     start) ! is ActiveState=failed || systemctl reset-failed -- "$unit" ;;

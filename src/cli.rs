@@ -1,0 +1,200 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Deploys and keeps the Kubernetes cluster that the Foresight Mobile Platform runs on.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Where everything lies.
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+/// Where everything lies.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Places {
+    /// The cluster's file
+    #[arg(short, long, global = true, value_name = "PATH", default_value = "cluster.toml")]
+    pub(crate) file: PathBuf,
+    /// The bundle's lock; beside the cluster's file unless told
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) lock: Option<PathBuf>,
+    /// The content-addressed store of the bundle; in the user's cache unless told
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a cluster.toml to begin with
+    Init(InitArgs),
+    /// Compare each host with the requirement profile
+    Check,
+    /// Show what would be done. Exit code: 0 in sync, 2 steps to do, 3 blocked or stale, 1 error
+    Plan(PlanArgs),
+    /// Do it: make a plan, ask, carry it out, observe again
+    Apply(ApplyArgs),
+    /// Show a plan's file, or one of its steps in full
+    Show(ShowArgs),
+    /// Print what is seen on the hosts, as JSON for `plan --observed`
+    Observe(ObserveArgs),
+    /// Show how mains, nodes and etcd are
+    Status,
+    /// Print the graph of everything that is wanted, for Graphviz
+    Graph,
+    /// Print a kubeconfig for people
+    Kubeconfig(KubeconfigArgs),
+    /// Run kubectl on a main: `fmp kubectl -- get nodes`
+    Kubectl(KubectlArgs),
+    /// Take everything off the hosts that FMP put there
+    Destroy(DestroyArgs),
+    /// Build, verify or list the bundle
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Sign a client certificate for some hours; kubeconfigs call this
+    #[command(hide = true)]
+    Credential,
+}
+
+/// `fmp init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where the machines come from
+    #[arg(long, value_enum, default_value_t = Kind::Local)]
+    pub(crate) environment: Kind,
+}
+
+/// Where machines come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// systemd-nspawn machines on this computer
+    Local,
+    /// Machines that exist, reached by SSH
+    Ssh,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people, and for review
+    Text,
+    /// The file of record
+    Json,
+    /// A picture for Graphviz
+    Dot,
+}
+
+/// `fmp plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the plan as JSON to this file, for `fmp apply`
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// Plan from a stored observation; no host is asked
+    #[arg(long, value_name = "PATH")]
+    pub(crate) observed: Option<PathBuf>,
+    /// Compare with a plan's text that was committed: 0 the same, 2 another
+    #[arg(long, value_name = "PATH")]
+    pub(crate) check: Option<PathBuf>,
+    /// Read every byte of large files, whatever the hosts remember of them
+    #[arg(long)]
+    pub(crate) deep: bool,
+}
+
+/// `fmp apply`.
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// A plan made by `fmp plan --out`; refused where anything that it rests on has changed
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Print what happens as one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `fmp show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A plan made by `fmp plan --out`
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// One step in full
+    #[arg(value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `fmp observe`.
+#[derive(Debug, Args)]
+pub(crate) struct ObserveArgs {
+    /// Read every byte of large files, whatever the hosts remember of them
+    #[arg(long)]
+    pub(crate) deep: bool,
+}
+
+/// `fmp kubeconfig`.
+#[derive(Debug, Args)]
+pub(crate) struct KubeconfigArgs {
+    /// Put a client certificate and its key into it, valid for a day: keep the file secret
+    #[arg(long, requires = "out")]
+    pub(crate) embed: bool,
+    /// Write it to this file, readable by you alone
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `fmp kubectl`.
+#[derive(Debug, Args)]
+pub(crate) struct KubectlArgs {
+    /// kubectl's own arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+/// `fmp destroy`.
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    /// The cluster's name, to show that you mean it
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) name: String,
+}
+
+/// `fmp bundle`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Fetch or build all that is missing, and write bundle.lock
+    Build(BundleBuildArgs),
+    /// Read every blob again and name each that is missing or damaged
+    Verify,
+    /// List what the lock holds
+    List,
+}
+
+/// `fmp bundle build`.
+#[derive(Debug, Args)]
+pub(crate) struct BundleBuildArgs {
+    /// What the bundle is made of; bundle.toml beside the cluster's file unless told
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Prefer this kind of source: url, go, c, file
+    #[arg(long, value_name = "KIND")]
+    pub(crate) from: Option<String>,
+    /// Accept content that differs from the lock
+    #[arg(long)]
+    pub(crate) update: bool,
+}

@@ -1,0 +1,216 @@
+//! `fmp apply`: carries a plan out.
+
+mod judge;
+pub(crate) mod lease;
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use fmp_core::observed::Observed;
+use fmp_exec::{Context, Outcome, Questions, journal::Header, outcome::WhyNot};
+use fmp_plan::{Plan, Standing, codec, render};
+use fmp_providers::driver::{self, Options, Report};
+use miette::{IntoDiagnostic, miette};
+use tokio::sync::mpsc;
+
+use crate::{
+    cli::{ApplyArgs, Format, Places},
+    exit::Exit,
+    output::{self, progress::Show},
+    session::{Reach, Session},
+};
+
+/// Makes a plan or takes the given one, asks, carries it out, observes again.
+pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exit> {
+    let session = Session::open(places)?;
+    let reach = session.reach()?;
+    let observed = super::look(&session, &reach, false).await?;
+    let now = super::plan::make(&session, &observed)?;
+    let plan = match &args.plan {
+        Some(path) => {
+            let given = super::show::read(path)?;
+            if let Some(exit) = refused(&session, &given, &now, &observed) {
+                return Ok(exit);
+            }
+            given
+        }
+        None => now,
+    };
+    match plan.standing() {
+        Standing::InSync => {
+            output::print("in sync: nothing to do\n");
+            return Ok(Exit::Fine);
+        }
+        Standing::Blocked => {
+            output::print(&render::text(&plan));
+            return Ok(Exit::Blocked);
+        }
+        Standing::Steps => {}
+    }
+    if !args.yes && !agreed(&plan)? {
+        output::note("nothing was done");
+        return Ok(Exit::Error);
+    }
+    let report = carry_out(&session, &reach, &observed, &plan, args).await?;
+    conclude(&session, &reach, &report, args).await
+}
+
+/// Why a given plan is not carried out: it is another cluster's file, another bundle's, or the hosts have changed.
+fn refused(session: &Session, given: &Plan, now: &Plan, observed: &Observed) -> Option<Exit> {
+    let mut why = Vec::new();
+    if given.basis.spec != session.spec.digest {
+        why.push(format!("it was made from another cluster.toml: {}, now {}", given.basis.spec, session.spec.digest));
+    }
+    if given.basis.bundle != session.lock.digest() {
+        why.push(format!("it was made for another bundle: {}, now {}", given.basis.bundle, session.lock.digest()));
+    }
+    // A plan that is made again in the same words is the same plan, whatever was planned in between.
+    if why.is_empty() && codec::digest(given) == codec::digest(now) {
+        return None;
+    }
+    why.extend(
+        fmp_plan::changed(given, observed)
+            .into_iter()
+            .map(|changed| format!("{} was `{}`, is `{}`", changed.fact, changed.then, changed.now)),
+    );
+    why.extend(
+        now.waiting
+            .iter()
+            .filter(|_| now.steps.is_empty())
+            .map(|item| format!("{} waits until {}", item.what, item.until)),
+    );
+    if why.is_empty() {
+        return None;
+    }
+    output::note("the plan is stale; nothing was touched");
+    why.iter().for_each(|line| output::note(&format!("  {line}")));
+    output::note("make it again with `fmp plan --out`");
+    Some(Exit::Blocked)
+}
+
+fn agreed(plan: &Plan) -> miette::Result<bool> {
+    output::print(&super::plan::shown(plan, Format::Text)?);
+    if !std::io::stdin().is_terminal() {
+        return Err(miette!(help = "`--yes` agrees without being asked", "nobody is here to agree to this plan"));
+    }
+    output::print("carry this out? Only `yes` is taken for one: ");
+    std::io::stdout().flush().into_diagnostic()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).into_diagnostic()?;
+    Ok(answer.trim() == "yes")
+}
+
+async fn carry_out(
+    session: &Session,
+    reach: &Reach,
+    observed: &Observed,
+    plan: &Plan,
+    args: &ApplyArgs,
+) -> miette::Result<Report> {
+    let lease = lease::acquire(session, reach, observed).await?;
+    let epoch = lease.record().epoch;
+    let cx = Context { epoch, texts: std::sync::Arc::new(plan.texts.clone()) };
+    let mut options = Options::new(interrupts());
+    options.lease = Some(lease.lost());
+    options.journal = journal(session, plan, epoch, observed.now);
+    let judge = judge::Fresh::new(session)?;
+    let show = Show::new(args.json);
+    let report = driver::run(plan, &reach.providers, cx, &judge, options, &mut |progress| show.tell(progress)).await;
+    lease.release().await;
+    report.into_diagnostic()
+}
+
+/// One message for each Ctrl-C or SIGTERM.
+fn interrupts() -> mpsc::Receiver<()> {
+    let (send, receive) = mpsc::channel(4);
+    tokio::spawn(async move {
+        let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                pressed = tokio::signal::ctrl_c() => if pressed.is_err() { return },
+                _ = terminated.recv() => {}
+            }
+            if send.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    receive
+}
+
+/// Where this run is noted down: a hint for people, nothing is ever decided by it.
+fn journal(session: &Session, plan: &Plan, epoch: u64, began: i64) -> Option<(PathBuf, Header)> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| Some(std::env::home_dir()?.join(".local/state")))?;
+    let folder = state.join("fmp").join(&session.spec.name);
+    std::fs::create_dir_all(&folder).ok()?;
+    let header = Header {
+        format: fmp_exec::journal::FORMAT,
+        cluster: session.spec.name.clone(),
+        plan: codec::digest(plan),
+        epoch,
+        began,
+    };
+    Some((folder.join("journal.jsonl"), header))
+}
+
+/// Says how it ended, and whether anything is left to do.
+async fn conclude(session: &Session, reach: &Reach, report: &Report, args: &ApplyArgs) -> miette::Result<Exit> {
+    tell(&report.outcome);
+    if let Some(refused) = &report.lease_lost {
+        output::note(&format!("the lease was lost: {refused}"));
+    }
+    if !report.outcome.stale.is_empty() {
+        return Ok(Exit::Blocked);
+    }
+    if report.outcome.interrupted || !report.outcome.complete() {
+        output::note("`fmp plan` shows what is left, `fmp apply` goes on from there");
+        return Ok(Exit::Error);
+    }
+    let observed = super::look(session, reach, false).await?;
+    let left = super::plan::make(session, &observed)?;
+    match left.standing() {
+        Standing::InSync => {
+            if args.json {
+                output::note("in sync: nothing is left to do");
+            } else {
+                output::print(&format!("in sync after {:.1} s: nothing is left to do\n", report.took.as_secs_f64()));
+            }
+            Ok(Exit::Fine)
+        }
+        standing => {
+            output::note("all steps were done, and something is left:");
+            output::print(&render::text(&left));
+            Ok(standing.into())
+        }
+    }
+}
+
+fn tell(outcome: &Outcome) {
+    for failed in &outcome.failed {
+        let causes: String = failed.why.causes.iter().map(|cause| format!(": {cause}")).collect();
+        output::note(&format!("failed at {}: {}{causes}", failed.step, failed.why.what));
+    }
+    for stale in &outcome.stale {
+        output::note(&format!("stale at {}: {}", stale.step, stale.fact));
+    }
+    for flight in &outcome.in_flight {
+        output::note(&format!("left under way: {}; what it began on its host may still go on", flight.step));
+    }
+    let needs = |why: &WhyNot| matches!(why, WhyNot::Needs(_));
+    let held_up = outcome.not_begun.iter().filter(|step| needs(&step.why)).count();
+    if held_up > 0 {
+        output::note(&format!("{held_up} steps were not begun: they need one that failed"));
+    }
+}
+
+/// What safety reads: the mains, and what is seen through them.
+fn safety_questions(all: &Questions, spec: &fmp_core::spec::Spec) -> Questions {
+    let is_main =
+        |node: &fmp_core::NodeName| spec.nodes.get(node).is_some_and(|node| node.role == fmp_core::spec::Role::Main);
+    fmp_exec::ask::only(all, is_main)
+}

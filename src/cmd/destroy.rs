@@ -1,0 +1,79 @@
+//! `fmp destroy`: takes everything off the hosts that FMP put there.
+
+use std::collections::BTreeSet;
+
+use fmp_core::spec::Environment;
+use fmp_exec::{Applied, Context};
+use miette::miette;
+
+use crate::{
+    cli::{DestroyArgs, Places},
+    exit::Exit,
+    output, session,
+    session::Session,
+};
+
+/// Deletes local machines; on other hosts removes what their ledgers name.
+pub(crate) async fn run(places: &Places, args: &DestroyArgs) -> miette::Result<Exit> {
+    let spec = session::spec(places)?;
+    if args.name != spec.name {
+        return Err(miette!(
+            help = "write `--name` as cluster.toml has it",
+            "the cluster's name is {}, not {}: nothing was touched",
+            spec.name,
+            args.name
+        ));
+    }
+    match spec.environment {
+        Environment::Local => delete_machines(&spec).await,
+        Environment::Ssh => clean_hosts(&Session::open(places)?).await,
+    }
+}
+
+async fn delete_machines(spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {
+    let local = fmp_providers::environment::Local::new(&spec.name);
+    let machines = local.machines().map_err(|error| miette!(help = error.remedy(), "{error}"))?;
+    for node in machines.keys() {
+        local.delete(node).await.map_err(|error| miette!(help = error.remedy(), "{node}: {error}"))?;
+        output::print(&format!("{node}: deleted\n"));
+    }
+    output::print(&format!("{} machines deleted\n", machines.len()));
+    Ok(Exit::Fine)
+}
+
+async fn clean_hosts(session: &Session) -> miette::Result<Exit> {
+    let reach = session.reach()?;
+    let observed = super::look(session, &reach, false).await?;
+    let ids: BTreeSet<&String> =
+        session.spec.mains().filter_map(|(node, _)| observed.host(node)?.cluster_id.known()).collect();
+    let [id] = ids.iter().copied().collect::<Vec<_>>()[..] else {
+        return Err(miette!(
+            help = "a host that belongs to another cluster is cleaned by the file of that cluster",
+            "the mains name {} clusters, one is needed to know what is ours: nothing was touched",
+            ids.len()
+        ));
+    };
+    let lease = super::apply::lease::acquire(session, &reach, &observed).await?;
+    let cx = Context { epoch: lease.record().epoch, ..Context::default() };
+    let mut left = 0;
+    // Work nodes first: while they stop, the API still answers.
+    for (node, _) in session.spec.workers().chain(session.spec.mains()) {
+        match reach.hosts.destroy(&cx, node, id).await {
+            Ok(Applied::Done | Applied::AlreadyDone) => output::print(&format!("{node}: cleaned\n")),
+            Ok(Applied::Stale(found)) => {
+                left += 1;
+                output::note(&format!("{node}: left as it is: {found}"));
+            }
+            Err(failure) => {
+                left += 1;
+                output::note(&format!("{node}: {failure}"));
+            }
+        }
+    }
+    lease.release().await;
+    if left == 0 {
+        Ok(Exit::Fine)
+    } else {
+        Err(miette!("{left} hosts were not cleaned; run it again once that is mended"))
+    }
+}

@@ -1,0 +1,104 @@
+//! `fmp status`: how it is, for a tired eye.
+
+use std::fmt::Write as _;
+
+use fmp_core::{
+    observed::{Fact, Observed},
+    spec::Spec,
+};
+
+use crate::{cli::Places, exit::Exit, output, session::Session};
+
+/// Prints machines, etcd, apiservers, nodes. Exit code 1 where something that should be up is not.
+pub(crate) async fn run(places: &Places) -> miette::Result<Exit> {
+    let session = Session::open(places)?;
+    let observed = super::look(&session, &session.reach()?, false).await?;
+    let (text, well) = told(&session.spec, &observed);
+    output::print(&text);
+    Ok(if well { Exit::Fine } else { Exit::Error })
+}
+
+fn told(spec: &Spec, observed: &Observed) -> (String, bool) {
+    let mut out = format!("cluster {}, Kubernetes {}\n", spec.name, spec.kubernetes);
+    let etcd = etcd(&mut out, observed);
+    let api = api(&mut out, spec, observed);
+    (out, etcd && api)
+}
+
+fn etcd(out: &mut String, observed: &Observed) -> bool {
+    let etcd = match &observed.etcd {
+        Fact::Known(etcd) => etcd,
+        Fact::Absent => {
+            out.push_str("etcd: there is none yet\n");
+            return false;
+        }
+        Fact::Unknown(why) => {
+            _ = writeln!(out, "etcd: can't be asked: {why}");
+            return false;
+        }
+    };
+    let mut well = true;
+    for (peer_url, member) in &etcd.members {
+        let name = if member.name.is_empty() { peer_url } else { &member.name };
+        let health = match &member.healthy {
+            Fact::Known(true) => "healthy",
+            Fact::Known(false) | Fact::Absent => "not healthy",
+            Fact::Unknown(_) => "health unknown",
+        };
+        well &= member.healthy == Fact::Known(true);
+        let vote = if member.learner { "learner" } else { "voter" };
+        let leads = if member.leader { ", leads" } else { "" };
+        _ = writeln!(out, "etcd: {name} {vote} {health}{leads}");
+        for alarm in &member.alarms {
+            well = false;
+            _ = writeln!(out, "etcd: {name} raised the alarm {alarm}");
+        }
+    }
+    well
+}
+
+fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
+    let api = match &observed.api {
+        Fact::Known(api) => api,
+        Fact::Absent => {
+            out.push_str("API: there is none yet\n");
+            return false;
+        }
+        Fact::Unknown(why) => {
+            _ = writeln!(out, "API: can't be asked: {why}");
+            return false;
+        }
+    };
+    let mut well = true;
+    for (node, ready) in &api.ready {
+        let ready = *ready == Fact::Known(true);
+        well &= ready;
+        _ = writeln!(out, "apiserver: {node} {}", if ready { "ready" } else { "not ready" });
+    }
+    for (name, node) in &spec.nodes {
+        let (word, ready) = match api.nodes.get(name.as_str()) {
+            Some(seen) if seen.ready => (format!("Ready {}", seen.kubelet_version), true),
+            Some(seen) => (format!("NotReady: {}", seen.message), false),
+            None => ("has no Node object".to_owned(), false),
+        };
+        well &= ready;
+        _ = writeln!(out, "node: {name} {} {} {word}", node.address, role(node.role));
+    }
+    for (name, host) in &observed.hosts {
+        if let Fact::Unknown(why) = host {
+            well = false;
+            _ = writeln!(out, "host: {name} does not answer: {why}");
+        }
+        for unit in host.known().into_iter().flat_map(|host| &host.running) {
+            _ = writeln!(out, "host: {name} still runs {unit} of an earlier fmp");
+        }
+    }
+    well
+}
+
+const fn role(role: fmp_core::spec::Role) -> &'static str {
+    match role {
+        fmp_core::spec::Role::Main => "main",
+        fmp_core::spec::Role::Work => "work",
+    }
+}

@@ -1,0 +1,124 @@
+//! What every command begins with: the cluster's file, the lock, the store, the ways to the hosts.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use fmp::core::{
+    NodeName,
+    bundle::Lock,
+    profile::Profiles,
+    spec::{self, Environment, Node, Role, Spec},
+};
+use fmp_bundle::Store;
+use fmp_exec::Provider;
+use fmp_providers::{
+    environment::{Local, LocalLink, MachineProvider},
+    hosts::{HostProvider, Managed},
+    transport::{Endpoint, Ssh, Transport},
+};
+use miette::{IntoDiagnostic, WrapErr, miette};
+
+use crate::cli::Places;
+
+/// The cluster's file and what goes with it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) spec: Spec,
+    pub(crate) lock: Lock,
+    pub(crate) store: Store,
+}
+
+/// The ways to the hosts, and who carries out what.
+pub(crate) struct Reach {
+    pub(crate) links: BTreeMap<NodeName, Arc<dyn Transport>>,
+    pub(crate) hosts: Arc<HostProvider>,
+    pub(crate) providers: Vec<Arc<dyn Provider>>,
+}
+
+/// Reads the cluster's file with all its diagnostics.
+pub(crate) fn spec(places: &Places) -> miette::Result<Spec> {
+    let name = places.file.display().to_string();
+    let text = read(&places.file).wrap_err_with(|| {
+        format!("{name} can't be read; `fmp init` writes one to begin with, `--file` names another")
+    })?;
+    let mut profiles = Profiles::shipped();
+    if let Some(path) = spec::profile_path(&text) {
+        let beside = places.file.parent().unwrap_or(Path::new("")).join(&path);
+        let profile = read(&beside).wrap_err_with(|| format!("the profile {path} can't be read"))?;
+        profiles = profiles.with(&path, &profile);
+    }
+    Ok(spec::parse(&name, &text, &profiles)?)
+}
+
+/// A text file, or what the system says.
+pub(crate) fn read(path: &Path) -> miette::Result<String> {
+    fs::read_to_string(path).into_diagnostic().wrap_err_with(|| path.display().to_string())
+}
+
+impl Places {
+    /// Where the bundle's lock lies.
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.lock.clone().unwrap_or_else(|| self.file.with_file_name("bundle.lock"))
+    }
+
+    /// The store, opened.
+    pub(crate) fn open_store(&self) -> miette::Result<Store> {
+        let path = self
+            .store
+            .clone()
+            .or_else(default_store)
+            .ok_or_else(|| miette!("no home directory: name a store with `--store`"))?;
+        Store::open(path).into_diagnostic()
+    }
+}
+
+fn default_store() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    cache.or_else(|| Some(std::env::home_dir()?.join(".cache"))).map(|cache| cache.join("fmp/store"))
+}
+
+impl Session {
+    /// Opens what `places` name.
+    pub(crate) fn open(places: &Places) -> miette::Result<Self> {
+        let spec = spec(places)?;
+        let path = places.lock_path();
+        let lock = fmp_bundle::lock::read(&path)?;
+        let lock = lock.ok_or_else(|| {
+            miette!(help = "`fmp bundle build` makes one", "there is no bundle lock at {}", path.display())
+        })?;
+        Ok(Self { spec, lock, store: places.open_store()? })
+    }
+
+    /// The ways to the hosts. Nothing is connected before it is used.
+    pub(crate) fn reach(&self) -> miette::Result<Reach> {
+        let machines = match self.spec.environment {
+            Environment::Local => Some(Arc::new(Local::new(&self.spec.name))),
+            Environment::Ssh => None,
+        };
+        let mut links: BTreeMap<NodeName, Arc<dyn Transport>> = BTreeMap::new();
+        for (name, node) in &self.spec.nodes {
+            let link: Arc<dyn Transport> = match &machines {
+                Some(machines) => Arc::new(LocalLink::new(machines.clone(), name.clone())),
+                None => Arc::new(Ssh::new(
+                    Endpoint::of(&node.ssh).into_diagnostic().wrap_err_with(|| format!("node {name}"))?,
+                )),
+            };
+            links.insert(name.clone(), link);
+        }
+        let managed = |(name, node): (&NodeName, &Node)| {
+            let transport = links[name].clone();
+            (name.clone(), Managed { transport, address: node.address, main: node.role == Role::Main })
+        };
+        let hosts = Arc::new(HostProvider::new(self.spec.nodes.iter().map(managed).collect(), self.store.clone()));
+        let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+        if let Some(machines) = &machines {
+            providers.push(Arc::new(MachineProvider::new(machines.clone())));
+        }
+        providers.push(hosts.clone());
+        Ok(Reach { links, hosts, providers })
+    }
+}
