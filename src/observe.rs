@@ -11,12 +11,17 @@ use fmp_core::{
 };
 use fmp_exec::{Context, Provider, Questions, ask, merge};
 
-/// What must be asked to plan for `spec`: what is wanted, and what its profile requires.
+/// What must be asked to plan for `spec`.
 ///
 /// # Errors
 /// The bundle lacks something that the cluster is made of.
 pub fn questions(spec: &Spec, lock: &Lock) -> Result<Questions, role::LowerError> {
-    let mut questions = ask::questions(spec, &role::questions_graph(spec, lock)?);
+    Ok(ask::questions(spec, &role::questions_graph(spec, lock)?))
+}
+
+/// What its profile requires besides: ports, programs, modules, sysctls. Asked before a host is first touched; a host
+/// answers it in a tenth of a second, which is too much for every plan.
+pub fn add_requirements(questions: &mut Questions, spec: &Spec) {
     for (name, node) in &spec.nodes {
         let wanted = check::questions(&spec.profile, node.role);
         if let Some(host) = questions.hosts.get_mut(name) {
@@ -26,7 +31,6 @@ pub fn questions(spec: &Spec, lock: &Lock) -> Result<Questions, role::LowerError
             host.ports = wanted.ports.into_iter().flat_map(|ports| ports.0).collect();
         }
     }
-    Ok(questions)
 }
 
 /// Asks all providers, one after the other: each asks its hosts all at once.

@@ -17,7 +17,7 @@ use fmp_bundle::Store;
 use fmp_exec::Provider;
 use fmp_providers::{
     environment::{Local, LocalLink, MachineProvider},
-    hosts::{HostProvider, Managed},
+    hosts::{HostProvider, Managed, Packing},
     transport::{Endpoint, Ssh, Transport},
 };
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -113,7 +113,13 @@ impl Session {
             let transport = links[name].clone();
             (name.clone(), Managed { transport, address: node.address, main: node.role == Role::Main })
         };
-        let hosts = Arc::new(HostProvider::new(self.spec.nodes.iter().map(managed).collect(), self.store.clone()));
+        let packing = match self.spec.environment {
+            // Between machines of one computer the wire is faster than gzip.
+            Environment::Local => Packing::Plain,
+            Environment::Ssh => Packing::Gzip,
+        };
+        let hosts = HostProvider::new(self.spec.nodes.iter().map(managed).collect(), self.store.clone());
+        let hosts = Arc::new(hosts.packed(packing));
         let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
         if let Some(machines) = &machines {
             providers.push(Arc::new(MachineProvider::new(machines.clone())));

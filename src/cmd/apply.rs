@@ -8,13 +8,17 @@ use std::{
     path::PathBuf,
 };
 
-use fmp_core::observed::Observed;
+use fmp_core::{
+    Severity, check,
+    observed::{Fact, Observed},
+};
 use fmp_exec::{Context, Outcome, Questions, journal::Header, outcome::WhyNot};
 use fmp_plan::{Plan, Standing, codec, render};
 use fmp_providers::driver::{self, Options, Report};
 use miette::{IntoDiagnostic, miette};
 use tokio::sync::mpsc;
 
+use super::Depth;
 use crate::{
     cli::{ApplyArgs, Format, Places},
     exit::Exit,
@@ -26,7 +30,10 @@ use crate::{
 pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
     let reach = session.reach()?;
-    let observed = super::look(&session, &reach, false).await?;
+    let observed = super::look(&session, &reach, Depth::Requirements).await?;
+    if let Some(exit) = unfit(&session, &observed) {
+        return Ok(exit);
+    }
     let now = super::plan::make(&session, &observed)?;
     let plan = match &args.plan {
         Some(path) => {
@@ -55,6 +62,22 @@ pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exi
     }
     let report = carry_out(&session, &reach, &observed, &plan, args).await?;
     conclude(&session, &reach, &report, args).await
+}
+
+/// Whether a host that is about to be touched for the first time lacks what its profile requires. Better now than half-way.
+fn unfit(session: &Session, observed: &Observed) -> Option<Exit> {
+    let new = |node: &str| {
+        let host = observed.hosts.get(node).and_then(Fact::known);
+        host.is_some_and(|host| host.cluster_id == Fact::Absent)
+    };
+    let findings = check::all(&session.spec, observed);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error && new(&finding.subject));
+    let lines: Vec<String> = errors.map(super::check::paragraph).collect();
+    lines.iter().for_each(|line| output::note(line.trim_end()));
+    (!lines.is_empty()).then(|| {
+        output::note(&format!("{} errors on hosts that are new; nothing was touched", lines.len()));
+        Exit::Error
+    })
 }
 
 /// Why a given plan is not carried out: it is another cluster's file, another bundle's, or the hosts have changed.
@@ -171,7 +194,7 @@ async fn conclude(session: &Session, reach: &Reach, report: &Report, args: &Appl
         output::note("`fmp plan` shows what is left, `fmp apply` goes on from there");
         return Ok(Exit::Error);
     }
-    let observed = super::look(session, reach, false).await?;
+    let observed = super::look(session, reach, Depth::Plan).await?;
     let left = super::plan::make(session, &observed)?;
     match left.standing() {
         Standing::InSync => {

@@ -8,7 +8,7 @@ use crate::{cli::Places, exit::Exit, output, session::Session};
 pub(crate) async fn run(places: &Places) -> miette::Result<Exit> {
     let session = Session::open(places)?;
     let reach = session.reach()?;
-    let observed = super::look(&session, &reach, false).await?;
+    let observed = super::look(&session, &reach, super::Depth::Requirements).await?;
     for relaxed in &session.spec.profile.relaxes {
         output::print(&format!("profile {} relaxes: {relaxed}\n", session.spec.profile.name));
     }
@@ -29,7 +29,7 @@ pub(crate) async fn run(places: &Places) -> miette::Result<Exit> {
     Ok(if errors == 0 { Exit::Fine } else { Exit::Error })
 }
 
-fn paragraph(finding: &Finding) -> String {
+pub(crate) fn paragraph(finding: &Finding) -> String {
     let word = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

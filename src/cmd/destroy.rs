@@ -43,7 +43,7 @@ async fn delete_machines(spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {
 
 async fn clean_hosts(session: &Session) -> miette::Result<Exit> {
     let reach = session.reach()?;
-    let observed = super::look(session, &reach, false).await?;
+    let observed = super::look(session, &reach, super::Depth::Plan).await?;
     let ids: BTreeSet<&String> =
         session.spec.mains().filter_map(|(node, _)| observed.host(node)?.cluster_id.known()).collect();
     let [id] = ids.iter().copied().collect::<Vec<_>>()[..] else {

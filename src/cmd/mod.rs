@@ -14,7 +14,7 @@ mod show;
 mod status;
 
 use fmp_core::observed::Observed;
-use fmp_exec::Context;
+use fmp_exec::{Context, Questions};
 
 use crate::{
     cli::{Cli, Command},
@@ -42,10 +42,35 @@ pub(crate) async fn run(cli: Cli) -> miette::Result<Exit> {
     }
 }
 
-/// Asks all hosts what planning needs to know.
-async fn look(session: &Session, reach: &Reach, deep: bool) -> miette::Result<Observed> {
-    let mut questions =
-        fmp::observe::questions(&session.spec, &session.lock).map_err(|error| miette::miette!("{error}"))?;
-    questions.deep = deep;
+/// How much is asked of the hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// What planning needs.
+    Plan,
+    /// The same, and every byte of large files.
+    Deep,
+    /// What planning needs and what the profile requires.
+    Requirements,
+}
+
+/// Asks all hosts.
+async fn look(session: &Session, reach: &Reach, depth: Depth) -> miette::Result<Observed> {
+    let mut questions = questions(session)?;
+    match depth {
+        Depth::Plan => {}
+        Depth::Deep => questions.deep = true,
+        Depth::Requirements => fmp::observe::add_requirements(&mut questions, &session.spec),
+    }
     Ok(fmp::observe::observe(&reach.providers, &Context::default(), &questions).await)
+}
+
+fn questions(session: &Session) -> miette::Result<Questions> {
+    fmp::observe::questions(&session.spec, &session.lock).map_err(|error| {
+        miette::miette!(help = "`fmp bundle build` completes the bundle", "nothing can be asked: {error}")
+    })
+}
+
+/// `--deep` of several commands.
+const fn depth(deep: bool) -> Depth {
+    if deep { Depth::Deep } else { Depth::Plan }
 }

@@ -12,7 +12,7 @@ use crate::{
 /// Prints the observation as JSON.
 pub(crate) async fn run(places: &Places, args: &ObserveArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
-    let observed = super::look(&session, &session.reach()?, args.deep).await?;
+    let observed = super::look(&session, &session.reach()?, super::depth(args.deep)).await?;
     let mut json = serde_json::to_string_pretty(&observed).into_diagnostic()?;
     json.push('\n');
     output::print(&json);

@@ -18,7 +18,7 @@ pub(crate) async fn run(places: &Places, args: &PlanArgs) -> miette::Result<Exit
     let session = Session::open(places)?;
     let observed = match &args.observed {
         Some(path) => stored(path)?,
-        None => super::look(&session, &session.reach()?, args.deep).await?,
+        None => super::look(&session, &session.reach()?, super::depth(args.deep)).await?,
     };
     let plan = make(&session, &observed)?;
     if let Some(path) = &args.out {

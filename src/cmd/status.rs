@@ -12,7 +12,7 @@ use crate::{cli::Places, exit::Exit, output, session::Session};
 /// Prints machines, etcd, apiservers, nodes. Exit code 1 where something that should be up is not.
 pub(crate) async fn run(places: &Places) -> miette::Result<Exit> {
     let session = Session::open(places)?;
-    let observed = super::look(&session, &session.reach()?, false).await?;
+    let observed = super::look(&session, &session.reach()?, super::Depth::Plan).await?;
     let (text, well) = told(&session.spec, &observed);
     output::print(&text);
     Ok(if well { Exit::Fine } else { Exit::Error })

@@ -21,7 +21,7 @@ pub(crate) struct Fresh {
 impl Fresh {
     /// The judge of this session's cluster.
     pub(crate) fn new(session: &Session) -> miette::Result<Self> {
-        let all = fmp::observe::questions(&session.spec, &session.lock).map_err(|error| miette::miette!("{error}"))?;
+        let all = crate::cmd::questions(session)?;
         Ok(Self { questions: super::safety_questions(&all, &session.spec), spec: session.spec.clone() })
     }
 }
