@@ -4,5 +4,6 @@ mod cluster;
 pub mod driver;
 pub mod environment;
 pub mod hosts;
+pub mod memory;
 pub mod pki;
 pub mod transport;

@@ -95,7 +95,7 @@ impl<'a> Drive<'a> {
         })
     }
 
-    pub(super) async fn to_the_end(mut self) -> Report {
+    pub(super) async fn finish(mut self) -> Report {
         let mut outcome = self.feed(Event::Started);
         while outcome.is_none() {
             self.observe_if_asked();
@@ -268,7 +268,7 @@ async fn at(time: Option<Instant>) {
 /// Nobody who could ask to stop is somebody who never does.
 async fn person(interrupts: &mut mpsc::Receiver<()>) {
     if interrupts.recv().await.is_none() {
-        pending().await
+        pending::<()>().await;
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn run(
 ) -> Result<Report, DriveError> {
     let routes = routes::Routes::new(plan, providers)?;
     let drive = drive::Drive::new(plan, routes, cx, judge, options, sink)?;
-    Ok(drive.to_the_end().await)
+    Ok(drive.finish().await)
 }
 
 /// The safety function, and what it wants to know.

@@ -1,0 +1,44 @@
+//! Objects of the API.
+
+use fmp_core::{Digest, resource::NodeObject};
+use fmp_exec::{Applied, Failure, FailureKind};
+use fmp_plan::Step;
+
+use super::stale;
+use crate::memory::{World, etcd::no_node, later};
+
+impl World {
+    pub(super) fn apply_node(&mut self, step: &Step, object: &NodeObject) -> Result<Applied, Failure> {
+        self.with_api()?;
+        // A step on a Node object is done to the cluster; which node it is stands at the beginning of its name.
+        let (name, _) = step.id.as_str().split_once('/').unwrap_or((step.id.as_str(), ""));
+        let before = self.nodes.get(name).cloned();
+        let mut node = before.clone().unwrap_or_else(no_node);
+        match (node.pod_cidr, object.pod_cidr) {
+            (Some(found), Some(wanted)) if found != wanted => {
+                // The API refuses to change it.
+                return Ok(stale(format!("Node {name}: pod range"), wanted.to_string(), found.to_string()));
+            }
+            (found, wanted) => node.pod_cidr = found.or(wanted),
+        }
+        node.labels.extend(object.labels.clone());
+        node.taints.extend(object.taints.iter().cloned());
+        if before.as_ref() == Some(&node) {
+            return Ok(Applied::AlreadyDone);
+        }
+        self.nodes.insert(name.to_owned(), node);
+        Ok(Applied::Done)
+    }
+
+    pub(super) fn apply_object(&mut self, key: &str, manifest: Digest) -> Result<Applied, Failure> {
+        self.with_api()?;
+        let digest = manifest.to_string();
+        let before = self.objects.insert(key.to_owned(), digest.clone());
+        Ok(if before == Some(digest) { Applied::AlreadyDone } else { Applied::Done })
+    }
+
+    fn with_api(&self) -> Result<(), Failure> {
+        let none = || later(FailureKind::Other("no apiserver answers".to_owned()));
+        self.any_api_is_ready().then_some(()).ok_or_else(none)
+    }
+}

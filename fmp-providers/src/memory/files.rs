@@ -1,0 +1,102 @@
+//! Files, and what may be seen of them.
+
+use std::sync::Arc;
+
+use fmp_core::{
+    Digest,
+    observed::{Certificate, FileSeen},
+};
+
+use super::{World, host::Host};
+
+/// What a text may measure to come back with an observation, in bytes.
+const TEXT_LIMIT: u64 = 64 << 10;
+
+/// One file, owned by root.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    pub(super) content: Content,
+    pub(super) mode: u32,
+    /// Another one for each file that was ever written, as a rename gives it: inode and time in one.
+    pub(super) written: u64,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Content {
+    Text(Arc<str>),
+    Program {
+        digest: Digest,
+        bytes: u64,
+    },
+    Certificate(Box<Certificate>),
+    /// Two secrets are equal exactly when their numbers are.
+    Secret(u64),
+}
+
+impl File {
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::Program { .. } | Content::Certificate(_) | Content::Secret(_) => None,
+        }
+    }
+
+    /// None for a secret, whose plain digest is never taken.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        match &self.content {
+            Content::Text(text) => Some(Digest::of(text.as_bytes())),
+            Content::Program { digest, .. } => Some(*digest),
+            Content::Certificate(certificate) => Some(Digest::of(format!("{certificate:?}"))),
+            Content::Secret(_) => None,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.content {
+            Content::Text(text) => text.len() as u64,
+            Content::Program { bytes, .. } => *bytes,
+            // About what a certificate and a key on P-256 measure.
+            Content::Certificate(_) => 1_024,
+            Content::Secret(_) => 241,
+        }
+    }
+
+    /// Device, inode, size, mtime and ctime.
+    pub(super) fn stat(&self) -> String {
+        let written = self.written;
+        format!("2049 {written} {} {written}.000000000 {written}.000000000", self.bytes())
+    }
+
+    /// As a host describes it to somebody who wants `wanted`.
+    pub(super) fn seen(&self, wanted: Option<&Digest>) -> FileSeen {
+        let digest = self.digest();
+        let differs = wanted.is_some_and(|wanted| digest != Some(*wanted)) && self.bytes() <= TEXT_LIMIT;
+        FileSeen {
+            digest,
+            mode: self.mode,
+            owner: "0:0".to_owned(),
+            bytes: self.bytes(),
+            stat: self.stat(),
+            text: self.text().filter(|_| differs).map(str::to_owned),
+        }
+    }
+}
+
+impl World {
+    /// Puts a file onto a host as a rename does: it is a new one, whole.
+    pub(super) fn put(&mut self, node: &str, path: &str, content: Content, mode: u32) {
+        let written = self.next();
+        if let Some(host) = self.hosts.get_mut(node) {
+            host.files.insert(path.to_owned(), File { content, mode, written });
+        }
+    }
+}
+
+impl Host {
+    /// What stands at a path, as a ledger writes it.
+    pub(super) fn previous(&self, path: &str) -> String {
+        let digest = |file: &File| file.digest().map_or_else(|| "a secret".to_owned(), |digest| digest.to_string());
+        self.files.get(path).map_or_else(|| "absent".to_owned(), digest)
+    }
+}

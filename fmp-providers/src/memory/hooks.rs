@@ -1,0 +1,90 @@
+//! What a person or an accident does to a world, for tests.
+
+use std::sync::Arc;
+
+use fmp_core::{Digest, NodeName, role::paths::unit_file};
+
+use super::{MemoryWorld, files::Content, host::Power};
+
+impl MemoryWorld {
+    /// Time passes.
+    pub fn pass_s(&self, seconds: i64) {
+        self.lock().now += seconds;
+    }
+
+    /// Somebody writes a file by hand. Of a unit's file systemd hears nothing.
+    pub fn edit_file(&self, node: &NodeName, path: &str, text: impl Into<Arc<str>>) {
+        self.lock().put(node.as_str(), path, Content::Text(text.into()), 0o644);
+    }
+
+    /// Somebody removes a file by hand.
+    pub fn remove_file(&self, node: &NodeName, path: &str) {
+        self.host(node, |host| _ = host.files.remove(path));
+    }
+
+    /// `systemctl edit`: a drop-in, and systemd reads it.
+    pub fn add_drop_in(&self, node: &NodeName, unit: &str, text: impl Into<Arc<str>>) {
+        self.edit_file(node, &format!("{}.d/override.conf", unit_file(unit)), text);
+        self.host(node, super::host::Host::reload_units);
+    }
+
+    /// `systemctl stop`.
+    pub fn stop(&self, node: &NodeName, unit: &str) {
+        self.host(node, |host| {
+            if let Some(unit) = host.units.get_mut(unit) {
+                unit.running = None;
+            }
+        });
+    }
+
+    /// `systemctl restart`.
+    pub fn restart(&self, node: &NodeName, unit: &str) {
+        self.host(node, |host| _ = host.start(unit));
+    }
+
+    /// `systemctl disable`: it runs on, and will not start at the next boot.
+    pub fn disable_unit(&self, node: &NodeName, unit: &str) {
+        self.host(node, |host| {
+            if let Some(unit) = host.units.get_mut(unit) {
+                unit.enabled = false;
+            }
+        });
+    }
+
+    /// Somebody puts another program in place of ours, under a process that runs.
+    pub fn replace_program(&self, node: &NodeName, path: &str) {
+        let content = Content::Program { digest: Digest::of(format!("not ours: {path}")), bytes: 4 << 20 };
+        self.lock().put(node.as_str(), path, content, 0o755);
+    }
+
+    /// The power is cut.
+    pub fn power_off(&self, node: &NodeName) {
+        self.host(node, super::host::Host::lose_power);
+    }
+
+    /// The power comes back: what is enabled starts.
+    pub fn power_on(&self, node: &NodeName) {
+        self.host(node, |host| {
+            host.power = Power::On;
+            host.boot();
+        });
+    }
+
+    /// The disk below etcd's data directory is lost. A process that had it open ends.
+    pub fn wipe_etcd(&self, node: &NodeName) {
+        self.host(node, |host| {
+            host.etcd_data = None;
+            if let Some(unit) = host.units.get_mut(super::etcd::ETCD) {
+                unit.running = None;
+            }
+        });
+    }
+
+    fn host(&self, node: &NodeName, change: impl FnOnce(&mut super::host::Host)) {
+        let mut world = self.lock();
+        if let Some(host) = world.hosts.get_mut(node) {
+            change(host);
+        }
+        world.settle();
+    }
+}

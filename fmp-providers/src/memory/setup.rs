@@ -1,0 +1,70 @@
+//! What a world is made of.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use fmp_core::{
+    NodeName,
+    observed::{Cgroup, ClockSync, Disk, HostFacts},
+    spec::Environment,
+};
+
+/// What a world is made of before anything is done to it.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The time: seconds since 1970. It passes only by [`MemoryWorld::pass_s`].
+    pub now: i64,
+    /// `Local`: machines are absent until they are created. `Ssh`: they are there, booted and bare.
+    pub environment: Environment,
+    /// The main nodes, with their addresses.
+    pub mains: BTreeMap<NodeName, Ipv4Addr>,
+    /// The work nodes, with theirs.
+    pub works: BTreeMap<NodeName, Ipv4Addr>,
+    /// What a machine is like. Host name, machine id and addresses are filled in.
+    pub machine: HostFacts,
+    /// What a kubelet says that its version is: `v1.29.15`.
+    pub kubelet_version: String,
+}
+
+impl Setup {
+    /// A world of machines that are large enough for anything, in November 2023.
+    pub fn new(
+        environment: Environment,
+        mains: BTreeMap<NodeName, Ipv4Addr>,
+        works: BTreeMap<NodeName, Ipv4Addr>,
+        kubernetes: &str,
+    ) -> Self {
+        let kubelet_version = format!("v{kubernetes}");
+        Self { now: 1_700_000_000, environment, mains, works, machine: machine(), kubelet_version }
+    }
+}
+
+/// A machine with Debian 12 and nothing else on it.
+pub fn machine() -> HostFacts {
+    HostFacts {
+        hostname: String::new(),
+        machine_id: String::new(),
+        architecture: "x86_64".to_owned(),
+        os_id: "debian".to_owned(),
+        os_version: "12".to_owned(),
+        os_name: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+        kernel: "6.1.0-18-amd64".to_owned(),
+        systemd: 252,
+        cpus: 16,
+        memory_bytes: 64 << 30,
+        root_bytes: 500 << 30,
+        root_free_bytes: 490 << 30,
+        disks: vec![Disk { name: "vda".to_owned(), bytes: 500 << 30 }],
+        cgroup: Cgroup::V2,
+        swap_bytes: 0,
+        clock_offset_ms: 0,
+        clock_sync: ClockSync::Synchronised,
+        programs: BTreeMap::new(),
+        modules: BTreeSet::new(),
+        sysctls: BTreeMap::new(),
+        listeners: BTreeMap::new(),
+        addresses: BTreeSet::new(),
+    }
+}

@@ -1,0 +1,192 @@
+//! systemd: units by their files, what a start notes, what a boot starts.
+
+use std::collections::BTreeMap;
+
+use fmp_core::{
+    Digest,
+    observed::{Stamp, UnitSeen},
+    role::paths::{STAMP, unit_file},
+};
+
+use super::{World, files::File, host::Host};
+
+/// What systemd knows of a unit besides its files.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unit {
+    pub(super) enabled: bool,
+    /// What its files were when systemd last read them. None: it has not read any yet.
+    loaded: Option<Digest>,
+    /// A condition kept it from starting the last time.
+    held_back: bool,
+    pub(super) running: Option<Running>,
+}
+
+/// A unit that runs.
+#[derive(Debug, Clone)]
+pub(super) struct Running {
+    /// What its start noted; none where the script that notes it was missing.
+    stamp: Option<Stamp>,
+}
+
+/// How a start ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Started {
+    /// It runs.
+    Runs,
+    /// There is no such unit.
+    NoSuchUnit,
+    /// A condition kept it from starting.
+    HeldBack,
+}
+
+impl Host {
+    /// `systemctl daemon-reload`.
+    pub(super) fn reload_units(&mut self) {
+        let names: Vec<String> = self.units.keys().cloned().collect();
+        for name in names {
+            let loaded = self.unit_digest(&name);
+            if let Some(unit) = self.units.get_mut(&name) {
+                unit.loaded = loaded;
+            }
+        }
+    }
+
+    /// `systemctl enable`, which reads units again.
+    pub(super) fn enable(&mut self, name: &str) -> Started {
+        if !self.files.contains_key(&unit_file(name)) {
+            return Started::NoSuchUnit;
+        }
+        self.units.entry(name.to_owned()).or_default().enabled = true;
+        self.reload_units();
+        Started::Runs
+    }
+
+    /// `systemctl restart`: of a unit that does not run, a start.
+    pub(super) fn start(&mut self, name: &str) -> Started {
+        let Some(text) = self.unit_text(name) else { return Started::NoSuchUnit };
+        let held_back = !self.conditions_hold(&text);
+        let stamp = self.stamp(name, &text, "ExecStartPre=");
+        let loaded = self.unit_digest(name);
+        let unit = self.units.entry(name.to_owned()).or_default();
+        unit.loaded = unit.loaded.or(loaded);
+        unit.held_back = held_back;
+        unit.running = (!held_back).then_some(Running { stamp });
+        if held_back { Started::HeldBack } else { Started::Runs }
+    }
+
+    /// `systemctl reload`: what it names is noted again, the other lines stay.
+    pub(super) fn reload(&mut self, name: &str) {
+        let Some(text) = self.unit_text(name) else { return };
+        let noted = self.stamp(name, &text, "ExecReload=");
+        let running = self.units.get_mut(name).and_then(|unit| unit.running.as_mut());
+        if let Some(Running { stamp: Some(stamp) }) = running
+            && let Some(Stamp(noted)) = noted
+        {
+            stamp.0.extend(noted);
+        }
+    }
+
+    /// What starts by itself after the power came back.
+    pub(super) fn boot(&mut self) {
+        self.reload_units();
+        let enabled: Vec<String> =
+            self.units.iter().filter(|(_, unit)| unit.enabled).map(|(name, _)| name.clone()).collect();
+        for name in enabled {
+            self.start(&name);
+        }
+    }
+
+    /// As `systemctl show` describes it; `None`: there is no such unit.
+    pub(super) fn unit_seen(&self, name: &str) -> Option<UnitSeen> {
+        let has_file = self.files.contains_key(&unit_file(name));
+        let unit = self.units.get(name).cloned().unwrap_or_default();
+        if !has_file && unit.running.is_none() {
+            return None;
+        }
+        let oneshot = self.unit_text(name).is_some_and(|text| text.contains("\nType=oneshot"));
+        let (active, sub) = match (&unit.running, oneshot) {
+            (Some(_), true) => ("active", "exited"),
+            (Some(_), false) => ("active", "running"),
+            (None, _) => ("inactive", "dead"),
+        };
+        let drop_ins = self.drop_ins(name).map(|(path, file)| (path.clone(), file.digest().unwrap_or(Digest::of(""))));
+        Some(UnitSeen {
+            active: active.to_owned(),
+            sub: sub.to_owned(),
+            enabled: if unit.enabled { "enabled" } else { "disabled" }.to_owned(),
+            needs_reload: unit.loaded.is_some() && unit.loaded != self.unit_digest(name),
+            drop_ins: drop_ins.collect(),
+            condition: !unit.held_back,
+            stamp: unit.running.and_then(|running| running.stamp),
+        })
+    }
+
+    fn unit_text(&self, name: &str) -> Option<String> {
+        Some(self.files.get(&unit_file(name))?.text()?.replace("\\\n", " "))
+    }
+
+    fn drop_ins(&self, name: &str) -> impl Iterator<Item = (&String, &File)> {
+        let directory = format!("{}.d/", unit_file(name));
+        self.files.iter().filter(move |(path, _)| path.starts_with(&directory) && extension(path) == Some("conf"))
+    }
+
+    /// Over the unit's file and its drop-ins: whether systemd has read what lies there.
+    fn unit_digest(&self, name: &str) -> Option<Digest> {
+        let path = unit_file(name);
+        let own = self.files.get_key_value(&path).into_iter().chain(self.drop_ins(name));
+        let parts: Vec<String> = own.map(|(path, file)| format!("{path} {}\n", file.written)).collect();
+        (!parts.is_empty()).then(|| Digest::of(parts.concat()))
+    }
+
+    /// All plain conditions, and one of those with `|` where there are any.
+    fn conditions_hold(&self, text: &str) -> bool {
+        let conditions: Vec<&str> =
+            text.lines().filter_map(|line| line.trim().strip_prefix("ConditionPathExists=")).collect();
+        let (any, all): (Vec<&str>, Vec<&str>) = conditions.iter().partition(|path| path.starts_with('|'));
+        let one = any.is_empty() || any.iter().any(|path| self.exists(path.trim_start_matches('|')));
+        one && all.iter().all(|path| self.exists(path))
+    }
+
+    /// What the unit's command that notes its inputs would write now.
+    fn stamp(&self, name: &str, text: &str, directive: &str) -> Option<Stamp> {
+        if !self.files.contains_key(STAMP) {
+            return None;
+        }
+        let command = text.lines().find(|line| line.trim().starts_with(directive) && line.contains(STAMP))?;
+        let named = command.split_whitespace().skip_while(|word| *word != name).skip(1).map(str::to_owned);
+        let unit = unit_file(name);
+        let mut paths: Vec<String> = named.collect();
+        if directive == "ExecStartPre=" {
+            paths.extend(self.drop_ins(name).map(|(path, _)| path.clone()));
+            paths.push(unit);
+        }
+        let value = |path: String| {
+            let value = self.files.get(&path)?.noted(&path);
+            Some((path, value))
+        };
+        Some(Stamp(paths.into_iter().filter_map(value).collect::<BTreeMap<_, _>>()))
+    }
+}
+
+fn extension(path: &str) -> Option<&str> {
+    path.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+impl File {
+    /// As the script notes it: a digest of what is small, `stat` of what is large or secret.
+    fn noted(&self, path: &str) -> String {
+        let secret = extension(path) == Some("key") || path.ends_with("/encryption.yaml");
+        match self.digest() {
+            Some(digest) if !secret && self.bytes() <= 1 << 20 => digest.to_string(),
+            Some(_) | None => format!("stat:{}", self.stat()),
+        }
+    }
+}
+
+impl World {
+    /// What comes true by itself once something changed: etcd notes its birth, kubelets register.
+    pub(super) fn settle(&mut self) {
+        self.note_births();
+        self.register_nodes();
+    }
+}
