@@ -89,7 +89,7 @@ pub fn write(plan: &Plan, mut out: impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Reads what [`write`] writes.
+/// Reads what [`write()`] writes.
 ///
 /// # Errors
 /// Anything else: cut off, another format, unknown fields, edited.

@@ -1,6 +1,6 @@
 //! The planner: difference, order, safety, rendering. Pure: no I/O, clock, randomness, environment or async.
 //!
-//! [`plan`] compares what is wanted with what was seen. The same inputs give the same bytes, on any day, in any process.
+//! [`plan()`] compares what is wanted with what was seen. The same inputs give the same bytes, on any day, in any process.
 
 pub mod action;
 mod basis;
@@ -43,7 +43,7 @@ pub struct Inputs<'a> {
 /// Compares what is wanted with what was seen.
 pub fn plan(inputs: Inputs<'_>) -> Plan {
     let Inputs { spec, bundle, observed, .. } = inputs;
-    let foreign = safety::foreign(spec, observed);
+    let foreign = safety::foreign(spec, inputs.desired, observed);
     let mut plan = Plan {
         format: plan::FORMAT,
         cluster: spec.name.clone(),
