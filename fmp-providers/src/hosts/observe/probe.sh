@@ -71,40 +71,41 @@ for line in ${digests-}; do
 done
 
 section programs
-cache=
-[ ! -f ./var/lib/fmp/digests ] || [ "$deep" = 1 ] || cache=$(cat ./var/lib/fmp/digests)
-fresh=
-unread=
-for path in $(regular "$programs"); do
-    stat=${stats#*"$path$tab"}
-    key="${stat%%"$tab"*}$tab$path$tab"
-    case $nl$cache$nl in
-        *"$nl$key"*)
-            digest=${cache##*"$key"}
-            fresh=$fresh$nl$key${digest%%"$nl"*}
-            ;;
-        *) unread=$unread$nl$path ;;
-    esac
-done
+# Lists are joined by awk: to cut a long text at a word takes a shell the square of its length.
+#
+# cached: `STAT<tab>PATH<tab>DIGEST` of each program that is as it was when it was read, `unread<tab>PATH` of the others.
+cached=$({
+    [ ! -f ./var/lib/fmp/digests ] || [ "$deep" = 1 ] || cat ./var/lib/fmp/digests
+    printf '==\n%s\n==\n' "$stats"
+    regular "$programs"
+} | awk -F '\t' '
+    $0 == "==" { part++; next }
+    part == 0 { digest[$1 FS $2] = $3 }
+    part == 1 { stat[$1] = $2 }
+    part == 2 {
+        key = stat[$1] FS $1
+        if (key in digest) print key FS digest[key]; else print "unread" FS $1
+    }')
+unread=$(printf '%s\n' "$cached" | sed -n 's/^unread\t//p')
 if [ -n "$unread" ]; then
     # Where the system's library knows the processor's own instructions, a program is read five times faster by it.
     if command -v openssl >/dev/null; then
         # shellcheck disable=SC2086
-        lines=$(openssl dgst -sha256 -r $unread | sed 's/ \*/  /')
+        read=$(openssl dgst -sha256 -r $unread | sed 's/ \*/  /')
     else
         # shellcheck disable=SC2086
-        lines=$(sha256sum -- $unread)
+        read=$(sha256sum -- $unread)
     fi
-    for line in $lines; do
-        path=${line#*  }
-        stat=${stats#*"$path$tab"}
-        fresh="$fresh$nl${stat%%"$tab"*}$tab$path$tab${line%% *}"
-    done
+    cached=$(printf '%s\n==\n%s\n==\n%s\n' "$stats" "$cached" "$read" | awk -F '\t' '
+        $0 == "==" { part++; next }
+        part == 0 { stat[$1] = $2 }
+        part == 1 && $1 != "unread"
+        part == 2 { path = substr($0, 67); print stat[path] FS path FS substr($0, 1, 64) }')
     if [ -d ./var/lib/fmp ]; then
-        printf '%s\n' "$fresh" >./var/lib/fmp/.fmp-tmp-digests && mv ./var/lib/fmp/.fmp-tmp-digests ./var/lib/fmp/digests
+        printf '%s\n' "$cached" >./var/lib/fmp/digests.new && mv ./var/lib/fmp/digests.new ./var/lib/fmp/digests
     fi
 fi
-printf '%s\n' "$fresh"
+printf '%s\n' "$cached"
 
 section secrets
 for path in $(regular "$secrets"); do
@@ -220,7 +221,7 @@ if [ -S ./run/containerd/containerd.sock ] && [ -x "$ctr" ]; then
     if [ -z "$meta" ] || [ "$meta" != "${listed%%"$nl"*}" ]; then
         if references=$(timeout 10 "$ctr" -n k8s.io images ls -q 2>&1); then
             listed=$meta$nl$references
-            [ ! -d ./var/lib/fmp ] || { printf '%s\n' "$listed" >./var/lib/fmp/.fmp-tmp-images && mv ./var/lib/fmp/.fmp-tmp-images ./var/lib/fmp/images; }
+            [ ! -d ./var/lib/fmp ] || { printf '%s\n' "$listed" >./var/lib/fmp/images.new && mv ./var/lib/fmp/images.new ./var/lib/fmp/images; }
         else
             listed="failed$nl$references"
         fi
