@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 
 use fmp_core::{
     NodeName,
+    graph::Desired,
     observed::{Fact, Host, Observed},
+    resource::{Resource, Scope},
     spec::{Role, Spec},
 };
 
 use crate::plan::Waiting;
 
 /// Why each foreign host is foreign. While there is one, nothing is touched anywhere.
-pub(crate) fn foreign(spec: &Spec, observed: &Observed) -> Vec<Waiting> {
+pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Vec<Waiting> {
     let ours = our_id(spec, observed);
+    let mut unowned = unowned(desired, observed);
     let known = spec.nodes.keys().filter_map(|node| Some((node, observed.host(node)?)));
     known
         .filter(|(node, _)| !spec.consents.contains(&format!("adopt {node}")))
         .filter_map(|(node, host)| {
-            let found = signs(host, ours.as_deref());
+            let mut found = signs(host, ours.as_deref());
+            found.extend(unowned.remove(node).into_iter().flatten());
             (!found.is_empty()).then(|| Waiting {
                 what: node.to_string(),
                 until: format!(
@@ -47,6 +51,32 @@ fn our_id(spec: &Spec, observed: &Observed) -> Option<String> {
         [only] => Some((*only).to_owned()),
         _ => first.cloned(),
     }
+}
+
+/// Files at our paths that a host of ours does not have from us: a ledger's entry is written before its file.
+fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<String>> {
+    let mut unowned: BTreeMap<NodeName, Vec<String>> = BTreeMap::new();
+    for (_, id, resource) in desired.iter() {
+        let Scope::Node(node) = &id.scope else { continue };
+        let Some(host) = observed.host(node).filter(|host| host.cluster_id.known().is_some()) else { continue };
+        let path = match resource {
+            Resource::File(file) => &*file.path,
+            Resource::Artifact(artifact) => &*artifact.path,
+            Resource::Certificate(certificate) => &*certificate.path,
+            Resource::Machine
+            | Resource::Trust(_)
+            | Resource::Unit(_)
+            | Resource::EtcdMember(_)
+            | Resource::Image(_)
+            | Resource::NodeObject(_)
+            | Resource::Object(_) => continue,
+        };
+        let there = matches!(host.files.get(path), Some(Fact::Known(_)));
+        if there && !host.ledger.contains_key(&*id.key) {
+            unowned.entry(node.clone()).or_default().push(format!("{path} is there and no ledger owns it"));
+        }
+    }
+    unowned
 }
 
 /// What on a host is not ours.
