@@ -244,6 +244,18 @@ fn an_unsafe_unit_lets_the_next_one_go_first() {
 }
 
 #[test]
+fn an_unsafe_step_does_not_give_back_the_slot_of_a_unit_in_which_another_failed() {
+    let mut run = Run::new(&plan([
+        step("main-1/a", "main-1", &[]).disrupts().unit("main-1", Budget::Mains),
+        step("main-1/b", "main-1", &[]).disrupts().unit("main-1", Budget::Mains),
+        step("main-2/a", "main-2", &[]).disrupts().unit("main-2", Budget::Mains),
+    ]));
+    run.fails("main-1/a", Retry::Never);
+    run.judges("main-1/b", Judgement::Unsafe("main-2 does not answer".into()));
+    assert!(run.open().is_empty(), "{:?}", run.open());
+}
+
+#[test]
 fn what_stays_unsafe_fails_in_the_end_and_gives_its_slot_back() {
     let mut run = Run::new(&plan([step("main-1/a", "main-1", &[]).disrupts().unit("main-1", Budget::Mains)]));
     for _ in 1..Limits::default().judgements {
