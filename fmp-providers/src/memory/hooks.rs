@@ -1,6 +1,6 @@
 //! What a person or an accident does to a world, for tests.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use fmp_core::{Digest, NodeName, role::paths::unit_file};
 
@@ -10,6 +10,14 @@ impl MemoryWorld {
     /// Time passes.
     pub fn pass_s(&self, seconds: i64) {
         self.lock().now += seconds;
+    }
+
+    /// One more machine is there, booted and bare, to become a work node.
+    pub fn join_bare(&self, node: &NodeName, address: Ipv4Addr) {
+        let mut world = self.lock();
+        let serial = u64::try_from(world.hosts.len()).unwrap_or(u64::MAX) + 1;
+        let host = super::host::Host::bare(node, address, false, &super::machine(), serial, true);
+        world.hosts.insert(node.clone(), host);
     }
 
     /// Somebody writes a file by hand. Of a unit's file systemd hears nothing.

@@ -1,0 +1,355 @@
+//! The seven machines, the program that is tested, and waiting for what must come.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use fmp::{
+    core::NodeName,
+    planner::{Plan, codec},
+    providers::{
+        environment::{Local, LocalLink},
+        transport::{Input, Output, Transport},
+    },
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::{io::AsyncWriteExt as _, runtime::Runtime, time::timeout};
+
+/// The cluster's name, which is that of nobody else's machines.
+const CLUSTER: &str = "fmp-real";
+
+/// The mains of the fixture.
+pub(crate) const MAINS: [&str; 3] = ["main-1", "main-2", "main-3"];
+
+/// Its work nodes.
+pub(crate) const WORKS: [&str; 4] = ["work-1", "work-2", "work-3", "work-4"];
+
+/// How long one run of `fmp` may take: a bring-up on two processors that compile beside it takes two minutes.
+const RUN: Duration = Duration::from_mins(8);
+
+/// How long a command on a machine may take. The longest restart an apiserver, which takes a quarter of a minute.
+const COMMAND: Duration = Duration::from_mins(2);
+
+/// How long something may take that comes by itself: a boot, a leader, a pod.
+pub(crate) const SOON: Duration = Duration::from_mins(4);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The machines and the program.
+pub(crate) struct Lab {
+    runtime: Runtime,
+    local: Local,
+    links: BTreeMap<&'static str, LocalLink>,
+    folder: PathBuf,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// What was typed.
+    pub(crate) typed: String,
+    /// Its exit code; None where a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// What it printed.
+    pub(crate) out: String,
+    /// What it complained.
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// Insists on an exit code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "`{}` printed\n{}{}", self.typed, self.out, self.err);
+        self
+    }
+
+    /// Insists on words, wherever they were printed.
+    #[track_caller]
+    pub(crate) fn says(self, words: &[&str]) -> Self {
+        for word in words {
+            let told = self.out.contains(word) || self.err.contains(word);
+            assert!(told, "`{}` does not say `{word}` but\n{}{}", self.typed, self.out, self.err);
+        }
+        self
+    }
+}
+
+/// A Node object, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NodeSeen {
+    /// Whether its kubelet is heard and content.
+    pub(crate) ready: bool,
+    /// The kubelet's version.
+    pub(crate) version: String,
+}
+
+/// Where the lock of this computer's bundle lies.
+pub(crate) fn lock_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("bundle.lock")
+}
+
+/// All seven.
+pub(crate) fn everyone() -> impl Iterator<Item = &'static str> {
+    MAINS.into_iter().chain(WORKS)
+}
+
+impl Lab {
+    /// The lab, with no machine yet.
+    pub(crate) fn new() -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(CLUSTER);
+        fs::create_dir_all(&folder).expect("the target directory can be written");
+        let fixture = fixture("local-7/cluster.toml").replace("\"fmp-local\"", &format!("\"{CLUSTER}\""));
+        fs::write(folder.join("cluster.toml"), fixture).expect("the target directory can be written");
+        let local = Local::new(CLUSTER);
+        let shared = std::sync::Arc::new(local.clone());
+        let link = |name: &'static str| (name, LocalLink::new(shared.clone(), node(name)));
+        let runtime = Runtime::new().expect("a runtime can be made");
+        Self { runtime, local, links: everyone().map(link).collect(), folder }
+    }
+
+    /// A place for a file of a check.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Deletes all machines.
+    pub(crate) fn destroy(&self) {
+        self.fmp(&["destroy", "--name", CLUSTER]).exits(0);
+    }
+
+    /// Brings the cluster in order, whatever the check before has left. A lease of a run that was killed runs out in
+    /// half a minute.
+    pub(crate) fn settle(&self) {
+        until("the cluster comes in order", RUN, || {
+            let ran = self.fmp(&["apply", "--yes"]);
+            if ran.code == Some(0) { Ok(()) } else { Err(format!("{}{}", ran.out, ran.err)) }
+        });
+    }
+
+    /// `fmp` with these arguments, not started.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_for(&self.place("cluster.toml"), args)
+    }
+
+    /// The same with another file.
+    pub(crate) fn command_for(&self, file: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmp"));
+        command.arg("--file").arg(file).arg("--lock").arg(lock_path()).args(args);
+        command.env("XDG_STATE_HOME", self.place("state")).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `fmp`.
+    pub(crate) fn fmp(&self, args: &[&str]) -> Ran {
+        self.run(self.command(args), None)
+    }
+
+    /// Runs `fmp` with another file.
+    pub(crate) fn fmp_for(&self, file: &Path, args: &[&str]) -> Ran {
+        self.run(self.command_for(file, args), None)
+    }
+
+    /// `fmp kubectl -- …`, which must succeed.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        self.fmp(&[&["kubectl", "--"], args].concat()).exits(0).out
+    }
+
+    /// The same with something to read.
+    pub(crate) fn kubectl_reading(&self, stdin: &str, args: &[&str]) -> String {
+        self.run(self.command(&[&["kubectl", "--"], args].concat()), Some(stdin)).exits(0).out
+    }
+
+    /// The plan that `fmp plan` makes now, and its exit code.
+    pub(crate) fn plan(&self) -> (Option<i32>, Plan) {
+        let ran = self.fmp(&["plan", "--format", "json"]);
+        match codec::read(&ran.out) {
+            Ok(plan) => (ran.code, plan),
+            Err(error) => panic!("{} gave no plan: {error}\n{}{}", ran.typed, ran.out, ran.err),
+        }
+    }
+
+    /// Runs a program of this computer in the machines' network.
+    pub(crate) fn nearby(&self, program: &str, args: &[&str]) -> Ran {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/fmp-{CLUSTER}")).arg(program).args(args).stdin(Stdio::null());
+        self.run(command, None)
+    }
+
+    /// Runs a program to its end, or to [`RUN`].
+    pub(crate) fn run(&self, command: Command, stdin: Option<&str>) -> Ran {
+        let args = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let typed = format!("{} {args}", command.get_program().to_string_lossy());
+        let mut command = tokio::process::Command::from(command);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        if stdin.is_some() {
+            command.stdin(Stdio::piped());
+        }
+        let to_its_end = async {
+            let mut child = command.spawn().expect("the program is there");
+            if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+                pipe.write_all(text.as_bytes()).await.expect("it reads what it is given");
+            }
+            child.wait_with_output().await.expect("its end can be seen")
+        };
+        let ended = self.runtime.block_on(async { timeout(RUN, to_its_end).await });
+        let output = ended.unwrap_or_else(|_| panic!("`{typed}` did not end within {} s", RUN.as_secs()));
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ran { typed, code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Runs a script as root on a machine; what it printed, and how it ended. An error where the machine does not answer.
+    pub(crate) fn ask(&self, node: &str, script: &str, stdin: Input) -> Result<Output, String> {
+        let link = self.links.get(node).unwrap_or_else(|| panic!("there is no {node}"));
+        let run = async { timeout(COMMAND, link.run("sh", &["-euc", script], stdin)).await };
+        match self.runtime.block_on(run) {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(error)) => Err(format!("{node}: {error}")),
+            Err(_) => Err(format!("{node}: no end within {} s: {script}", COMMAND.as_secs())),
+        }
+    }
+
+    /// The same for a script that must succeed; what it printed.
+    #[track_caller]
+    pub(crate) fn sh(&self, node: &str, script: &str) -> String {
+        match self.try_sh(node, script) {
+            Ok(text) => text,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// The same for a script that may fail while something comes up.
+    pub(crate) fn try_sh(&self, node: &str, script: &str) -> Result<String, String> {
+        let output = self.ask(node, script, Input::Empty)?;
+        if output.success() {
+            Ok(output.text().into_owned())
+        } else {
+            Err(format!("{node}: {script}: {}: {}{}", output.status, output.text(), output.complaint()))
+        }
+    }
+
+    /// A machine's address.
+    pub(crate) fn address(&self, name: &str) -> String {
+        let machines = self.local.machines().expect("machines can be listed");
+        machines.get(&node(name)).unwrap_or_else(|| panic!("there is no {name}")).address.to_string()
+    }
+
+    /// Cuts the power of these machines, all at once.
+    pub(crate) fn cut_power(&self, names: &[&str]) {
+        thread::scope(|scope| {
+            for name in names {
+                scope.spawn(|| {
+                    self.runtime.block_on(self.local.cut_power(&node(name))).expect("its power can be cut");
+                });
+            }
+        });
+    }
+
+    /// Switches these machines on, all at once.
+    pub(crate) fn switch_on(&self, names: &[&str]) {
+        thread::scope(|scope| {
+            for name in names {
+                scope.spawn(|| {
+                    self.runtime.block_on(self.local.switch_on(&node(name))).expect("it can be switched on");
+                });
+            }
+        });
+    }
+
+    /// The Node objects, as the balancer of this main finds them.
+    pub(crate) fn nodes(&self, main: &str) -> Result<BTreeMap<String, NodeSeen>, String> {
+        self.try_sh(main, &format!("kubectl --request-timeout=20s get nodes -o jsonpath='{NODES}'")).map(|t| nodes(&t))
+    }
+
+    /// The Node objects through the program.
+    pub(crate) fn nodes_by_fmp(&self) -> BTreeMap<String, NodeSeen> {
+        nodes(&self.kubectl(&["get", "nodes", "-o", &format!("jsonpath={NODES}")]))
+    }
+
+    /// Waits until the kubelets of these nodes have been heard after `since` and are Ready, as `main` sees it.
+    pub(crate) fn ready_since(&self, since: &str, names: &[&str], main: &str) {
+        until("all nodes are Ready again", SOON, || {
+            let heard = self.try_sh(
+                main,
+                &format!("kubectl --request-timeout=20s -n kube-node-lease get leases -o jsonpath='{LEASES}'"),
+            )?;
+            let heard: BTreeMap<&str, &str> = heard.lines().filter_map(|line| line.split_once(' ')).collect();
+            let seen = self.nodes(main)?;
+            let back = |name: &&str| {
+                heard.get(*name).is_some_and(|renewed| *renewed > since)
+                    && seen.get(*name).is_some_and(|node| node.ready)
+            };
+            let missing: BTreeSet<&&str> = names.iter().filter(|name| !back(name)).collect();
+            if missing.is_empty() { Ok(()) } else { Err(format!("not yet: {missing:?}; {heard:?}, {seen:?}")) }
+        });
+    }
+
+    /// Waits until `fmp plan` finds nothing to do, without anybody's help.
+    pub(crate) fn in_sync_by_itself(&self) {
+        until("`fmp plan` finds nothing to do", SOON, || {
+            let ran = self.fmp(&["plan"]);
+            if ran.code == Some(0) { Ok(()) } else { Err(format!("{:?}\n{}{}", ran.code, ran.out, ran.err)) }
+        });
+    }
+}
+
+const NODES: &str = r#"{range .items[*]}{.metadata.name} {.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
+
+const LEASES: &str = r#"{range .items[*]}{.metadata.name} {.spec.renewTime}{"\n"}{end}"#;
+
+fn nodes(text: &str) -> BTreeMap<String, NodeSeen> {
+    let node = |line: &str| {
+        let [name, version, ready] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
+        Some((name.to_owned(), NodeSeen { ready: ready == "True", version: version.to_owned() }))
+    };
+    text.lines().filter_map(node).collect()
+}
+
+fn node(name: &str) -> NodeName {
+    name.parse().expect("the fixture's names are names")
+}
+
+/// A text of the fixtures.
+pub(crate) fn fixture(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The time now, in whole seconds, as Kubernetes writes times: such texts compare as times do.
+pub(crate) fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let seconds = i64::try_from(since).expect("the clock is right");
+    let time = OffsetDateTime::from_unix_timestamp(seconds).expect("the clock is right");
+    time.format(&Rfc3339).expect("every time of this century can be written")
+}
+
+/// Looks again and again until `look` gives something; the last complaint is told where it does not come in time.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let started = Instant::now();
+    loop {
+        match look() {
+            Ok(seen) => return seen,
+            Err(why) => assert!(started.elapsed() < within, "{what}: not within {} s: {why}", within.as_secs()),
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Looks again and again for as long as told: what `look` complains of is a failure.
+#[track_caller]
+pub(crate) fn throughout(what: &str, long: Duration, mut look: impl FnMut() -> Result<(), String>) {
+    let started = Instant::now();
+    while started.elapsed() < long {
+        if let Err(why) = look() {
+            panic!("{what}: after {} s: {why}", started.elapsed().as_secs());
+        }
+        thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,138 @@
+//! A cluster's file, its bundle, and a world in memory for it.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::{fmt::Write as _, fs, path::Path, sync::Arc};
+
+use fmp::{
+    core::{NodeName, bundle::Lock, observed::Observed, profile::Profiles, spec, spec::Spec},
+    exec::{Context, Judgement, Outcome, Provider, Questions},
+    observe,
+    planner::{Plan, Standing, Step},
+    providers::{
+        driver::{self, Judge, Options},
+        memory::{MemoryWorld, Setup},
+    },
+};
+use tokio::sync::mpsc;
+
+/// A cluster and its world.
+pub(crate) struct Lab {
+    pub(crate) spec: Spec,
+    pub(crate) lock: Lock,
+    pub(crate) world: MemoryWorld,
+}
+
+/// Whoever plans has judged already; nothing else touches this world.
+struct AsPlanned;
+
+impl Judge for AsPlanned {
+    fn questions(&self, _: &[&Step]) -> Questions {
+        Questions::default()
+    }
+
+    fn judge(&self, _: &Observed, _: &Step, _: &[&Step]) -> Judgement {
+        Judgement::Ready
+    }
+}
+
+impl Lab {
+    /// The cluster of a fixture's folder, on bare hosts.
+    pub(crate) fn new(fixture: &str) -> Self {
+        Self::of(&fs::read_to_string(fixtures().join(fixture).join("cluster.toml")).unwrap())
+    }
+
+    /// The cluster that a file describes, on bare hosts.
+    pub(crate) fn of(file: &str) -> Self {
+        let spec = parsed(file);
+        let mains = spec.mains().map(|(name, node)| (name.clone(), node.address)).collect();
+        let works = spec.workers().map(|(name, node)| (name.clone(), node.address)).collect();
+        let world = MemoryWorld::new(Setup::new(spec.environment, mains, works, &spec.kubernetes.to_string()));
+        Self { spec, lock: lock(), world }
+    }
+
+    /// The same, after everything was applied.
+    pub(crate) async fn settled(file: &str) -> Self {
+        let lab = Self::of(file);
+        lab.converge().await;
+        lab
+    }
+
+    /// What a plan of the lab's own file sees.
+    pub(crate) fn observed(&self) -> Observed {
+        self.world.observe(&observe::questions(&self.spec, &self.lock).unwrap())
+    }
+
+    /// The plan of the lab's own file.
+    pub(crate) fn plan(&self) -> Plan {
+        fmp::plan(&self.spec, &self.lock, &self.observed()).unwrap()
+    }
+
+    /// The plan that another file gives in this world.
+    pub(crate) fn plan_for(&self, spec: &Spec) -> Plan {
+        let seen = self.world.observe(&observe::questions(spec, &self.lock).unwrap());
+        fmp::plan(spec, &self.lock, &seen).unwrap()
+    }
+
+    /// Carries a plan out with the real executor.
+    pub(crate) async fn apply(&self, plan: &Plan) -> Outcome {
+        let providers: [Arc<dyn Provider>; 1] = [Arc::new(self.world.clone())];
+        let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()) };
+        let options = Options::new(mpsc::channel(1).1);
+        driver::run(plan, &providers, cx, &AsPlanned, options, &mut |_| {}).await.unwrap().outcome
+    }
+
+    /// Plans and applies until nothing is left; how many plans that took.
+    pub(crate) async fn converge(&self) -> usize {
+        for round in 0..4 {
+            let plan = self.plan();
+            if plan.standing() == Standing::InSync {
+                return round;
+            }
+            assert!(!plan.steps.is_empty(), "nothing can be done: {:#?}", plan.waiting);
+            let outcome = self.apply(&plan).await;
+            assert!(outcome.complete(), "{:#?}", (outcome.failed, outcome.stale));
+        }
+        let plan = self.plan();
+        panic!("no end: {:#?}", (plan.changes.iter().take(5).collect::<Vec<_>>(), plan.waiting));
+    }
+}
+
+/// Where the fixtures lie.
+pub(crate) fn fixtures() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// The lock that tests plan with.
+pub(crate) fn lock() -> Lock {
+    Lock::parse(&fs::read_to_string(fixtures().join("bundle.lock")).unwrap()).unwrap()
+}
+
+/// A file's meaning.
+pub(crate) fn parsed(file: &str) -> Spec {
+    spec::parse("cluster.toml", file, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// A file with three mains and `works` work nodes, its tables in the order that `order` gives them.
+pub(crate) fn generated(works: usize, order: impl Fn(&mut Vec<String>)) -> String {
+    let mut tables = vec![
+        "[cluster]\nname = 'generated'\nprofile = 'local'\nkubernetes = '1.29.15'\n".to_owned(),
+        "[environment]\nkind = 'ssh'\n".to_owned(),
+        "[network]\nmode = 'flannel'\npods = '10.0.0.0/8'\nnode-prefix = 24\nservices = '172.20.0.0/16'\n".to_owned(),
+    ];
+    for at in 0..3 + works {
+        let (name, role) = if at < 3 { (format!("main-{at}"), "main") } else { (format!("work-{at:05}"), "work") };
+        let (third, fourth) = (at / 250, at % 250 + 1);
+        tables.push(format!("[nodes.{name}]\nrole = '{role}'\naddress = '198.18.{third}.{fourth}'\n"));
+    }
+    order(&mut tables);
+    tables.iter().fold(String::new(), |mut file, table| {
+        _ = writeln!(file, "{table}");
+        file
+    })
+}
+
+/// A node's name.
+pub(crate) fn node(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
