@@ -68,6 +68,8 @@ const LOCAL_CGROUP: &str = "fmp-providers/src/environment/local/cgroup.rs";
 const LOCAL_MACHINE: &str = "fmp-providers/src/environment/local/machine.rs";
 const LOCAL_MOUNTS: &str = "fmp-providers/src/environment/local/mounts.rs";
 const REAL_MACHINES: &str = "fmp-providers/tests/real_machines.rs";
+const REAL_LAB: &str = "tests/real/lab.rs";
+const REAL_HOSTS: &str = "tests/real/hosts.rs";
 
 /// Waits that are no fixed waits.
 const SLEEPS: &[Exception] = &[
@@ -78,6 +80,7 @@ const SLEEPS: &[Exception] = &[
     exception(LOCAL_MACHINE, "sleep", "a machine that boots tells nobody outside; bounded"),
     exception(LOCAL_MOUNTS, "sleep", "a mount tells nobody when it is free; bounded"),
     exception(REAL_MACHINES, "sleep", "a machine that reboots is asked again; bounded"),
+    exception(REAL_LAB, "sleep", "what comes by itself is looked at again; bounded"),
 ];
 
 /// Paths that look like somebody's computer and are not.
@@ -85,6 +88,7 @@ const PATHS: &[Exception] = &[
     exception("fixtures/ssh-7/cluster.toml", HOME, "an example of a key's path"),
     exception(REAL_MACHINES, HOME, "on a machine that the test makes"),
     exception(REAL_MACHINES, ROOT, "on a machine that the test makes"),
+    exception(REAL_HOSTS, HOME, "on a machine that the test makes"),
 ];
 
 /// A file of the repository.

@@ -29,7 +29,9 @@ struct Drift {
 }
 
 pub(crate) fn run(lab: &Lab) {
-    drifts().iter().for_each(|drift| named_and_mended(lab, drift));
+    for drift in drifts() {
+        named_and_mended(lab, &drift);
+    }
 }
 
 fn drifts() -> [Drift; 5] {

@@ -12,7 +12,8 @@ pub(crate) const REFERENCE: &str = "fmp.test/who:1";
 pub(crate) const PORT: u16 = 8080;
 
 /// Answers with its own host name and the address of whoever asks.
-const WHO: &str = "#!/bin/busybox sh\nprintf 'Content-Type: text/plain\\n\\n%s %s\\n' \"$(busybox hostname)\" \"$REMOTE_ADDR\"\n";
+const WHO: &str =
+    "#!/bin/busybox sh\nprintf 'Content-Type: text/plain\\n\\n%s %s\\n' \"$(busybox hostname)\" \"$REMOTE_ADDR\"\n";
 
 /// A docker-archive with busybox's web server, as containerd imports it.
 pub(crate) fn archive(busybox: &Path) -> Vec<u8> {

@@ -70,15 +70,21 @@ impl Ran {
         self
     }
 
-    /// Insists on words, wherever they were printed.
+    /// Insists on words, wherever they were printed and however the lines were broken.
     #[track_caller]
     pub(crate) fn says(self, words: &[&str]) -> Self {
+        let (out, err) = (unbroken(&self.out), unbroken(&self.err));
         for word in words {
-            let told = self.out.contains(word) || self.err.contains(word);
+            let told = out.contains(word) || err.contains(word);
             assert!(told, "`{}` does not say `{word}` but\n{}{}", self.typed, self.out, self.err);
         }
         self
     }
+}
+
+/// A text on one line, without what draws the frame of an error.
+fn unbroken(text: &str) -> String {
+    text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
 }
 
 /// A Node object, as far as it matters here.
@@ -177,9 +183,14 @@ impl Lab {
 
     /// Runs a program of this computer in the machines' network.
     pub(crate) fn nearby(&self, program: &str, args: &[&str]) -> Ran {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/fmp-{CLUSTER}")).arg(program).args(args).stdin(Stdio::null());
-        self.run(command, None)
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null());
+        self.run(in_their_network(&command), None)
+    }
+
+    /// Runs `fmp` with another file in the machines' network, where it reaches them as any hosts.
+    pub(crate) fn nearby_fmp(&self, file: &Path, args: &[&str]) -> Ran {
+        self.run(in_their_network(&self.command_for(file, args)), None)
     }
 
     /// Runs a program to its end, or to [`RUN`].
@@ -309,6 +320,13 @@ fn nodes(text: &str) -> BTreeMap<String, NodeSeen> {
         Some((name.to_owned(), NodeSeen { ready: ready == "True", version: version.to_owned() }))
     };
     text.lines().filter_map(node).collect()
+}
+
+fn in_their_network(command: &Command) -> Command {
+    let mut inside = Command::new("nsenter");
+    inside.arg(format!("--net=/run/netns/fmp-{CLUSTER}")).arg(command.get_program()).args(command.get_args());
+    inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    inside
 }
 
 fn node(name: &str) -> NodeName {

@@ -8,10 +8,18 @@
 
 mod bring_up;
 mod drift;
+mod foreign;
+mod hosts;
+mod image;
+mod killed;
 mod lab;
+mod main_off;
+mod power;
+mod rebirth;
 mod runner;
 mod security;
 mod stale;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -20,9 +28,17 @@ use runner::{Begin, Check};
 /// Bounds are several times what a computer with two processors needs: they end what hangs, they measure nothing.
 const CHECKS: &[Check] = &[
     Check { name: "real_bring_up", begin: Begin::Nothing, minutes: 15, run: bring_up::run },
+    Check { name: "real_workload", begin: Begin::InSync, minutes: 10, run: workload::run },
     Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
     Check { name: "real_stale_plan", begin: Begin::InSync, minutes: 8, run: stale::run },
+    Check { name: "real_foreign_host", begin: Begin::InSync, minutes: 5, run: foreign::run },
+    Check { name: "real_bad_hosts", begin: Begin::InSync, minutes: 8, run: hosts::run },
+    Check { name: "real_main_off", begin: Begin::InSync, minutes: 12, run: main_off::run },
+    Check { name: "real_etcd_rebirth", begin: Begin::InSync, minutes: 10, run: rebirth::run },
+    Check { name: "real_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
+    Check { name: "real_power_cut", begin: Begin::InSync, minutes: 12, run: power::cut },
+    Check { name: "real_killed", begin: Begin::Nothing, minutes: 30, run: killed::run },
 ];
 
 fn main() -> ExitCode {

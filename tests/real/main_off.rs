@@ -55,11 +55,15 @@ fn stay_ready(lab: &Lab, others: &[&str], began: Instant) -> Result<(), String> 
 
 fn a_new_pod_starts(lab: &Lab) {
     until("a new pod is made", SOON, || {
-        let run = format!("kubectl --request-timeout=20s run late --image={} --image-pull-policy=Never", image::REFERENCE);
+        let run =
+            format!("kubectl --request-timeout=20s run late --image={} --image-pull-policy=Never", image::REFERENCE);
         lab.try_sh("main-2", &run).map(drop)
     });
     until("it runs", SOON, || {
-        let phase = lab.try_sh("main-2", "kubectl --request-timeout=20s get pod late -o jsonpath='{.status.phase} {.spec.nodeName}'")?;
+        let phase = lab.try_sh(
+            "main-2",
+            "kubectl --request-timeout=20s get pod late -o jsonpath='{.status.phase} {.spec.nodeName}'",
+        )?;
         if phase.starts_with("Running work-") { Ok(()) } else { Err(phase) }
     });
 }

@@ -17,7 +17,8 @@ pub(crate) fn reboots(lab: &Lab) {
         if MAINS.contains(&node) {
             until("its etcd and its apiserver are back", SOON, || {
                 let server = format!("https://{}:6443", lab.address(node));
-                lab.try_sh(node, &format!("etcdctl endpoint health && kubectl --server={server} get --raw /readyz")).map(drop)
+                lab.try_sh(node, &format!("etcdctl endpoint health && kubectl --server={server} get --raw /readyz"))
+                    .map(drop)
             });
         }
         say(&format!("  {node}: back by itself"));

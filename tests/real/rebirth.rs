@@ -20,7 +20,12 @@ pub(crate) fn run(lab: &Lab) {
     until("the apiservers of the other two answer", SOON, || lab.nodes("main-1").map(drop));
     let (code, plan) = lab.plan();
     assert_eq!(code, Some(2), "{:?}", plan.waiting);
-    let member: Vec<&str> = plan.steps.iter().filter_map(|step| step.id.as_str().split_once("/etcd-member/")).map(|(_, what)| what).collect();
+    let member: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter_map(|step| step.id.as_str().split_once("/etcd-member/"))
+        .map(|(_, what)| what)
+        .collect();
     let mut wanted = ["remove", "add", "start", "promote"];
     wanted.sort_unstable();
     assert_eq!(member, wanted, "{plan:#?}");

@@ -1,7 +1,8 @@
 //! Which checks run, in which order, for how long, and what becomes of the machines.
 //!
 //! Knows nothing of what a check does. A check fails by a panic, as everywhere in Rust's tests. Machines are deleted
-//! before the first check and after the last one, whatever happened; with `FMP_KEEP=1` they stay for a look.
+//! before the first check and after the last one, whatever happened; with `FMP_KEEP=1` they stay for a
+//! look and for the next run.
 
 use std::{
     env, fs,
@@ -52,7 +53,9 @@ pub(crate) fn run(checks: &'static [Check]) -> ExitCode {
     let chosen = Chosen::parse(env::args().skip(1));
     let checks: Vec<&Check> = checks.iter().filter(|check| chosen.has(check.name)).collect();
     if chosen.list {
-        checks.iter().for_each(|check| say(&format!("{}: test", check.name)));
+        for check in checks {
+            say(&format!("{}: test", check.name));
+        }
         return ExitCode::SUCCESS;
     }
     let tally = match (checks.is_empty(), why_not()) {
@@ -92,8 +95,11 @@ fn skip(checks: &[&Check], why: &str) -> Tally {
 fn on_machines(checks: &[&'static Check]) -> Tally {
     let mut tally = Tally::default();
     let lab = Arc::new(Lab::new());
+    let keep = env::var_os("FMP_KEEP").is_some();
     // What a run that was killed left behind.
-    lab.destroy();
+    if !keep {
+        lab.destroy();
+    }
     for (at, check) in checks.iter().enumerate() {
         let started = Instant::now();
         let verdict = one(&lab, check);
@@ -105,13 +111,15 @@ fn on_machines(checks: &[&'static Check]) -> Tally {
             Verdict::OutOfTime => {
                 tally.failed += 1;
                 let rest = &checks[at + 1..];
-                rest.iter().for_each(|check| say(&format!("test {} ... not begun", check.name)));
+                for check in rest {
+                    say(&format!("test {} ... FAILED, not begun", check.name));
+                }
                 tally.failed += rest.len();
                 break;
             }
         }
     }
-    if env::var_os("FMP_KEEP").is_some() {
+    if keep {
         say("the machines are kept, as FMP_KEEP asks");
     } else if catch_unwind(AssertUnwindSafe(|| lab.destroy())).is_err() {
         say("the machines could not be deleted");

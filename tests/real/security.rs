@@ -19,7 +19,7 @@ fn etcd_refuses_whoever_has_no_certificate(lab: &Lab) {
     let ask = |main: &str, certificate: &str| {
         let address = lab.address(main);
         let script = format!(
-            "/opt/fmp/store/*/etcdctl --endpoints https://{address}:2379 --dial-timeout=5s --command-timeout=10s \
+            "/opt/fmp/store/*/etcdctl --endpoints https://{address}:2379 --dial-timeout=3s --command-timeout=4s \
              --cacert /etc/kubernetes/pki/etcd/ca.crt {certificate} endpoint health 2>&1"
         );
         lab.ask(main, &script, Input::Empty).expect("the main answers")

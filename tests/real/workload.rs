@@ -91,10 +91,14 @@ fn pods(lab: &Lab) -> Result<BTreeMap<String, Pod>, String> {
     let pods: Option<BTreeMap<String, Pod>> = ran.out.lines().map(pod).collect();
     let pods = pods.ok_or_else(|| format!("not all are ready: {}", ran.out))?;
     let nodes: BTreeSet<&str> = pods.values().map(|pod| pod.node.as_str()).collect();
-    if pods.len() == WORKS.len() && nodes == BTreeSet::from(WORKS) { Ok(pods) } else { Err(format!("{}{}", ran.out, ran.err)) }
+    if pods.len() == WORKS.len() && nodes == BTreeSet::from(WORKS) {
+        Ok(pods)
+    } else {
+        Err(format!("{}{}", ran.out, ran.err))
+    }
 }
 
-/// Each node answers for each pod, by NodePort and by ClusterIP, and pods see each other's own addresses.
+/// Each node answers for each pod, by `NodePort` and by `ClusterIP`, and pods see each other's own addresses.
 pub(crate) fn answers(lab: &Lab) {
     let busybox = static_busybox(lab);
     let pods = until("one pod is ready on each work node", SOON, || pods(lab));
