@@ -1,0 +1,168 @@
+//! The program as scripts and CI see it: exit codes, what is printed, what is left alone. No host is asked.
+
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use fmp::core::{Digest, bundle::Lock};
+use support::{Lab, fixtures};
+
+/// A folder with a cluster's file, a lock, and what was observed of it.
+struct Folder {
+    path: tempfile::TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self { path: tempfile::tempdir().unwrap() };
+        fs::copy(fixtures().join("ssh-7/cluster.toml"), folder.file("cluster.toml")).unwrap();
+        fs::copy(fixtures().join("bundle.lock"), folder.file("bundle.lock")).unwrap();
+        folder.observe(0);
+        folder
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.path().join(name)
+    }
+
+    /// Notes what bare hosts answer, so many days later.
+    fn observe(&self, days: i64) {
+        let mut observed = Lab::new("ssh-7").observed();
+        observed.now += days * 86_400;
+        fs::write(self.file("observed.json"), serde_json::to_string(&observed).unwrap()).unwrap();
+    }
+
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.file(name)).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(self.file(name), text.replacen(from, to, 1)).unwrap();
+    }
+
+    fn fmp(&self, args: &[&str]) -> Output {
+        fmp(self.path.path(), args)
+    }
+}
+
+fn fmp(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fmp")).current_dir(folder).args(["--store", "store"]).args(args).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_committed_plan_that_is_what_the_file_gives_is_confirmed_on_any_day() {
+    let folder = Folder::new();
+    let plan = folder.fmp(&["plan", "--observed", "observed.json"]);
+    assert_eq!(code(&plan), 2, "{}", said(&plan));
+    fs::write(folder.file("plan.txt"), &plan.stdout).unwrap();
+    for days in [0, 1, 400] {
+        folder.observe(days);
+        let check = folder.fmp(&["plan", "--observed", "observed.json", "--check", "plan.txt"]);
+        assert_eq!(code(&check), 0, "{days}: {}", said(&check));
+    }
+}
+
+#[test]
+fn a_committed_plan_that_is_another_is_shown_with_the_difference() {
+    let folder = Folder::new();
+    let plan = folder.fmp(&["plan", "--observed", "observed.json"]);
+    fs::write(folder.file("plan.txt"), &plan.stdout).unwrap();
+    folder.edit("cluster.toml", "10.96.0.0/16", "10.97.0.0/16");
+    let check = folder.fmp(&["plan", "--observed", "observed.json", "--check", "plan.txt"]);
+    assert_eq!(code(&check), 2);
+    assert!(said(&check).contains("\n-spec sha256:") && said(&check).contains("\n+spec sha256:"), "{}", said(&check));
+}
+
+#[test]
+fn a_word_that_fmp_does_not_know_is_an_error_and_no_difference() {
+    let folder = Folder::new();
+    assert_eq!(code(&folder.fmp(&["plan", "--smell"])), 1);
+    assert_eq!(code(&folder.fmp(&["--help"])), 0);
+}
+
+#[test]
+fn a_file_with_problems_shows_all_of_them_and_ends_with_1() {
+    let folder = Folder::new();
+    folder.edit("cluster.toml", "[network]", "[network]\nsmell = 1");
+    folder.edit("cluster.toml", "role = \"main\"", "role = \"king\"");
+    let plan = folder.fmp(&["plan", "--observed", "observed.json"]);
+    assert_eq!(code(&plan), 1);
+    assert!(said(&plan).contains("smell") && said(&plan).contains("king"), "{}", said(&plan));
+}
+
+#[test]
+fn a_lock_that_is_missing_is_named_with_what_to_do() {
+    let folder = Folder::new();
+    fs::remove_file(folder.file("bundle.lock")).unwrap();
+    let plan = folder.fmp(&["plan", "--observed", "observed.json"]);
+    assert_eq!(code(&plan), 1);
+    assert!(said(&plan).contains("bundle.lock") && said(&plan).contains("fmp bundle build"), "{}", said(&plan));
+}
+
+#[test]
+fn a_plan_that_was_cut_edited_or_is_of_another_format_is_refused() {
+    let folder = Folder::new();
+    folder.fmp(&["plan", "--observed", "observed.json", "--out", "plan.json"]);
+    let whole = fs::read_to_string(folder.file("plan.json")).unwrap();
+    let broken = [
+        (whole[..whole.len() / 2].to_owned(), "cut off"),
+        (whole.replacen("10.96", "10.97", 1), "edited"),
+        (whole.replacen("\"format\": 1", "\"format\": 7", 1), "format 7"),
+    ];
+    for (text, word) in broken {
+        fs::write(folder.file("plan.json"), text).unwrap();
+        let show = folder.fmp(&["show", "plan.json"]);
+        assert_eq!(code(&show), 1);
+        assert!(said(&show).contains(word), "{word}: {}", said(&show));
+    }
+}
+
+#[test]
+fn a_plan_is_written_as_a_whole_and_a_step_of_it_is_shown() {
+    let folder = Folder::new();
+    folder.fmp(&["plan", "--observed", "observed.json", "--out", "plan.json"]);
+    let left: Vec<_> = fs::read_dir(folder.path.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
+    let step = folder.fmp(&["show", "plan.json", "main-1/etcd-member/bootstrap"]);
+    assert!(said(&step).contains("finished when: the etcd member is healthy"), "{}", said(&step));
+    assert_eq!(code(&folder.fmp(&["show", "plan.json", "main-9/nothing"])), 1);
+}
+
+#[test]
+fn init_never_writes_over_a_file() {
+    let folder = Folder::new();
+    let before = fs::read(folder.file("cluster.toml")).unwrap();
+    assert_eq!(code(&folder.fmp(&["init"])), 1);
+    assert_eq!(fs::read(folder.file("cluster.toml")).unwrap(), before);
+    assert_eq!(code(&folder.fmp(&["--file", "new.toml", "init", "--environment", "ssh"])), 0);
+}
+
+#[test]
+fn a_corrupted_blob_is_found_and_named() {
+    let folder = Folder::new();
+    let store = fmp::bundle::Store::open(folder.file("store")).unwrap();
+    let stored = store.put(&b"kubelet"[..]).unwrap();
+    let entry = |line: &str| line.replace("DIGEST", &Digest::of("kubelet").to_string());
+    let lock = entry(
+        "format = 1\nartifacts = 1\n\n[artifact.kubelet]\nversion = \"1.29.15\"\ndigest = \"DIGEST\"\nsize = 7\nsource = \"go\"\n",
+    );
+    Lock::parse(&lock).unwrap();
+    fs::write(folder.file("bundle.lock"), lock).unwrap();
+    assert_eq!(code(&folder.fmp(&["bundle", "verify"])), 0);
+    let blob = store.path(stored.digest);
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, "kubelex").unwrap();
+    let verify = folder.fmp(&["bundle", "verify"]);
+    assert_eq!(code(&verify), 1);
+    assert!(said(&verify).contains("kubelet") && said(&verify).contains("fmp bundle build"), "{}", said(&verify));
+}
