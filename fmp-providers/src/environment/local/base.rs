@@ -53,8 +53,10 @@ const FILES: &[(&str, &str)] = &[
     ("etc/systemd/system/fmp-machine.service", include_str!("fmp-machine.service")),
     // The operator's key is the only way in.
     ("etc/ssh/sshd_config.d/fmp.conf", "PasswordAuthentication no\nUseDNS no\nMaxStartups 100\n"),
-    // Empty: systemd writes a new one at the first start, so every machine has its own.
+    // Empty: systemd writes a new one at the first start, so every machine has its own. It would take D-Bus's, if that
+    // package had left one.
     ("etc/machine-id", ""),
+    ("var/lib/dbus/machine-id", ""),
     ("etc/fstab", ""),
 ];
 
