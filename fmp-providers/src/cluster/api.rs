@@ -16,9 +16,9 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Holds the digest of the manifest that was applied.
 pub(crate) const DIGEST: &str = "fmp.io/digest";
 
-/// Lines for the probe. What is asked for as it lies there needs no look at the API's list of kinds.
-pub(super) const QUESTIONS: &str = "api nodes get --raw=/api/v1/nodes\n\
-    api objects get clusterroles,clusterrolebindings -l app.kubernetes.io/managed-by=fmp -o json\n";
+/// Lines for the probe, which asks the main's own apiserver. What is asked for as it lies there needs no look at the API's list of kinds.
+pub(super) const QUESTIONS: &str = "api nodes 127.0.0.1:6443 get --raw=/api/v1/nodes\n\
+    api objects 127.0.0.1:6443 get clusterroles,clusterrolebindings -l app.kubernetes.io/managed-by=fmp -o json\n";
 
 #[derive(Debug, Deserialize)]
 struct List<T> {

@@ -118,8 +118,7 @@ async fn ready_only(witness: &Main<'_>, of: &Main<'_>) -> BTreeMap<NodeName, Fac
 }
 
 fn ready_question((node, host): &Main<'_>) -> String {
-    let server = format!("--server=https://{}:{}", host.address, api::PORT);
-    format!("api {} get --raw=/readyz {}\n", quote(&format!("ready-{node}")), quote(&server))
+    format!("api {} {}:{} get --raw=/readyz\n", quote(&format!("ready-{node}")), host.address, api::PORT)
 }
 
 fn readiness(answer: &Answers, node: &NodeName) -> Fact<bool> {

@@ -13,14 +13,31 @@ parts() { sed -n "s/^$1 //p" "$kept_by"/* 2>/dev/null; }
 of_kind() { grep -lx "kind $1" "$kept_by"/* 2>/dev/null; }
 mounts() { cut -d ' ' -f 5 /proc/self/mountinfo | grep -E '^/(var/lib/(kubelet|containerd)|run/containerd)/' | sort -r; }
 
+# forget_folder FOLDER: it and those above it, as long as they are empty and were made for us.
+forget_folder() {
+    case $1 in
+        ./etc/fmp* | ./etc/kubernetes* | ./opt/fmp*) rmdir "$1" 2>/dev/null && forget_folder "${1%/*}" ;;
+    esac
+}
+
 begin
 units=$(parts unit)
-# shellcheck disable=SC2086
-[ -z "$units" ] || { systemctl --quiet disable $units; systemctl stop $units; } || exit 1
+if [ -n "$units" ]; then
+    # What an apiserver owes its clients at an orderly end would take minutes, and nobody needs it any more.
+    # shellcheck disable=SC2086
+    systemctl --quiet disable $units && systemctl --no-block stop $units || exit 1
+    # shellcheck disable=SC2086
+    systemctl kill --signal=KILL $units 2>/dev/null
+    # shellcheck disable=SC2086
+    systemctl stop $units || exit 1
+fi
 
 # Pods and their shims outlive the runtime by design.
 for processes in $(find /sys/fs/cgroup -name cgroup.procs \( -path '*kubepods*' -o -path '*/containerd.service/*' \) 2>/dev/null); do
-    while read -r process; do kill -9 "$process" 2>/dev/null; done <"$processes"
+    while read -r process; do
+        # Those of another host on the same kernel are shown as 0, which would be ourselves.
+        [ "$process" = 0 ] || kill -9 "$process" 2>/dev/null
+    done <"$processes"
 done
 for mount in $(mounts); do umount "$mount" 2>/dev/null; done
 left=$(mounts | head -n 1)
@@ -33,12 +50,13 @@ for kind in image etcd-member unit certificate file artifact trust; do
         for path in $(sed -n 's/^\(file\|program\|secret\) //p' "$entry"); do
             [ "$path" != /var/lib/fmp/cluster-id ] || continue
             rm -f ".$path" || exit 1
-            rmdir -p --ignore-fail-on-non-empty ".${path%/*}" 2>/dev/null
+            forget_folder ".${path%/*}"
         done
         rm -f "$entry"
     done
 done
-rm -rf --one-file-system ./var/lib/etcd/member ./var/lib/kubelet ./var/lib/containerd ./run/containerd ./var/lib/cni || exit 1
+rm -rf --one-file-system ./var/lib/etcd/member ./var/lib/kubelet ./var/lib/containerd ./run/containerd ./var/lib/cni \
+    ./etc/systemd/logind.conf.d/99-kubelet.conf || exit 1
 systemctl daemon-reload
 rm -rf --one-file-system ./run/fmp/stamp ./run/fmp/etcd-permit.env ./var/lib/fmp
 answer done

@@ -7,6 +7,8 @@ mod apply;
 mod destroy;
 mod ledger;
 pub(crate) mod observe;
+#[cfg(test)]
+mod testing;
 mod watch;
 
 use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, sync::Arc};

@@ -70,9 +70,12 @@ fn complaint(output: &Output) -> String {
 
 fn broke_off(node: &NodeName, step: &Step, output: &Output, begun: bool) -> Failure {
     let stderr = complaint(output);
-    let retry = if PASSING.iter().any(|words| stderr.contains(words)) { Retry::Later } else { Retry::Never };
+    if let Some(words) = PASSING.iter().find(|words| stderr.contains(*words)) {
+        let kind = FailureKind::Other(format!("etcd refuses for now: {words}"));
+        return Failure { effect: Effect::None, retry: Retry::Later, kind, source: None };
+    }
     let kind =
         FailureKind::Program { host: node.to_string(), program: step.id.to_string(), status: output.status, stderr };
     let effect = if begun { Effect::MayHaveHappened } else { Effect::None };
-    Failure { effect, retry, kind, source: None }
+    Failure { effect, retry: Retry::Never, kind, source: None }
 }

@@ -1,6 +1,6 @@
 //! Certificates: keys made in memory, signed with an authority's key that is lent for this step, sent to their host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use fmp_core::{Secret, resource, role::paths::key};
 use fmp_exec::{Applied, Failure};
@@ -18,10 +18,11 @@ pub(super) async fn issue(work: Work<'_>, certificates: &[CertificateIssue]) -> 
     let mut placements = Vec::with_capacity(certificates.len() * 2);
     for wanted in certificates {
         let which = wanted.request.signer;
-        if !authorities.contains_key(&which) {
-            authorities.insert(which, borrow(work, which, wanted).await?);
-        }
-        let issued = pki::issue(&authorities[&which], &wanted.request, work.now)
+        let authority = match authorities.entry(which) {
+            Entry::Occupied(lent) => lent.into_mut(),
+            Entry::Vacant(place) => place.insert(borrow(work, which, wanted).await?),
+        };
+        let issued = pki::issue(authority, &wanted.request, work.now)
             .map_err(|error| nothing_because(&format!("{} can't be issued", wanted.path), error))?;
         let name = ledger::file_name(&key::certificate(&wanted.path));
         let parts = [(true, &wanted.key_path, issued.key), (false, &wanted.path, Secret::new(issued.certificate))];

@@ -1,136 +1,18 @@
 //! Our scripts against a folder in place of a host's root, and programs of the test in place of systemd.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use async_trait::async_trait;
 use fmp_core::{
-    Digest, NodeName,
+    Digest,
     resource::{Authority, CertificateRequest, Holding, Usage},
 };
-use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Provider as _};
-use fmp_plan::{
-    Step,
-    action::{Action, Before, CertificateIssue, FileRemoval, FileWrite, TrustItem, TrustSource},
-    step::{StepId, Subject},
-};
-use tempfile::TempDir;
+use fmp_exec::{Applied, Effect, FailureKind};
+use fmp_plan::action::{Action, Before, CertificateIssue, FileRemoval, FileWrite, TrustItem, TrustSource};
 
 use crate::{
-    hosts::{HostProvider, Managed, Packing},
+    hosts::{Packing, testing::Lab},
     pki,
-    transport::{Input, LocalShell, Output, Stream, Traffic, Transport, TransportError},
 };
-
-/// A host whose root is a folder, with programs of its own in `/programs`.
-#[derive(Debug)]
-struct Folder {
-    shell: LocalShell,
-    root: String,
-}
-
-#[async_trait]
-impl Transport for Folder {
-    async fn run(&self, program: &str, args: &[&str], stdin: Input) -> Result<Output, TransportError> {
-        let root = format!("FMP_ROOT={}", self.root);
-        let path = format!("PATH={}/programs:{}", self.root, std::env::var("PATH").unwrap_or_default());
-        // What reads one file of the host does so below its root.
-        let moved: Vec<String> = args
-            .iter()
-            .map(|arg| {
-                if program == "cat" && arg.starts_with('/') { format!("{}{arg}", self.root) } else { (*arg).to_owned() }
-            })
-            .collect();
-        let mut words = vec![root.as_str(), &path, program];
-        words.extend(moved.iter().map(String::as_str));
-        self.shell.run("env", &words, stdin).await
-    }
-
-    async fn tunnel(&self, port: u16) -> Result<Box<dyn Stream>, TransportError> {
-        self.shell.tunnel(port).await
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.shell.traffic()
-    }
-}
-
-/// Hosts `a` and `b`, each in a folder, and a store.
-struct Lab {
-    folder: TempDir,
-    provider: HostProvider,
-    cx: Context,
-}
-
-impl Lab {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let host = |name: &str| {
-            let root = folder.path().join(name);
-            fs::create_dir_all(root.join("programs")).unwrap();
-            let root = root.to_str().unwrap().to_owned();
-            let transport = Arc::new(Folder { shell: LocalShell::new(), root });
-            (name.parse().unwrap(), Managed { transport, address: [192, 0, 2, 1].into(), main: true })
-        };
-        let store = fmp_bundle::Store::open(folder.path().join("store")).unwrap();
-        let provider = HostProvider::new([host("a"), host("b")].into(), store);
-        Self { folder, provider, cx: Context { epoch: 7, ..Context::default() } }
-    }
-
-    fn path(&self, host: &str, path: &str) -> std::path::PathBuf {
-        self.folder.path().join(host).join(path.trim_start_matches('/'))
-    }
-
-    fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.path("a", path)).unwrap()
-    }
-
-    fn put(&self, path: &str, text: &str) {
-        let path = self.path("a", path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// A program of the test that notes how it was called.
-    fn program(&self, name: &str, text: &str) {
-        let path = self.path("a", &format!("programs/{name}"));
-        fs::write(&path, format!("#!/bin/sh\necho \"$0 $*\" >>\"$FMP_ROOT/calls\"\n{text}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    fn text(&mut self, text: &str) -> Digest {
-        let mut texts = (*self.cx.texts).clone();
-        texts.insert(Digest::of(text), text.into());
-        self.cx.texts = Arc::new(texts);
-        Digest::of(text)
-    }
-
-    async fn apply_to(&self, host: &str, action: Action) -> Result<Applied, Failure> {
-        let node: NodeName = host.parse().unwrap();
-        let step = Step {
-            id: StepId::new(format!("{host}/step")),
-            subject: Subject::Host(node),
-            action,
-            after: Vec::new(),
-            unit: None,
-            disrupts: std::collections::BTreeSet::new(),
-            watch: None,
-            reason: String::new(),
-        };
-        self.provider.apply(&self.cx, &step).await
-    }
-
-    async fn apply(&self, action: Action) -> Result<Applied, Failure> {
-        self.apply_to("a", action).await
-    }
-
-    /// Names in a folder of host `a`, without what was to be there.
-    fn left(&self, folder: &str) -> Vec<String> {
-        let names = fs::read_dir(self.path("a", folder)).unwrap();
-        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
 
 fn write(path: &str, content: Digest, before: Before) -> FileWrite {
     FileWrite { path: path.into(), mode: 0o640, content, before }
@@ -277,7 +159,7 @@ async fn trust_is_made_once_and_copied_as_it_is() {
     for path in Holding::ALL.iter().flat_map(|what| [what.public_path(), what.private_path()]).flatten() {
         let (one, two) = (lab.path("a", path), lab.path("b", path));
         assert!(fs::read(&one).unwrap() == fs::read(&two).unwrap(), "{path}");
-        let secret = path.ends_with(".key") || path.ends_with(".yaml");
+        let secret = Holding::ALL.iter().any(|what| what.private_path() == Some(path));
         assert_eq!(mode(&two), if secret { 0o600 } else { 0o644 }, "{path}");
     }
     assert_eq!(lab.apply_to("b", copy).await.unwrap(), Applied::AlreadyDone);
@@ -339,9 +221,9 @@ async fn a_unit_is_enabled_and_started_without_waiting() {
 async fn a_unit_that_runs_is_left_alone() {
     let lab = Lab::new();
     let running = LOADED.replace("inactive", "active").replace("disabled", "enabled");
-    lab.program("systemctl", &format!("echo '{running}'"));
+    lab.program("systemctl", &format!("case $1 in show) echo '{running}' ;; is-enabled) echo enabled ;; esac"));
     assert_eq!(lab.apply(Action::StartUnit { unit: "x.service".into() }).await.unwrap(), Applied::AlreadyDone);
-    assert_eq!(lab.read("calls").lines().count(), 1);
+    assert!(!lab.read("calls").contains("start"));
 }
 
 #[tokio::test]
@@ -414,14 +296,30 @@ async fn a_learner_that_lags_is_promoted_later() {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_to_a_program_or_in_a_failure() {
+async fn a_full_disk_leaves_the_old_file_whole() {
+    let mut lab = Lab::new();
+    let one = lab.text("new\n");
+    lab.put("/etc/one", "old\n");
+    lab.program("head", "exit 1");
+    let old = Before::Digest(Digest::of("old\n"));
+    let failure = lab.apply(writes(vec![write("/etc/one", one, old)])).await.unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::NoRoom { .. }), "{failure}");
+    assert_eq!((lab.read("/etc/one").as_str(), lab.left("/etc")), ("old\n", vec!["one".to_owned()]));
+}
+
+#[tokio::test]
+async fn no_secret_is_an_argument_or_a_part_of_a_failure() {
     let lab = Lab::new();
     lab.apply(trust(&TrustSource::Create)).await.unwrap();
-    let key = fs::read_to_string(lab.path("a", Authority::Cluster.key())).unwrap();
-    let canary = key.lines().nth(1).unwrap();
-    // `cmp` is a program that stands in the way, with the arguments of a process.
-    lab.program("mv", "echo \"$*\" >&2; exit 1");
-    let failure = lab.apply(trust(&TrustSource::Copy(vec!["a".parse().unwrap()]))).await;
-    let shown = format!("{failure:?}");
-    assert!(!shown.contains(canary), "{shown}");
+    let copy = trust(&TrustSource::Copy(vec!["a".parse().unwrap()]));
+    lab.apply_to("b", copy.clone()).await.unwrap();
+    // Where something else lies, the answer tells of a difference and not of what differs.
+    fs::write(lab.path("b", Authority::Cluster.key()), "another").unwrap();
+    let shown = format!("{:?}\n{}", lab.apply_to("b", copy).await, lab.arguments());
+    for path in Holding::ALL.iter().filter_map(|what| what.private_path()) {
+        let secret = lab.read(path);
+        let canary =
+            secret.lines().find(|line| line.trim_start().starts_with("secret: ") || !line.contains(['-', ':', ' ']));
+        assert!(!shown.contains(canary.unwrap()), "{path}");
+    }
 }

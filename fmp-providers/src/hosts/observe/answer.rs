@@ -66,7 +66,8 @@ fn ledger(texts: &Texts<'_>, cluster_id: &str) -> BTreeMap<String, LedgerEntry> 
 
 /// What `stat` said of one path.
 struct Stat<'a> {
-    stat: &'a str,
+    /// Device, inode, size, mtime, ctime.
+    identity: &'a str,
     mode: u32,
     owner: &'a str,
     kind: &'a str,
@@ -81,9 +82,9 @@ fn stat_line(line: &str) -> Option<(&str, Result<Stat<'_>, &str>)> {
     }
     let mut fields = line.split('\t');
     let path = absolute(fields.next()?);
-    let stat = fields.next()?;
+    let identity = fields.next()?;
     let mode = u32::from_str_radix(fields.next()?, 8).ok()?;
-    Some((path, Ok(Stat { stat, mode, owner: fields.next()?, kind: fields.next()? })))
+    Some((path, Ok(Stat { identity, mode, owner: fields.next()?, kind: fields.next()? })))
 }
 
 /// Every path that was asked about, and every path that the ledger names.
@@ -106,8 +107,8 @@ fn files(sections: &Sections<'_>, paths: &Paths) -> Result<Files, Garbled> {
 }
 
 fn file(seen: &Stat<'_>, digest: Option<Digest>, text: Option<String>) -> FileSeen {
-    let bytes = seen.stat.split(' ').nth(2).and_then(|size| size.parse().ok()).unwrap_or_default();
-    FileSeen { digest, mode: seen.mode, owner: seen.owner.to_owned(), bytes, stat: seen.stat.to_owned(), text }
+    let bytes = seen.identity.split(' ').nth(2).and_then(|size| size.parse().ok()).unwrap_or_default();
+    FileSeen { digest, mode: seen.mode, owner: seen.owner.to_owned(), bytes, stat: seen.identity.to_owned(), text }
 }
 
 /// `HEX  PATH`.

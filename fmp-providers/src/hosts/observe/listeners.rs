@@ -44,7 +44,8 @@ impl<'a> Owners<'a> {
         }
         let mut parts = text.splitn(3, ':');
         let (_, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);
-        let unit = group.split('/').rfind(|part| part.ends_with(".service") || part.ends_with(".scope"));
+        let is_unit = |part: &&str| matches!(part.rsplit_once('.'), Some((_, "service" | "scope")));
+        let unit = group.split('/').rfind(is_unit);
         // systemd's own hierarchy is the one without controllers, or the one of that name.
         if let Some(unit) = unit.filter(|_| controllers.is_empty() || controllers == "name=systemd") {
             self.units.insert(process, unit);

@@ -8,6 +8,8 @@ mod ask;
 mod facts;
 mod listeners;
 pub(crate) mod sections;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod units;
 
@@ -35,7 +37,7 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Reading every byte of the programs takes seconds, minutes on a slow disk.
-const DEEP_DEADLINE: Duration = Duration::from_secs(600);
+const DEEP_DEADLINE: Duration = Duration::from_mins(10);
 
 /// Why a host could not be observed.
 #[derive(Debug, thiserror::Error)]

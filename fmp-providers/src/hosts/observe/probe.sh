@@ -48,8 +48,10 @@ for line in $owned; do
 done
 
 section stat
+stats=
 # shellcheck disable=SC2086
-stats=$(stat --printf '%n\t%d %i %s %.9Y %.9Z\t%a\t%u:%g\t%F\n' -- $looked_at 2>&1)
+set -- $looked_at
+[ $# -eq 0 ] || stats=$(stat --printf '%n\t%d %i %s %.9Y %.9Z\t%a\t%u:%g\t%F\n' -- "$@" 2>&1)
 printf '%s\n' "$stats"
 
 section sha256

@@ -17,7 +17,7 @@ const STAMPS: &str = "/run/fmp/stamp";
 
 /// The properties of each unit, by its name.
 pub(super) struct Units<'a> {
-    units: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
+    properties: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
     enabled: BTreeMap<&'a str, &'a str>,
     drop_ins: BTreeMap<&'a str, Digest>,
 }
@@ -40,7 +40,7 @@ impl<'a> Units<'a> {
             Some((path, Digest::from_hex(hex).ok()?))
         };
         let enabled = sections.parsed("enabled", |line: &'a str| line.split_once('\t'))?.into_iter().collect();
-        Ok(Self { units, enabled, drop_ins: sections.parsed("drop-ins", drop_in)?.into_iter().collect() })
+        Ok(Self { properties: units, enabled, drop_ins: sections.parsed("drop-ins", drop_in)?.into_iter().collect() })
     }
 
     /// Whether a unit is active.
@@ -54,13 +54,13 @@ impl<'a> Units<'a> {
         // `fmp-EPOCH-STEP`; units of ours that stay, such as fmp-host, have no number there.
         let numbered =
             |name: &str| name.strip_prefix("fmp-").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        let ours = self.units.keys().filter(|name| numbered(name) && !ended(name));
+        let ours = self.properties.keys().filter(|name| numbered(name) && !ended(name));
         ours.map(|name| name.trim_end_matches(".service").to_owned()).collect()
     }
 
     /// One unit.
     pub(super) fn seen(&self, name: &str, texts: &Texts<'_>) -> Fact<UnitSeen> {
-        if !self.units.contains_key(name) {
+        if !self.properties.contains_key(name) {
             return Fact::Unknown("systemd did not answer about it".to_owned());
         }
         let active = self.property(name, "ActiveState").to_owned();
@@ -86,7 +86,7 @@ impl<'a> Units<'a> {
     }
 
     fn property(&self, unit: &str, name: &str) -> &'a str {
-        self.units.get(unit).and_then(|unit| unit.get(name)).copied().unwrap_or_default()
+        self.properties.get(unit).and_then(|unit| unit.get(name)).copied().unwrap_or_default()
     }
 }
 

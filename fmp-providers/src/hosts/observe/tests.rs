@@ -1,0 +1,134 @@
+//! The probe against folders in place of roots. The machine's own facts are this computer's.
+
+use fmp_core::{
+    Digest, NodeName,
+    observed::{Fact, Host, Observed},
+    resource::{Authority, Holding},
+};
+use fmp_exec::{
+    Provider as _,
+    provider::{HostQuestions, Questions},
+};
+use fmp_plan::action::{Action, TrustItem, TrustSource};
+
+use crate::hosts::testing::Lab;
+
+const SYSTEMCTL: &str = "case $1 in --version) echo 'systemd 252 (252.39)' ;; *) \
+    printf 'Id=x.service\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\nUnitFileState=enabled\\nNeedDaemonReload=no\\nDropInPaths=\\nConditionResult=yes\\nInvocationID=abc\\nMainPID=0\\n\\n'; \
+    printf 'Id=y.service\\nLoadState=not-found\\nActiveState=inactive\\nMainPID=0\\n' ;; esac";
+
+async fn look(lab: &Lab, ask: HostQuestions) -> Observed {
+    for name in ["a", "b"] {
+        lab.program_of(name, "systemctl", SYSTEMCTL);
+    }
+    let hosts = ["a", "b"].map(|name| (name.parse().unwrap(), ask.clone())).into();
+    lab.provider.observe(&lab.cx, &Questions { hosts, deep: false }).await
+}
+
+async fn look_at_one(lab: &Lab, ask: HostQuestions) -> Host {
+    let mut seen = look(lab, ask).await;
+    let name: NodeName = "a".parse().unwrap();
+    match seen.hosts.remove(&name) {
+        Some(Fact::Known(host)) => host,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_text_comes_back_only_where_it_differs() {
+    let lab = Lab::new();
+    lab.put("/etc/same", "same\n");
+    lab.put("/etc/other", "by hand\n\n");
+    let files = ["/etc/same", "/etc/other", "/etc/none"].map(|path| (path.into(), Digest::of("same\n"))).into();
+    let host = look_at_one(&lab, HostQuestions { files, ..HostQuestions::default() }).await;
+    let same = host.files["/etc/same"].known().unwrap();
+    assert_eq!((same.digest, same.text.as_deref()), (Some(Digest::of("same\n")), None));
+    assert_eq!(host.files["/etc/other"].known().unwrap().text.as_deref(), Some("by hand\n\n"));
+    assert_eq!(host.files["/etc/none"], Fact::Absent);
+}
+
+#[tokio::test]
+async fn what_can_t_be_read_as_a_file_is_unknown() {
+    let lab = Lab::new();
+    lab.put("/etc/folder/x", "");
+    let files = [("/etc/folder".into(), Digest::of(""))].into();
+    let host = look_at_one(&lab, HostQuestions { files, ..HostQuestions::default() }).await;
+    assert!(matches!(host.files["/etc/folder"], Fact::Unknown(_)));
+}
+
+#[tokio::test]
+async fn the_ledger_adds_its_own_paths_and_a_secret_has_no_digest() {
+    let lab = Lab::new();
+    lab.put("/etc/ours", "ours");
+    lab.put("/etc/ours.key", "canary");
+    lab.put("/var/lib/fmp/cluster-id", "c1\n");
+    lab.put(
+        "/var/lib/fmp/ledger/certificate%2Fetc%2Fours",
+        "kind certificate\ncluster -\nprevious absent\nfile /etc/ours\nsecret /etc/ours.key\n",
+    );
+    let host = look_at_one(&lab, HostQuestions::default()).await;
+    assert_eq!(host.ledger["certificate/etc/ours"].cluster_id, "c1");
+    assert_eq!(host.files["/etc/ours"].known().unwrap().digest, Some(Digest::of("ours")));
+    assert_eq!(host.files["/etc/ours.key"].known().unwrap().digest, None);
+}
+
+#[tokio::test]
+async fn a_program_is_read_again_when_it_changes() {
+    let lab = Lab::new();
+    lab.put("/var/lib/fmp/cluster-id", "c1\n");
+    let ask = HostQuestions { programs: ["/opt/tool".into()].into(), ..HostQuestions::default() };
+    for content in ["one", "two!"] {
+        lab.put("/opt/tool", content);
+        // The second look answers from the cache that the first one left.
+        for _ in 0..2 {
+            let host = look_at_one(&lab, ask.clone()).await;
+            assert_eq!(host.files["/opt/tool"].known().unwrap().digest, Some(Digest::of(content)));
+        }
+    }
+    assert_eq!(lab.read("/var/lib/fmp/digests").lines().filter(|line| !line.is_empty()).count(), 1);
+}
+
+#[tokio::test]
+async fn secrets_are_equal_on_two_hosts_exactly_when_their_bytes_are() {
+    let lab = Lab::new();
+    let item = |from: TrustSource| Action::EstablishTrust {
+        items: Holding::ALL.map(|what| TrustItem { what, private: true, from: from.clone() }).to_vec(),
+    };
+    lab.apply(item(TrustSource::Create)).await.unwrap();
+    lab.apply_to("b", item(TrustSource::Copy(vec!["a".parse().unwrap()]))).await.unwrap();
+    std::fs::write(lab.path("b", "/etc/kubernetes/encryption.yaml"), "another").unwrap();
+    let ask = HostQuestions { trust: Holding::ALL.into(), ..HostQuestions::default() };
+    let seen = look(&lab, ask.clone()).await;
+    let [one, two] = ["a", "b"].map(|name| seen.host(&name.parse().unwrap()).unwrap());
+    let mac = |host: &Host, path: &str| *host.secrets[path].known().unwrap();
+    assert_eq!(mac(one, Authority::Cluster.key()), mac(two, Authority::Cluster.key()));
+    assert_ne!(mac(one, "/etc/kubernetes/encryption.yaml"), mac(two, "/etc/kubernetes/encryption.yaml"));
+    let certificate = |host: &Host| host.certificates[Authority::Etcd.certificate()].known().unwrap().key;
+    assert_eq!(certificate(one), certificate(two));
+    // Another observation has another nonce: nothing that is written down can be compared with a stored guess.
+    let later = look(&lab, ask).await;
+    assert_ne!(
+        mac(one, Authority::Cluster.key()),
+        mac(later.host(&"a".parse().unwrap()).unwrap(), Authority::Cluster.key())
+    );
+}
+
+#[tokio::test]
+async fn units_are_known_absent_or_stamped() {
+    let lab = Lab::new();
+    lab.put("/run/fmp/stamp/x.service", "invocation abc\n/etc/x\tsha256:1\n");
+    let units = ["x.service".into(), "y.service".into(), "z.service".into()].into();
+    let host = look_at_one(&lab, HostQuestions { units, ..HostQuestions::default() }).await;
+    assert_eq!(host.units["x.service"].known().unwrap().stamp.as_ref().unwrap().0["/etc/x"], "sha256:1");
+    assert_eq!(host.units["y.service"], Fact::Absent);
+    assert!(matches!(host.units["z.service"], Fact::Unknown(_)));
+}
+
+#[tokio::test]
+async fn an_answer_that_broke_off_makes_the_host_unknown() {
+    let lab = Lab::new();
+    lab.program("ip", "kill -9 $PPID");
+    let seen = look(&lab, HostQuestions::default()).await;
+    assert!(matches!(seen.hosts[&"a".parse::<NodeName>().unwrap()], Fact::Unknown(_)));
+    assert!(matches!(seen.hosts[&"b".parse::<NodeName>().unwrap()], Fact::Known(_)));
+}
