@@ -27,8 +27,10 @@ etcd() {
     ask "$name" etcdctl --dial-timeout=2s --command-timeout=3s -w json "$@"
 }
 
+# api NAME SERVER ARGUMENT…
 api() {
     name=$1
-    shift
-    ask "$name" kubectl --kubeconfig="$config" --request-timeout=3s "$@"
+    server=$2
+    shift 2
+    ask "$name" kubectl --kubeconfig="$config" --server="https://$server" --request-timeout=3s "$@"
 }
