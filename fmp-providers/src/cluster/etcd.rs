@@ -122,7 +122,10 @@ mod tests {
 
     fn answers(pairs: &[(&str, i32, &str)]) -> Answers {
         let owned = |(name, status, text): &(&str, i32, &str)| ((*name).to_owned(), (*status, (*text).to_owned()));
-        Answers(pairs.iter().map(owned).collect(), "Error: context deadline exceeded".to_owned())
+        Answers(
+            pairs.iter().map(owned).collect(),
+            "members: retrying\nmembers: Error: context deadline exceeded\nstatus: x".to_owned(),
+        )
     }
 
     const MEMBERS: &str = r#"{"header":{"cluster_id":17237436991929493444,"member_id":1,"raft_term":2},"members":[

@@ -5,6 +5,8 @@
 
 mod api;
 mod etcd;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use api::{DIGEST, MANAGED_BY};
 
@@ -148,7 +150,7 @@ fn prefer_known<T>(fact: &mut Fact<T>, other: Fact<T>) {
     }
 }
 
-/// The answers of one main, by question.
+/// The answers of one main, by question, and what all programs complained of.
 struct Answers(BTreeMap<String, (i32, String)>, String);
 
 /// Why a question has no answer.
@@ -163,7 +165,7 @@ impl Answers {
         match self.printed(question) {
             Some((0, text)) => Ok(text),
             Some((127, _)) => Err(Unanswered { status: Some(127), why: "its programs are not there yet".to_owned() }),
-            Some((status, _)) => Err(Unanswered { status: Some(status), why: self.complaint() }),
+            Some((status, _)) => Err(Unanswered { status: Some(status), why: self.complaint(question) }),
             None => Err(Unanswered { status: None, why: "the answer broke off".to_owned() }),
         }
     }
@@ -173,10 +175,11 @@ impl Answers {
         self.0.get(question).map(|(status, text)| (*status, text.as_str()))
     }
 
-    /// The first line of what all programs complained.
-    fn complaint(&self) -> String {
-        let line = self.1.lines().find(|line| !line.trim().is_empty());
-        line.map_or_else(|| "a program failed without a word".to_owned(), |line| line.chars().take(200).collect())
+    /// The last line that the question's program complained of: the ones before it are about its attempts.
+    fn complaint(&self, question: &str) -> String {
+        let lines = self.1.lines().filter_map(|line| line.strip_prefix(question)?.strip_prefix(": "));
+        let last = lines.filter(|line| !line.trim().is_empty()).last();
+        last.map_or_else(|| "its program failed without a word".to_owned(), |line| line.chars().take(200).collect())
     }
 }
 
@@ -189,10 +192,10 @@ async fn ask((node, host): &Main<'_>, mut script: String) -> Result<Answers, Str
     let sections = Sections::parse(&text).map_err(|error| format!("{node}: {error}"))?;
     let mut answers = BTreeMap::new();
     for name in sections.names().filter(|name| *name != "end") {
-        let mut lines = sections.lines(name);
-        let status = lines.next().and_then(|line| line.strip_prefix("status ")).and_then(|word| word.parse().ok());
+        let mut lines: Vec<&str> = sections.lines(name).collect();
+        let status = lines.pop().and_then(|line| line.strip_prefix("status ")).and_then(|word| word.parse().ok());
         let status = status.ok_or_else(|| format!("{node}: the answer about {name} is garbled"))?;
-        answers.insert(name.to_owned(), (status, lines.collect::<Vec<_>>().join("\n")));
+        answers.insert(name.to_owned(), (status, lines.join("\n")));
     }
     Ok(Answers(answers, output.complaint().into_owned()))
 }

@@ -1,6 +1,6 @@
 # Asks etcd and the API through this main's own programs, all at once. The caller adds one `ask` a question.
 #
-# Each answer is a section: its status, then what the program printed. Only one is written at a time.
+# Each answer is a section: what the program printed, then its status. Only one is written at a time.
 
 set -uf
 export HOME=/root
@@ -8,16 +8,21 @@ config=/etc/kubernetes/super-admin.conf
 # Before its binding is applied, the administrator of admin.conf may see nothing.
 [ -f "$config" ] || config=/etc/kubernetes/admin.conf
 
-# ask NAME PROGRAM ARGUMENT…
+# ask NAME PROGRAM ARGUMENT…: what it complains of goes out by its name.
 ask() {
     name=$1
     shift
     (
-        # A program that was stopped may ignore its own timeouts.
-        answer=$(timeout 10 "$@")
-        status=$?
+        answer=$(
+            exec 8>&1
+            {
+                # A program that was stopped may ignore its own timeouts.
+                timeout 10 "$@" >&8 2>&7
+                printf '\nstatus %s\n' $? >&8
+            } 7>&1 | sed "s/^/$name: /" >&2
+        )
         flock 9
-        printf '\n== %s\nstatus %s\n%s\n' "$name" "$status" "$answer"
+        printf '\n== %s\n%s\n' "$name" "$answer"
     ) 9</etc &
 }
 

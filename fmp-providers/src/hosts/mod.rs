@@ -8,7 +8,7 @@ mod destroy;
 mod ledger;
 pub(crate) mod observe;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod watch;
 
 use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, sync::Arc};

@@ -23,7 +23,7 @@ use crate::{
 
 /// A host whose root is a folder, with programs of its own in `/programs`.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     shell: LocalShell,
     root: String,
     arguments: Arc<Mutex<Vec<String>>>,
@@ -57,15 +57,15 @@ impl Transport for Folder {
 }
 
 /// Hosts `a` and `b`, each in a folder, and a store.
-pub(super) struct Lab {
+pub(crate) struct Lab {
     folder: TempDir,
-    pub(super) provider: HostProvider,
-    pub(super) cx: Context,
+    pub(crate) provider: HostProvider,
+    pub(crate) cx: Context,
     arguments: Arc<Mutex<Vec<String>>>,
 }
 
 impl Lab {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let arguments = Arc::new(Mutex::new(Vec::new()));
         let host = |name: &str| {
@@ -80,27 +80,27 @@ impl Lab {
         Self { folder, provider, cx: Context { epoch: 7, ..Context::default() }, arguments }
     }
 
-    pub(super) fn path(&self, host: &str, path: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, host: &str, path: &str) -> std::path::PathBuf {
         self.folder.path().join(host).join(path.trim_start_matches('/'))
     }
 
-    pub(super) fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path("a", path)).unwrap()
     }
 
-    pub(super) fn put(&self, path: &str, text: &str) {
+    pub(crate) fn put(&self, path: &str, text: &str) {
         let path = self.path("a", path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// A program of the test that notes how it was called.
-    pub(super) fn program(&self, name: &str, text: &str) {
+    pub(crate) fn program(&self, name: &str, text: &str) {
         self.program_of("a", name, text);
     }
 
     /// The same on another host.
-    pub(super) fn program_of(&self, host: &str, name: &str, text: &str) {
+    pub(crate) fn program_of(&self, host: &str, name: &str, text: &str) {
         let (path, draft) = (self.path(host, &format!("programs/{name}")), self.path(host, "draft"));
         fs::write(&draft, format!("#!/bin/sh\necho \"$0 $*\" >>\"$FMP_ROOT/calls\"\n{text}\n")).unwrap();
         // Not written by ourselves: a program that any process has open for writing can't be started, and each process
@@ -110,14 +110,14 @@ impl Lab {
         fs::remove_file(draft).unwrap();
     }
 
-    pub(super) fn text(&mut self, text: &str) -> Digest {
+    pub(crate) fn text(&mut self, text: &str) -> Digest {
         let mut texts = (*self.cx.texts).clone();
         texts.insert(Digest::of(text), text.into());
         self.cx.texts = Arc::new(texts);
         Digest::of(text)
     }
 
-    pub(super) async fn apply_to(&self, host: &str, action: Action) -> Result<Applied, Failure> {
+    pub(crate) async fn apply_to(&self, host: &str, action: Action) -> Result<Applied, Failure> {
         let node: NodeName = host.parse().unwrap();
         let step = Step {
             id: StepId::new(format!("{host}/step")),
@@ -132,17 +132,17 @@ impl Lab {
         self.provider.apply(&self.cx, &step).await
     }
 
-    pub(super) async fn apply(&self, action: Action) -> Result<Applied, Failure> {
+    pub(crate) async fn apply(&self, action: Action) -> Result<Applied, Failure> {
         self.apply_to("a", action).await
     }
 
     /// Every argument that any program was started with by us.
-    pub(super) fn arguments(&self) -> String {
+    pub(crate) fn arguments(&self) -> String {
         self.arguments.lock().unwrap().join("\n")
     }
 
     /// Names in a folder of host `a`, without what was to be there.
-    pub(super) fn left(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn left(&self, folder: &str) -> Vec<String> {
         let names = fs::read_dir(self.path("a", folder)).unwrap();
         let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();

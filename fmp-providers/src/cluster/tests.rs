@@ -1,0 +1,55 @@
+//! The cluster's probe with programs of the test in place of kubectl and etcdctl.
+
+use fmp_core::{NodeName, observed::Fact};
+use fmp_exec::{
+    Provider as _,
+    provider::{HostQuestions, Questions},
+};
+
+use crate::hosts::testing::Lab;
+
+const KUBECTL: &str = r#"case "$*" in
+    *--server=https://127.0.0.1:6443*' get --raw=/api/v1/nodes') echo '{"items":[{"metadata":{"name":"w"}}]}' ;;
+    *--server=https://127.0.0.1:6443*' get clusterroles,clusterrolebindings '*) echo '{"items":[]}' ;;
+    *--server=https://192.0.2.1:6443*' get --raw=/readyz') printf ok ;;
+    *) echo "not expected: $*" >&2; exit 9 ;;
+esac"#;
+
+async fn observed(lab: &Lab) -> fmp_core::observed::Observed {
+    let ask = HostQuestions { main: true, ..HostQuestions::default() };
+    let hosts = ["a", "b"].map(|name| (name.parse().unwrap(), ask.clone())).into();
+    lab.provider.observe(&lab.cx, &Questions { hosts, deep: false }).await
+}
+
+#[tokio::test]
+async fn an_apiserver_is_ready_when_another_main_says_so() {
+    let lab = Lab::new();
+    for host in ["a", "b"] {
+        lab.program_of(host, "kubectl", KUBECTL);
+    }
+    let seen = observed(&lab).await;
+    let Fact::Known(api) = seen.api else { panic!("{:?}", seen.api) };
+    assert!(api.nodes.contains_key("w"));
+    for node in ["a", "b"] {
+        assert_eq!(api.ready[&node.parse::<NodeName>().unwrap()], Fact::Known(true), "{node}");
+    }
+}
+
+#[tokio::test]
+async fn the_next_main_is_asked_where_the_first_one_knows_nothing() {
+    let lab = Lab::new();
+    lab.program_of("a", "kubectl", "echo 'connection refused' >&2; exit 1");
+    lab.program_of("b", "kubectl", KUBECTL);
+    let seen = observed(&lab).await;
+    assert!(seen.api.known().is_some_and(|api| api.nodes.contains_key("w")), "{:?}", seen.api);
+}
+
+#[tokio::test]
+async fn without_any_answer_the_api_is_unknown_and_says_why() {
+    let lab = Lab::new();
+    for host in ["a", "b"] {
+        lab.program_of(host, "kubectl", "echo 'connection refused' >&2; exit 1");
+    }
+    let seen = observed(&lab).await;
+    assert!(matches!(&seen.api, Fact::Unknown(why) if why.contains("refused")), "{:?}", seen.api);
+}
