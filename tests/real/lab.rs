@@ -14,11 +14,15 @@ use fmp::{
     planner::{Plan, codec},
     providers::{
         environment::{Local, LocalLink},
-        transport::{Input, Output, Transport},
+        transport::{Dialer as _, Input, NamespaceDialer, Output, Transport as _},
     },
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::{io::AsyncWriteExt as _, runtime::Runtime, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    runtime::Runtime,
+    time::timeout,
+};
 
 /// The cluster's name, which is that of nobody else's machines.
 const CLUSTER: &str = "fmp-real";
@@ -45,6 +49,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Lab {
     runtime: Runtime,
     local: Local,
+    network: NamespaceDialer,
     links: BTreeMap<&'static str, LocalLink>,
     folder: PathBuf,
 }
@@ -117,7 +122,8 @@ impl Lab {
         let shared = std::sync::Arc::new(local.clone());
         let link = |name: &'static str| (name, LocalLink::new(shared.clone(), node(name)));
         let runtime = Runtime::new().expect("a runtime can be made");
-        Self { runtime, local, links: everyone().map(link).collect(), folder }
+        let network = NamespaceDialer::new(format!("/run/netns/fmp-{CLUSTER}"));
+        Self { runtime, local, network, links: everyone().map(link).collect(), folder }
     }
 
     /// A place for a file of a check.
@@ -179,6 +185,19 @@ impl Lab {
             Ok(plan) => (ran.code, plan),
             Err(error) => panic!("{} gave no plan: {error}\n{}{}", ran.typed, ran.out, ran.err),
         }
+    }
+
+    /// Connects to a port of a machine from outside, says something, and reads all that is answered.
+    pub(crate) fn converse(&self, address: &str, port: u16, words: &str) -> Result<String, String> {
+        let conversation = async {
+            let mut stream = self.network.dial(address, port).await?;
+            stream.write_all(words.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            Ok::<String, std::io::Error>(answer)
+        };
+        let answer = self.runtime.block_on(async { timeout(COMMAND, conversation).await });
+        answer.map_err(|_| "no end".to_owned())?.map_err(|error| format!("{address}:{port}: {error}"))
     }
 
     /// Runs a program of this computer in the machines' network.

@@ -28,11 +28,11 @@ fn refuses_what_is_no_plan(lab: &Lab, plan: &str) {
     let before = (digest(lab, MAIN, FILE), invocation(lab, MAIN));
     let damaged = [
         ("cut.json", plan[..plan.len() / 2].to_owned(), "cut off"),
-        ("edited.json", plan.replacen("restart-unit", "start-unit", 1), "edited"),
+        ("edited.json", plan.replacen("maxage=30", "maxage=3650", 1), "edited"),
         ("newer.json", plan.replacen("\"format\": 1", "\"format\": 99", 1), "format 99"),
     ];
     for (name, text, word) in damaged {
-        assert_ne!(text, plan, "{name} is damaged");
+        assert!(text != plan, "{name} is damaged");
         let path = lab.place(name);
         fs::write(&path, text).expect("the target directory can be written");
         let file = path.to_str().expect("the target directory has a name of UTF-8");

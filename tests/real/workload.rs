@@ -15,11 +15,14 @@ use crate::{
     lab::{Lab, SOON, WORKS, everyone, fixture, until},
 };
 
+/// Where every node answers, as the fixture says.
+const NODE_PORT: u16 = 30080;
+
 /// How often each way is asked. Four pods are asked by chance: one is missed once in ten million runs.
 const QUESTIONS: usize = 64;
 
-/// Where busybox lies on the machines meanwhile: they have no other client for HTTP.
-const ON_MACHINES: &str = "/var/tmp/busybox";
+/// The question, as a client of HTTP writes it.
+const REQUEST: &str = "GET /cgi-bin/who HTTP/1.0\r\n\r\n";
 
 /// A pod of the Deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub(crate) fn deploy(lab: &Lab) {
 
 fn import(lab: &Lab, node: &str, archive: Vec<u8>) {
     let script = format!(
-        "cat >/run/who.tar; ctr -n k8s.io images ls -q | grep -qx {0} || ctr -n k8s.io images import /run/who.tar; rm /run/who.tar",
+        "cat >/run/who.tar; /opt/fmp/store/*/ctr -n k8s.io images ls -q | grep -qx {0} || /opt/fmp/store/*/ctr -n k8s.io images import /run/who.tar; rm /run/who.tar",
         image::REFERENCE
     );
     let output = lab.ask(node, &script, Input::from(archive)).expect("the node answers");
@@ -100,56 +103,47 @@ fn pods(lab: &Lab) -> Result<BTreeMap<String, Pod>, String> {
 
 /// Each node answers for each pod, by `NodePort` and by `ClusterIP`, and pods see each other's own addresses.
 pub(crate) fn answers(lab: &Lab) {
-    let busybox = static_busybox(lab);
     let pods = until("one pod is ready on each work node", SOON, || pods(lab));
     let cluster_ip = lab.kubectl(&["get", "service", "who", "-o", "jsonpath={.spec.clusterIP}"]);
-    let from_outside = |node: &str| {
-        let questions = questions(&busybox, &format!("http://{}:30080/cgi-bin/who", lab.address(node)));
-        until("its NodePort reaches each pod", SOON, || {
-            all_told(node, &lab.nearby("sh", &["-c", &questions]).out, &pods)
-        });
-    };
-    let from_inside = |node: &str| {
-        put_busybox(lab, node, &busybox);
-        let questions = questions(Path::new(ON_MACHINES), &format!("http://{cluster_ip}/cgi-bin/who"));
-        until("the ClusterIP reaches each pod", SOON, || all_told(node, &lab.try_sh(node, &questions)?, &pods));
-    };
     for node in everyone() {
-        from_outside(node);
-        from_inside(node);
+        let address = lab.address(node);
+        until("its NodePort reaches each pod", SOON, || {
+            let answer = |_| lab.converse(&address, NODE_PORT, REQUEST).unwrap_or_else(|why| why);
+            all_told(node, &(0..QUESTIONS).map(answer).collect::<String>(), &pods)
+        });
+        let often = format!("i=0; while [ $i -lt {QUESTIONS} ]; do {}; i=$((i+1)); done", question(&cluster_ip, 80));
+        until("the ClusterIP reaches each pod", SOON, || all_told(node, &lab.try_sh(node, &often)?, &pods));
     }
     pods_see_pod_addresses(lab, &pods, &cluster_ip);
 }
 
-/// A script that asks often; `-` where nobody answers.
-fn questions(busybox: &Path, url: &str) -> String {
-    let busybox = busybox.display();
-    format!("i=0; while [ $i -lt {QUESTIONS} ]; do {busybox} wget -q -O - -T 5 {url} || echo -; i=$((i+1)); done")
+/// The question for a shell of a machine.
+fn question(address: &str, port: u16) -> String {
+    format!("printf '{}' | socat -t 5 - TCP:{address}:{port},connect-timeout=5", REQUEST.escape_default())
+}
+
+/// What the server told: its name, and the address that it saw.
+fn told(answer: &str) -> Option<(&str, &str)> {
+    answer.trim_end().rsplit(['\n', '\r']).next()?.split_once(' ')
 }
 
 fn all_told(node: &str, answers: &str, pods: &BTreeMap<String, Pod>) -> Result<(), String> {
-    let told: BTreeSet<&str> = answers.lines().map(|line| line.split(' ').next().unwrap_or_default()).collect();
+    let of_pods = |line: &&str| !line.is_empty() && !line.starts_with("HTTP/") && !line.starts_with("Content-Type:");
+    let told: BTreeSet<&str> =
+        answers.lines().filter(of_pods).map(|line| line.split(' ').next().unwrap_or_default()).collect();
     let wanted: BTreeSet<&str> = pods.keys().map(String::as_str).collect();
     if told == wanted { Ok(()) } else { Err(format!("{node}: answers came from {told:?}, pods are {wanted:?}")) }
-}
-
-fn put_busybox(lab: &Lab, node: &str, busybox: &Path) {
-    let program = fs::read(busybox).expect("busybox can be read");
-    let script = format!("cat >{ON_MACHINES}.new; chmod 755 {ON_MACHINES}.new; mv {ON_MACHINES}.new {ON_MACHINES}");
-    let output = lab.ask(node, &script, Input::from(program)).expect("the node answers");
-    assert!(output.success(), "{node}: {output:?}");
 }
 
 /// From each pod to the pod on the next node: directly, and by the Service, which another node's pod may answer.
 fn pods_see_pod_addresses(lab: &Lab, pods: &BTreeMap<String, Pod>, cluster_ip: &str) {
     for (client, server) in pods.values().zip(pods.values().cycle().skip(1)) {
-        let url = format!("http://{}:{}/cgi-bin/who", server.address, image::PORT);
-        let seen = exec(lab, client, &url);
-        assert_eq!(seen, format!("{} {}", server.name, client.address), "{client:?} asked {server:?}");
+        let answer = ask_from(lab, client, &server.address, image::PORT);
+        assert_eq!(told(&answer), Some((server.name.as_str(), client.address.as_str())), "{client:?} asked {server:?}");
         until("another pod answers by the Service", SOON, || {
-            let answer = exec(lab, client, &format!("http://{cluster_ip}/cgi-bin/who"));
+            let answer = ask_from(lab, client, cluster_ip, 80);
+            let (name, address) = told(&answer).ok_or_else(|| format!("no answer: {answer}"))?;
             // A pod that reaches itself by a Service is the one case in which the kernel must put another address.
-            let (name, address) = answer.split_once(' ').ok_or_else(|| format!("no answer: {answer}"))?;
             if name == client.name {
                 return Err("it reached itself".to_owned());
             }
@@ -159,9 +153,11 @@ fn pods_see_pod_addresses(lab: &Lab, pods: &BTreeMap<String, Pod>, cluster_ip: &
     }
 }
 
-/// What a pod is told under an address.
-fn exec(lab: &Lab, client: &Pod, url: &str) -> String {
-    lab.kubectl(&["exec", &client.name, "--", "busybox", "wget", "-q", "-O", "-", "-T", "10", url]).trim().to_owned()
+/// What a pod is answered.
+fn ask_from(lab: &Lab, client: &Pod, address: &str, port: u16) -> String {
+    // busybox's wget of Debian 12 does not survive numeric addresses.
+    let ask = format!("printf '{}' | busybox nc -w 10 {address} {port}", REQUEST.escape_default());
+    lab.kubectl(&["exec", &client.name, "--", "busybox", "sh", "-c", &ask])
 }
 
 /// Logs, exec and port-forward, on each work node's kubelet.
@@ -171,13 +167,10 @@ fn people_reach_pods(lab: &Lab) {
         assert!(logs.contains("/cgi-bin/who"), "{node}: {logs}");
         let hostname = lab.kubectl(&["exec", name, "--", "busybox", "hostname"]);
         assert_eq!(hostname.trim(), name, "{node}");
-        let forward = format!(
-            "kubectl port-forward pod/{name} 18080:{port} >/dev/null 2>&1 & trap \"kill $!\" EXIT; \
-             for try in $(seq 60); do {ON_MACHINES} wget -q -O - -T 5 http://127.0.0.1:18080/cgi-bin/who && exit; \
-             {ON_MACHINES} usleep 250000; done; exit 1",
-            port = image::PORT
-        );
-        let told = lab.sh("main-1", &forward);
-        assert!(told.starts_with(name.as_str()), "{node}: {told}");
+        let forward = format!("kubectl port-forward pod/{name} 18080:{} >/run/forward.log 2>&1 & echo $!", image::PORT);
+        let process = lab.sh("main-1", &forward);
+        let answer = until("the port is forwarded", SOON, || lab.try_sh("main-1", &question("127.0.0.1", 18080)));
+        lab.sh("main-1", &format!("kill {process}"));
+        assert_eq!(told(&answer).map(|(name, _)| name), Some(name.as_str()), "{node}: {answer}");
     }
 }
