@@ -4,16 +4,17 @@ mod judge;
 pub(crate) mod lease;
 
 use std::{
+    collections::BTreeSet,
     io::{IsTerminal as _, Write as _},
     path::PathBuf,
 };
 
 use fmp_core::{
-    Severity, check,
+    NodeName, Severity, check,
     observed::{Fact, Observed},
 };
 use fmp_exec::{Context, Outcome, Questions, journal::Header, outcome::WhyNot};
-use fmp_plan::{Plan, Standing, codec, render};
+use fmp_plan::{Plan, Standing, Step, codec, render, step::Subject};
 use fmp_providers::driver::{self, Options, Report};
 use miette::{IntoDiagnostic, miette};
 use tokio::sync::mpsc;
@@ -141,8 +142,20 @@ async fn carry_out(
     let judge = judge::Fresh::new(session)?;
     let show = Show::new(args.json);
     let report = driver::run(plan, &reach.providers, cx, &judge, options, &mut |progress| show.tell(progress)).await;
+    if let Err(failures) = reach.hosts.settle(touched(plan)).await {
+        failures.iter().for_each(|failure| output::note(&failure.to_string()));
+    }
     lease.release().await;
     report.into_diagnostic()
+}
+
+/// Hosts on which the plan writes.
+fn touched(plan: &Plan) -> BTreeSet<&NodeName> {
+    let on_host = |step: &&Step| match &step.subject {
+        Subject::Host(_) => true,
+        Subject::Machine(_) | Subject::Cluster => false,
+    };
+    plan.steps.iter().filter(on_host).filter_map(|step| step.subject.node()).collect()
 }
 
 /// One message for each Ctrl-C or SIGTERM.

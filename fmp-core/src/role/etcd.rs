@@ -67,6 +67,8 @@ fn service<'c>(common: &'c Common<'_>, server: &Pair, peer: &Pair, inputs: Vec<I
         // What this file says wins over the line above.
         format!("EnvironmentFile=-{}", paths::ETCD_PERMIT),
         format!("ExecStartPost=-/bin/touch {}", paths::ETCD_BORN),
+        // A permission that outlived its use would let a wiped member be born again.
+        format!("ExecStartPost=-/bin/rm -f {}", paths::ETCD_PERMIT),
         "LimitNOFILE=65536".to_owned(),
     ];
     options.extend(common.out_of_memory(-999));

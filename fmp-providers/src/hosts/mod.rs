@@ -7,6 +7,7 @@ mod apply;
 mod destroy;
 mod ledger;
 pub(crate) mod observe;
+mod settle;
 #[cfg(test)]
 pub(crate) mod testing;
 mod watch;

@@ -48,11 +48,20 @@ if ! $unpack >"$temp" 2>/dev/null; then
     answer torn
 fi
 [ "$(sum "$temp")" = "$hex" ] || answer torn
-chmod 755 "$temp" && sync "$temp" || answer no-room "$path" $((bytes + bytes / 5))
+chmod 755 "$temp" || exit 1
+# What takes a file's place is on the disk first. A new one is named by its content and known by its size until it is
+# there: a power cut leaves a shorter file, which the next observation finds. Its writing begins now, and the end of the
+# run waits for it (`settle`).
+[ "$before" = absent ] || sync "$temp" || answer no-room "$path" $((bytes + bytes / 5))
 
 lock
 judge
-mv -fT "$temp" ".$path" && sync "$folder" || exit 1
+mv -fT "$temp" ".$path" || exit 1
+if [ "$before" = absent ]; then
+    sync ".$path" "$folder" </dev/null >/dev/null 2>&1 9>&- &
+else
+    sync "$folder" || exit 1
+fi
 restore_labels ".$path"
 printf '%s\t.%s\t%s\n' "$(stat -c '%d %i %s %.9Y %.9Z' ".$path")" "$path" "$hex" >>./var/lib/fmp/digests
 answer done
