@@ -12,10 +12,17 @@ pub mod plan;
 pub mod render;
 pub mod safety;
 pub mod step;
+#[cfg(test)]
+mod testing;
 
 pub use action::Action;
 pub use basis::{Changed, changed};
-use fmp_core::{Digest, NodeName, graph::Desired, observed::Observed, spec::Spec};
+use fmp_core::{
+    Digest, NodeName,
+    graph::{Desired, Handle},
+    observed::Observed,
+    spec::Spec,
+};
 pub use plan::Plan;
 pub use step::{Step, StepId};
 
@@ -64,12 +71,15 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
 
 fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     let Inputs { spec, desired, silent, observed, .. } = inputs;
-    let trust = TrustMap::new(spec, observed);
+    let trust = TrustMap::new(spec, desired, observed);
     let sides = Sides { spec, desired, observed, trust: &trust };
     let mut deltas = diff::differences(sides);
-    restrain(sides, &mut deltas, plan);
+    let consents = restrain(sides, &mut deltas);
+    expand::hold_back(sides, &mut deltas);
     let expanded = expand::expand(sides, &deltas);
-    plan.basis.facts = basis::premises(observed, desired, &deltas, &expanded.changing);
+    let used = consents.into_iter().filter(|(handle, _)| expanded.changing.binary_search(handle).is_ok());
+    plan.consents.extend(used.map(|(_, consent)| consent));
+    plan.basis.facts = basis::premises(sides, &deltas, &expanded.changing);
     plan.changes = expanded.changes;
     plan.steps = expanded.steps;
     plan.texts = expanded.texts;
@@ -80,26 +90,25 @@ fn silence(node: &NodeName, why: &str) -> Waiting {
     Waiting { what: node.to_string(), until: format!("it answers: {why}"), node: Some(node.clone()) }
 }
 
-/// Holds back what may not be disrupted now, and notes the consents that let the rest through.
-fn restrain(sides: Sides<'_>, deltas: &mut [Delta], plan: &mut Plan) {
-    for (handle, id, _) in sides.desired.iter() {
-        let fmp_core::resource::Scope::Node(node) = &id.scope else { continue };
-        let Some(diff::Task::Unit { action, .. }) = deltas[handle.index()].work().map(|work| &work.task) else {
-            continue;
-        };
-        let disrupts = safety::disrupted(node, action);
-        match safety::permit(sides.spec, sides.observed, &disrupts) {
+/// Holds back what may not be disrupted now. Returns the consents that let others through.
+fn restrain(sides: Sides<'_>, deltas: &mut [Delta]) -> Vec<(Handle, String)> {
+    let nodes = safety::Nodes::new(sides.spec, sides.observed);
+    let mut consents = Vec::new();
+    for (handle, ..) in sides.desired.iter() {
+        let Some(disrupts) = deltas[handle.index()].work().map(|work| &work.disrupts) else { continue };
+        match safety::permit_among(sides.spec, sides.observed, &nodes, disrupts) {
             safety::Verdict::Safe => {}
-            safety::Verdict::Consented(consent) => _ = plan.consents.insert(consent),
+            safety::Verdict::Consented(consent) => consents.push((handle, consent)),
             safety::Verdict::Unsafe(until) => deltas[handle.index()] = Delta::Blocked { until },
         }
     }
+    consents
 }
 
-/// One main at a time; of the work nodes one, or a tenth of many.
+/// One main at a time, and as many nodes as safety allows.
 fn budgets(spec: &Spec) -> std::collections::BTreeMap<Budget, u32> {
-    let works = u32::try_from(spec.workers().count()).unwrap_or(u32::MAX);
-    [(Budget::Mains, 1), (Budget::Works, (works / 10).max(1))].into_iter().collect()
+    let nodes = u32::try_from(safety::max_unavailable(spec)).unwrap_or(u32::MAX);
+    [(Budget::Mains, 1), (Budget::Works, nodes)].into_iter().collect()
 }
 
 /// What a plan comes to, as an exit code says it.

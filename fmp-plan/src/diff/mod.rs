@@ -11,14 +11,18 @@ mod trust;
 mod unit;
 mod view;
 
+use std::collections::BTreeSet;
+
 use fmp_core::{
     graph::{Desired, Handle},
     observed::{Fact, Observed},
-    resource::{Resource, ResourceId, Scope},
+    resource::{Capability, Resource, Scope},
     spec::Spec,
 };
 
-pub(crate) use trust::TrustMap;
+pub(crate) use etcd::Joining;
+pub(crate) use trust::{Holders, TrustMap};
+pub(crate) use unit::takes_up;
 pub(crate) use view::{HostView, NOT_ASKED};
 
 use crate::{
@@ -49,6 +53,8 @@ pub(crate) struct Work {
     pub(crate) diff: Option<String>,
     pub(crate) task: Task,
     pub(crate) facts: Vec<FactKey>,
+    /// What is gone meanwhile. Empty where nothing works that could be disturbed.
+    pub(crate) disrupts: BTreeSet<Capability>,
 }
 
 /// What is to be done, before it is put into steps.
@@ -92,11 +98,16 @@ impl Delta {
 
 impl Work {
     fn new(verb: Verb, task: Task, facts: Vec<FactKey>) -> Self {
-        Self { verb, why: Vec::new(), diff: None, task, facts }
+        Self { verb, why: Vec::new(), diff: None, task, facts, disrupts: BTreeSet::new() }
     }
 
     fn because(mut self, why: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.why.extend(why.into_iter().map(Into::into));
+        self
+    }
+
+    fn disrupting(mut self, disrupts: BTreeSet<Capability>) -> Self {
+        self.disrupts = disrupts;
         self
     }
 }
@@ -114,7 +125,7 @@ pub(crate) fn differences(sides: Sides<'_>) -> Vec<Delta> {
                     Some(_) | None => HostView::new(sides.observed, name),
                 };
                 host = Some(view);
-                of_node(sides, &view, id, resource)
+                of_node(sides, &view, resource)
             }
         });
     }
@@ -133,12 +144,12 @@ fn of_cluster(sides: Sides<'_>, resource: &Resource) -> Delta {
         | Resource::Unit(_)
         | Resource::EtcdMember(_)
         | Resource::Image(_)
-        | Resource::NodeObject(_) => unreachable!("a role gave the cluster what belongs to a node"),
+        | Resource::NodeObject(_) => Delta::blocked("whoever made the graph says on which node it belongs"),
     }
 }
 
 /// Units come later: theirs depends on what changes beneath them.
-fn of_node(sides: Sides<'_>, host: &HostView<'_>, id: &ResourceId, resource: &Resource) -> Delta {
+fn of_node(sides: Sides<'_>, host: &HostView<'_>, resource: &Resource) -> Delta {
     match resource {
         Resource::Machine => machine(sides, host),
         Resource::Artifact(artifact) => file::artifact(host, artifact),
@@ -149,7 +160,7 @@ fn of_node(sides: Sides<'_>, host: &HostView<'_>, id: &ResourceId, resource: &Re
         Resource::EtcdMember(_) => etcd::delta(sides, host),
         Resource::Image(image) => objects::image(host, image),
         Resource::NodeObject(object) => objects::node(sides.observed, host.name, object),
-        Resource::Object(_) => unreachable!("{id} belongs to the cluster"),
+        Resource::Object(object) => objects::object(sides.observed, object),
     }
 }
 

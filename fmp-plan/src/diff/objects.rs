@@ -23,7 +23,8 @@ pub(super) fn node(observed: &Observed, name: &NodeName, wanted: &NodeObject) ->
     if verb == Verb::Update && why.is_empty() {
         return Delta::InSync;
     }
-    let facts = vec![FactKey::Node { node: name.clone() }];
+    let labels = wanted.labels.keys().cloned().collect();
+    let facts = vec![FactKey::Node { node: name.clone(), labels, taints: wanted.taints.clone() }];
     Delta::Work(Work::new(verb, Task::One(Action::ApplyNode { object: wanted.clone() }), facts).because(why))
 }
 

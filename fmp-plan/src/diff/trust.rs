@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     NodeName,
+    graph::Desired,
     observed::{Fact, Host, Observed},
-    resource::{Authority, Holding, Trust},
+    resource::{Authority, Holding, Resource, Scope, Trust},
     spec::{Role, Spec},
 };
 
@@ -34,8 +35,8 @@ pub(crate) enum Holders {
 }
 
 impl TrustMap {
-    pub(crate) fn new(spec: &Spec, observed: &Observed) -> Self {
-        let holders = |what| (what, Holders::new(spec, observed, what));
+    pub(crate) fn new(spec: &Spec, desired: &Desired, observed: &Observed) -> Self {
+        let holders = |what| (what, Holders::new(spec, desired, observed, what));
         Self { by_holding: Holding::ALL.into_iter().map(holders).collect() }
     }
 
@@ -53,9 +54,12 @@ impl TrustMap {
     }
 }
 
+/// Mains by what marks the thing that they have.
+type Marked = BTreeMap<String, BTreeSet<NodeName>>;
+
 impl Holders {
-    fn new(spec: &Spec, observed: &Observed, what: Holding) -> Self {
-        let mut held: BTreeMap<String, BTreeSet<NodeName>> = BTreeMap::new();
+    fn new(spec: &Spec, desired: &Desired, observed: &Observed, what: Holding) -> Self {
+        let (mut held, mut shown) = (Marked::new(), Marked::new());
         let mut silent = None;
         for (name, _) in spec.mains() {
             match holding(observed, name, what) {
@@ -65,17 +69,18 @@ impl Holders {
                     silent = silent.or(Some(format!("{name} says whether it holds the {what}: {why}")));
                 }
             }
+            // A certificate without its key was signed for all the same.
+            if let Fact::Known(mark) = mark(observed, name, what) {
+                shown.entry(mark).or_default().insert(name.clone());
+            }
         }
-        if held.len() > 1 {
-            let sides: Vec<_> =
-                held.iter().map(|(mark, names)| format!("{} hold {}", joined(names), short(mark))).collect();
-            let until = format!("one {what} is left: {}; copy the right one over the others by hand", sides.join(", "));
-            return Self::Blocked { until };
+        if shown.len() > 1 {
+            return Self::Blocked { until: disagreement(what, &shown) };
         }
         if let Some((_, mains)) = held.pop_first() {
             return Self::Held(mains);
         }
-        let until = silent.or_else(|| trace_of_an_earlier(spec, observed, what));
+        let until = silent.or_else(|| trace_of_an_earlier(spec, desired, observed, what));
         match (until, spec.mains().next()) {
             (None, Some((maker, _))) => Self::Nobody { maker: maker.clone() },
             (Some(until), _) => Self::Blocked { until },
@@ -84,28 +89,41 @@ impl Holders {
     }
 }
 
-/// What marks a held thing as the same on two hosts: a public key's digest, or a keyed digest of this observation.
-fn holding(observed: &Observed, node: &NodeName, what: Holding) -> Fact<String> {
+/// Who has what. Marks of secrets are another at each observation, so they are neither told nor an order.
+fn disagreement(what: Holding, shown: &Marked) -> String {
+    let is_secret = matches!(what, Holding::ServiceAccountKey | Holding::EncryptionConfig);
+    let mut sides: Vec<(String, &str)> = shown.iter().map(|(mark, names)| (joined(names), short(mark))).collect();
+    sides.sort();
+    let told: Vec<String> = match is_secret {
+        true => sides.into_iter().map(|(names, _)| format!("one on {names}")).collect(),
+        false => sides.into_iter().map(|(names, mark)| format!("{mark} on {names}")).collect(),
+    };
+    format!("one {what} is left, now {}; copy the right one over the others by hand", told.join(", "))
+}
+
+/// What marks a thing as the same on two hosts: a public key's digest, or a keyed digest of this observation.
+fn mark(observed: &Observed, node: &NodeName, what: Holding) -> Fact<String> {
     let host = match observed.hosts.get(node) {
         Some(Fact::Known(host)) => host,
         Some(Fact::Absent) => return Fact::Absent,
         Some(Fact::Unknown(why)) => return Fact::Unknown(why.clone()),
         None => return Fact::Unknown(super::NOT_ASKED.to_owned()),
     };
-    let mark = match what {
-        Holding::ClusterId => return host.cluster_id.clone(),
+    match what {
+        Holding::ClusterId => host.cluster_id.clone(),
         Holding::Authority(authority) => match host.certificates.get(authority.certificate()) {
             Some(fact) => fact.as_ref().map_known(|seen| seen.key.hex()),
             None => Fact::Unknown(super::NOT_ASKED.to_owned()),
         },
-        Holding::ServiceAccountKey | Holding::EncryptionConfig => private_part(host, what).map_known(|mac| mac.clone()),
-    };
-    // A certificate without its key is no holding: somebody else has to have it.
-    match (mark, private_part(host, what)) {
-        (Fact::Known(mark), Fact::Known(_)) => Fact::Known(mark),
-        (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
-        (Fact::Absent, _) | (_, Fact::Absent) => Fact::Absent,
+        Holding::ServiceAccountKey | Holding::EncryptionConfig => private_part(host, what),
     }
+}
+
+/// The mark of what a main holds whole. A certificate without its key is no holding: somebody else has to have it.
+fn holding(observed: &Observed, node: &NodeName, what: Holding) -> Fact<String> {
+    let mark = mark(observed, node, what);
+    let (Fact::Known(_), Some(host), Holding::Authority(_)) = (&mark, observed.host(node), what) else { return mark };
+    private_part(host, what).and_then_known(|_| mark)
 }
 
 fn private_part(host: &Host, what: Holding) -> Fact<String> {
@@ -117,7 +135,7 @@ fn private_part(host: &Host, what: Holding) -> Fact<String> {
 }
 
 /// A host that carries something signed or encrypted by one that is gone: a new one would lock everybody out.
-fn trace_of_an_earlier(spec: &Spec, observed: &Observed, what: Holding) -> Option<String> {
+fn trace_of_an_earlier(spec: &Spec, desired: &Desired, observed: &Observed, what: Holding) -> Option<String> {
     let cluster_lives = |host: &Host| host.etcd_data || host.etcd_born;
     let trace = |host: &Host| match what {
         Holding::ClusterId => false,
@@ -126,10 +144,21 @@ fn trace_of_an_earlier(spec: &Spec, observed: &Observed, what: Holding) -> Optio
         }
         Holding::ServiceAccountKey | Holding::EncryptionConfig => cluster_lives(host),
     };
-    let found = spec.nodes.keys().find(|name| observed.host(name).is_some_and(&trace))?;
+    let found = spec.nodes.keys().find(|name| observed.host(name).is_some_and(&trace));
+    let found = found.or_else(|| signed(desired, observed, what))?;
     Some(format!(
         "the {what} is restored on a main: {found} carries traces of an earlier one, and a new one would lock it out"
     ))
+}
+
+/// A host with a certificate that an authority signed.
+fn signed<'a>(desired: &'a Desired, observed: &Observed, what: Holding) -> Option<&'a NodeName> {
+    desired.iter().find_map(|(_, id, resource)| {
+        let (Scope::Node(node), Resource::Certificate(wanted)) = (&id.scope, resource) else { return None };
+        let is_there =
+            || matches!(observed.host(node)?.certificates.get(&*wanted.path)?, Fact::Known(_)).then_some(node);
+        if Holding::Authority(wanted.request.signer) == what { is_there() } else { None }
+    })
 }
 
 pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: Trust) -> Delta {
@@ -141,7 +170,15 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: Trust) -> Del
         (Holders::Held(mains), Fact::Known(mark)) if mains.contains(name) || same(sides, mains, what, &mark) => {
             return Delta::InSync;
         }
-        (Holders::Held(mains), _) => TrustSource::Copy(mains.iter().cloned().collect()),
+        (Holders::Held(mains), _) => {
+            let others: Vec<NodeName> = mains.iter().filter(|main| *main != name).cloned().collect();
+            if others.is_empty() {
+                return Delta::blocked(format!(
+                    "the other half of the {what} is restored on {name}, which alone holds it"
+                ));
+            }
+            TrustSource::Copy(others)
+        }
         (Holders::Nobody { maker }, _) if is_main && maker == name => TrustSource::Create,
         (Holders::Nobody { maker }, _) => TrustSource::Copy(vec![maker.clone()]),
         (Holders::Blocked { until }, _) => return Delta::blocked(until),
@@ -166,7 +203,12 @@ fn present(host: &HostView<'_>, wanted: Trust) -> Fact<String> {
         }
         Holding::ServiceAccountKey | Holding::EncryptionConfig => {
             let path = wanted.what.private_path().unwrap_or_default();
-            host.ask(|host| host.secrets.get(path)).map_known(fmp_core::Digest::hex)
+            let private = host.ask(|host| host.secrets.get(path)).map_known(fmp_core::Digest::hex);
+            // Where there is a public half, the pair is there only with both.
+            match wanted.what.public_path().map(|path| host.ask(|host| host.files.get(path))) {
+                Some(Fact::Absent) => private.and_then_known(|_| Fact::Absent),
+                Some(Fact::Known(_) | Fact::Unknown(_)) | None => private,
+            }
         }
     }
 }

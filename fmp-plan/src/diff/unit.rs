@@ -3,15 +3,18 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use fmp_core::{
+    graph::Handle,
     observed::{Fact, Stamp, UnitSeen},
-    resource::{Effect, Input, Resource, Unit},
+    resource::{Effect, Input, Resource, Scope, Unit},
+    role::paths::unit_file,
 };
 
-use super::{Delta, HostView, Task, Work};
+use super::{Delta, HostView, Sides, Task, Work};
 use crate::{
     action::{Action, FileRemoval},
     fact::FactKey,
     plan::Verb,
+    safety,
 };
 
 /// `changed`: what the unit depends on and what this plan changes.
@@ -20,20 +23,18 @@ pub(super) fn delta(host: &HostView<'_>, wanted: &Unit, changed: &[&Resource]) -
     let facts = host.premises(|| FactKey::Unit { node: host.name.clone(), unit: unit.clone() });
     let seen = match host.ask(|host| host.units.get(&**unit)) {
         Fact::Unknown(why) => return Delta::blocked(host.until(unit, &why)),
-        Fact::Absent => return start(unit, facts, Vec::new(), Vec::new()),
+        Fact::Absent => return Delta::Work(Work::new(Verb::Create, task(start(unit), Vec::new()), facts)),
         Fact::Known(seen) => seen,
     };
-    let remove = drop_ins(seen);
+    if is_masked(seen) && !changes(changed, &unit_file(unit)) {
+        return Delta::blocked(format!("{} no longer masks {unit}: `systemctl unmask {unit}`", host.name));
+    }
+    let remove = drop_ins(unit, seen);
+    let (effect, why) = due(host, wanted, seen, changed, &remove);
     if seen.active != "active" {
-        return start(unit, facts, remove, vec![format!("it is {}", seen.active)]);
+        return down(unit, seen, effect, remove, facts);
     }
-    let (effect, mut why) = due(host, wanted, seen, changed, &remove);
-    if seen.enabled != "enabled" {
-        why.push(format!("it is {}: it would not start at the next boot", seen.enabled));
-    }
-    if seen.needs_reload {
-        why.push("systemd holds an older version of its files".to_owned());
-    }
+    let why: Vec<String> = why.into_iter().chain(at_rest(seen)).collect();
     let unit = unit.clone();
     let (verb, action) = match effect {
         Effect::Restart => (Verb::Restart, Action::RestartUnit { unit }),
@@ -41,13 +42,58 @@ pub(super) fn delta(host: &HostView<'_>, wanted: &Unit, changed: &[&Resource]) -
         Effect::None if why.is_empty() => return Delta::InSync,
         Effect::None => (Verb::Update, Action::EnableUnit { unit }),
     };
-    Delta::Work(Work::new(verb, Task::Unit { action, remove }, facts).because(why))
+    let disrupts = safety::disrupted(host.name, &action);
+    Delta::Work(Work::new(verb, task(action, remove), facts).because(why).disrupting(disrupts))
 }
 
-fn start(unit: &Arc<str>, facts: Vec<FactKey>, remove: Vec<FileRemoval>, why: Vec<String>) -> Delta {
-    let task = Task::Unit { action: Action::StartUnit { unit: unit.clone() }, remove };
-    let verb = if why.is_empty() { Verb::Create } else { Verb::Update };
-    Delta::Work(Work::new(verb, task, facts).because(why))
+/// A unit that does not run. There is nothing to disturb.
+///
+/// To start what is starting already changes nothing: a process that hangs on its way up goes on with what it read.
+fn down(unit: &Arc<str>, seen: &UnitSeen, effect: Effect, remove: Vec<FileRemoval>, facts: Vec<FactKey>) -> Delta {
+    let action = match (seen.active.as_str(), effect) {
+        ("activating" | "reloading", Effect::Restart) => Action::RestartUnit { unit: unit.clone() },
+        _ => start(unit),
+    };
+    let why = [format!("it is {}", seen.active)];
+    Delta::Work(Work::new(Verb::Update, task(action, remove), facts).because(why))
+}
+
+fn start(unit: &Arc<str>) -> Action {
+    Action::StartUnit { unit: unit.clone() }
+}
+
+const fn task(action: Action, remove: Vec<FileRemoval>) -> Task {
+    Task::Unit { action, remove }
+}
+
+fn is_masked(seen: &UnitSeen) -> bool {
+    seen.enabled.starts_with("masked")
+}
+
+/// What is wrong with a unit although it runs with the right inputs.
+fn at_rest(seen: &UnitSeen) -> impl Iterator<Item = String> {
+    let boot =
+        (seen.enabled != "enabled").then(|| format!("it is {}: it would not start at the next boot", seen.enabled));
+    let stale = seen.needs_reload.then(|| "systemd holds an older version of its files".to_owned());
+    boot.into_iter().chain(stale)
+}
+
+fn changes(changed: &[&Resource], path: &str) -> bool {
+    changed.iter().any(|resource| paths(resource).contains(&Some(path)))
+}
+
+/// Whether a unit would have to take up what this plan writes into `file`.
+pub(crate) fn takes_up(sides: Sides<'_>, unit: Handle, file: Handle) -> bool {
+    let (Resource::Unit(wanted), resource @ Resource::File(_)) =
+        (sides.desired.resource(unit), sides.desired.resource(file))
+    else {
+        return false;
+    };
+    let Scope::Node(node) = &sides.desired.id(unit).scope else { return false };
+    let host = HostView::new(sides.observed, node);
+    let seen = host.ask(|host| host.units.get(&*wanted.name));
+    let stamp = seen.known().and_then(|seen| seen.stamp.as_ref());
+    !planned(wanted, stamp, &[resource]).is_empty()
 }
 
 /// The strongest effect that is due, and why.
@@ -58,41 +104,47 @@ fn due(
     changed: &[&Resource],
     remove: &[FileRemoval],
 ) -> (Effect, Vec<String>) {
-    let mut effect = Effect::None;
-    let mut why = Vec::new();
-    for removal in remove {
-        effect = Effect::Restart;
-        why.push(format!("{} is a drop-in that nobody ordered", removal.path));
-    }
-    for resource in changed {
-        for path in paths(resource).into_iter().flatten() {
-            if let Some(input) = wanted.inputs.iter().find(|input| *input.path == *path) {
-                effect = effect.max(input.effect);
-                if input.effect > Effect::None {
-                    why.push(format!("{path} changes"));
-                }
-            }
-        }
-    }
+    let ordered =
+        remove.iter().map(|file| (Effect::Restart, format!("{} is a drop-in that nobody ordered", file.path)));
+    let mut all: Vec<(Effect, String)> = ordered.collect();
+    all.extend(planned(wanted, seen.stamp.as_ref(), changed));
     match &seen.stamp {
-        Some(stamp) => {
-            for (input_effect, reason) in stamp_differences(host, &wanted.inputs, stamp) {
-                effect = effect.max(input_effect);
-                if !why.contains(&reason) {
-                    why.push(reason);
-                }
-            }
-        }
-        None => {
-            effect = Effect::Restart;
-            why.push("what it read at its start is not known".to_owned());
-        }
+        Some(stamp) => all.extend(stamp_differences(host, &wanted.inputs, stamp, changed)),
+        None => all.push((Effect::Restart, "what it read at its start is not known".to_owned())),
     }
-    (effect, why)
+    let effect = all.iter().map(|(effect, _)| *effect).max().unwrap_or(Effect::None);
+    (effect, all.into_iter().map(|(_, why)| why).collect())
 }
 
-/// What the running process read and what lies there now.
-fn stamp_differences(host: &HostView<'_>, inputs: &[Input], stamp: &Stamp) -> Vec<(Effect, String)> {
+/// Inputs that this plan changes.
+fn planned(wanted: &Unit, stamp: Option<&Stamp>, changed: &[&Resource]) -> Vec<(Effect, String)> {
+    let mut found = Vec::new();
+    for resource in changed {
+        for path in paths(resource).into_iter().flatten() {
+            let input = wanted.inputs.iter().find(|input| *input.path == *path && input.effect > Effect::None);
+            if let Some(input) = input.filter(|_| !has_read(stamp, resource, path)) {
+                found.push((input.effect, format!("{path} changes")));
+            }
+        }
+    }
+    found
+}
+
+/// Whether the process has read just what the plan writes: a file that was edited after its start, or lost its mode, is
+/// set right beneath it.
+fn has_read(stamp: Option<&Stamp>, resource: &Resource, path: &str) -> bool {
+    let Resource::File(file) = resource else { return false };
+    let read = stamp.and_then(|stamp| stamp.0.get(path));
+    read.is_some_and(|read| *read == file.content.digest.to_string())
+}
+
+/// What the running process read and what lies there now and stays.
+fn stamp_differences(
+    host: &HostView<'_>,
+    inputs: &[Input],
+    stamp: &Stamp,
+    changed: &[&Resource],
+) -> Vec<(Effect, String)> {
     let wanted: BTreeSet<&str> = inputs.iter().map(|input| &*input.path).collect();
     let read = |input: &Input| match (stamp.0.get(&*input.path), now(host, &input.path)) {
         (None, _) => Some((input.effect, format!("{} was not among what it read", input.path))),
@@ -102,10 +154,9 @@ fn stamp_differences(host: &HostView<'_>, inputs: &[Input], stamp: &Stamp) -> Ve
         (Some(_), _) => None,
     };
     let gone = |path: &String| (Effect::Restart, format!("{path} was there at its start"));
-    let differing = inputs.iter().filter(|input| input.effect > Effect::None).filter_map(read);
-    differing
-        .chain(stamp.0.keys().filter(|path| !wanted.contains(path.as_str()) && is_drop_in(path)).map(gone))
-        .collect()
+    let stays = |input: &&Input| input.effect > Effect::None && !changes(changed, &input.path);
+    let left = stamp.0.keys().filter(|path| !wanted.contains(path.as_str()) && is_drop_in(path));
+    inputs.iter().filter(stays).filter_map(read).chain(left.map(gone)).collect()
 }
 
 /// A path as a stamp would say it now, in the form that its value then has.
@@ -129,9 +180,12 @@ fn is_drop_in(path: &str) -> bool {
     path.contains(".service.d/")
 }
 
-/// Drop-ins of our units: none is ever ours.
-fn drop_ins(seen: &UnitSeen) -> Vec<FileRemoval> {
-    seen.drop_ins.iter().map(|(path, digest)| FileRemoval { path: path.as_str().into(), before: *digest }).collect()
+/// Drop-ins of this unit: none is ever ours. Those for all services at once (`service.d`) come with the system and are
+/// none of our business.
+fn drop_ins(unit: &str, seen: &UnitSeen) -> Vec<FileRemoval> {
+    let folder = format!("/{unit}.d/");
+    let own = seen.drop_ins.iter().filter(|(path, _)| path.contains(&folder));
+    own.map(|(path, digest)| FileRemoval { path: path.as_str().into(), before: *digest }).collect()
 }
 
 /// Where a resource lies on its host.
@@ -147,5 +201,130 @@ fn paths(resource: &Resource) -> [Option<&str>; 2] {
         | Resource::Image(_)
         | Resource::NodeObject(_)
         | Resource::Object(_) => [None, None],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::Digest;
+
+    use super::*;
+    use crate::{
+        Plan,
+        testing::{Lab, ids, step, waits},
+    };
+
+    const KUBELET: &str = "kubelet.service";
+    const STEP: &str = "work-1/unit/kubelet.service";
+
+    /// The plan after `change` befell the kubelet's unit of a settled cluster.
+    fn planned(change: impl FnOnce(&mut UnitSeen)) -> Plan {
+        let mut lab = Lab::settled(1, 1);
+        change(lab.unit("work-1", KUBELET));
+        lab.plan()
+    }
+
+    /// What is done to the kubelet then.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut UnitSeen), action: &Action, why: &str) {
+        let plan = planned(change);
+        let step = step(&plan, STEP);
+        assert_eq!((&step.action, step.reason.as_str()), (action, why));
+    }
+
+    fn name() -> Arc<str> {
+        KUBELET.into()
+    }
+
+    fn set(unit: &mut UnitSeen, active: &str) {
+        active.clone_into(&mut unit.active);
+    }
+
+    #[test]
+    fn a_failed_unit_is_started_and_nothing_is_disturbed_by_that() {
+        check(|unit| set(unit, "failed"), &Action::StartUnit { unit: name() }, "it is failed");
+        assert!(step(&planned(|unit| set(unit, "failed")), STEP).disrupts.is_empty());
+    }
+
+    #[test]
+    fn a_unit_that_is_starting_with_the_right_inputs_is_only_waited_for() {
+        check(|unit| set(unit, "activating"), &Action::StartUnit { unit: name() }, "it is activating");
+    }
+
+    #[test]
+    fn a_unit_that_hangs_on_its_way_up_with_other_inputs_is_restarted() {
+        let hangs = |unit: &mut UnitSeen| {
+            set(unit, "activating");
+            unit.stamp.as_mut().unwrap().0.values_mut().for_each(|value| *value = "older".into());
+        };
+        let plan = planned(hangs);
+        assert_eq!(step(&plan, STEP).action, Action::RestartUnit { unit: name() });
+        assert!(step(&plan, STEP).disrupts.is_empty(), "it does not run");
+    }
+
+    #[test]
+    fn a_unit_without_a_stamp_is_restarted() {
+        let why = "what it read at its start is not known";
+        check(|unit| unit.stamp = None, &Action::RestartUnit { unit: name() }, why);
+    }
+
+    #[test]
+    fn a_disabled_unit_is_enabled_and_runs_on() {
+        let why = "it is disabled: it would not start at the next boot";
+        check(|unit| unit.enabled = "disabled".into(), &Action::EnableUnit { unit: name() }, why);
+    }
+
+    #[test]
+    fn a_masked_unit_waits_for_whoever_masked_it() {
+        let plan = planned(|unit| unit.enabled = "masked".into());
+        assert_eq!(
+            waits(&plan, STEP),
+            Some("work-1 no longer masks kubelet.service: `systemctl unmask kubelet.service`")
+        );
+        assert_eq!(ids(&plan), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn an_older_unit_file_in_systemds_memory_asks_for_a_reload_of_systemd_alone() {
+        let why = "systemd holds an older version of its files";
+        check(|unit| unit.needs_reload = true, &Action::EnableUnit { unit: name() }, why);
+    }
+
+    #[test]
+    fn a_drop_in_of_the_unit_goes_and_one_for_all_services_stays() {
+        let with = |path: &str| planned(|unit| _ = unit.drop_ins.insert(path.into(), Digest::of("x")));
+        let plan = with("/etc/systemd/system/kubelet.service.d/override.conf");
+        assert_eq!(ids(&plan), ["work-1/files", STEP]);
+        assert_eq!(step(&plan, STEP).after, [step(&plan, "work-1/files").id.clone()]);
+        assert_eq!(ids(&with("/run/systemd/system/service.d/zzz-lxc-service.conf")), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_file_that_was_edited_after_the_start_is_set_right_without_a_restart() {
+        let mut lab = Lab::settled(1, 1);
+        lab.edit_beneath("work-1", "/etc/fmp/node.env");
+        assert_eq!(ids(&lab.plan()), ["work-1/files"]);
+    }
+
+    #[test]
+    fn a_file_that_was_edited_and_read_asks_for_a_restart() {
+        let mut lab = Lab::settled(1, 1);
+        lab.edit("work-1", "/var/lib/kubelet/config.yaml");
+        let plan = lab.plan();
+        assert_eq!(ids(&plan), ["work-1/files", STEP]);
+        assert_eq!(step(&plan, STEP).reason, "/var/lib/kubelet/config.yaml changes");
+    }
+
+    #[test]
+    fn a_program_that_was_replaced_beneath_its_process_asks_for_a_restart() {
+        let mut lab = Lab::settled(1, 1);
+        let older = |(path, value): (&String, &mut String)| {
+            if path.ends_with("kubelet") {
+                "stat:older".clone_into(value);
+            }
+        };
+        lab.unit("work-1", KUBELET).stamp.as_mut().unwrap().0.iter_mut().for_each(older);
+        let plan = lab.plan();
+        assert!(step(&plan, STEP).reason.ends_with("changed after its start"), "{}", step(&plan, STEP).reason);
     }
 }

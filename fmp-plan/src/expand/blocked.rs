@@ -2,12 +2,13 @@
 
 use fmp_core::graph::{Desired, Handle};
 
-use crate::diff::Delta;
+use crate::diff::{Delta, Joining, Sides};
 
 /// For each resource the blocked one that holds it up, found once.
 pub(super) struct Blocks<'a> {
     desired: &'a Desired,
     deltas: &'a [Delta],
+    joining: Vec<Joining>,
     known: Vec<State>,
     any: bool,
 }
@@ -20,9 +21,10 @@ enum State {
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) fn new(desired: &'a Desired, deltas: &'a [Delta]) -> Self {
+    pub(super) fn new(sides: Sides<'a>, deltas: &'a [Delta]) -> Self {
         let any = deltas.iter().any(|delta| matches!(delta, Delta::Blocked { .. }));
-        Self { desired, deltas, known: vec![State::NotAsked; deltas.len()], any }
+        let joining = if any { Joining::all(sides) } else { Vec::new() };
+        Self { desired: sides.desired, deltas, joining, known: vec![State::NotAsked; deltas.len()], any }
     }
 
     /// The blocked resource, itself or beneath, that holds `handle` up.
@@ -47,8 +49,18 @@ impl<'a> Blocks<'a> {
             Delta::Blocked { .. } => Some(handle),
             Delta::InSync | Delta::Work(_) => {
                 let desired = self.desired;
-                desired.dependencies(handle).iter().find_map(|dependency| self.root(*dependency))
+                let beneath = desired.dependencies(handle).iter().find_map(|dependency| self.root(*dependency));
+                beneath.or_else(|| self.joins_before(handle).into_iter().find_map(|member| self.root(member)))
             }
+        }
+    }
+
+    /// New members that join before this one: its list names them, so it can't join while one of them does not.
+    fn joins_before(&self, handle: Handle) -> Vec<Handle> {
+        let before = self.joining.iter().take_while(|joining| joining.member != handle);
+        match self.joining.iter().any(|joining| joining.member == handle) {
+            true => before.filter(|joining| joining.new).map(|joining| joining.member).collect(),
+            false => Vec::new(),
         }
     }
 }

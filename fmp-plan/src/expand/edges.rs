@@ -1,24 +1,27 @@
-//! What comes before what: edges of resources become edges of steps, and units of disruption are drawn.
+//! What comes before what: edges of resources become edges of steps.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use fmp_core::{
     NodeName,
     graph::{Desired, Handle},
-    spec::Role,
 };
 
-use super::draft::{CERTIFICATES, Drafts, FILES, MACHINE, Slot, TRUST};
+use super::draft::{Drafts, FILES, MACHINE, Slot, TRUST};
 use crate::{
     action::{Action, TrustSource},
-    diff::{Delta, Sides, Task},
+    diff::{Delta, Joining, Sides, Task},
 };
 
 /// Orders all drafts.
 pub(super) fn connect(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], drafts: &mut Drafts) {
+    let mut beneath = Beneath { desired: sides.desired, deltas, found: BTreeMap::new() };
     for handle in changing {
         let Some((first, _)) = drafts.place_of(*handle) else { continue };
-        for earlier in changing_beneath(sides.desired, deltas, *handle) {
+        for earlier in beneath.of(*handle) {
             if let Some((_, last)) = drafts.place_of(earlier) {
                 drafts.order(first, last);
             }
@@ -31,26 +34,48 @@ pub(super) fn connect(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], d
             drafts.order(first, files);
         }
     }
+    join_in_turn(sides, drafts);
     claim_first(drafts);
     lend_after_making(drafts);
 }
 
-/// The nearest resources beneath that change: what is in sync is looked through.
-fn changing_beneath(desired: &Desired, deltas: &[Delta], handle: Handle) -> Vec<Handle> {
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut stack: Vec<Handle> = desired.dependencies(handle).to_vec();
-    while let Some(at) = stack.pop() {
-        match deltas[at.index()] {
-            Delta::Work(_) => found.push(at),
-            Delta::InSync | Delta::Blocked { .. } => {
-                if seen.insert(at) {
-                    stack.extend(desired.dependencies(at));
-                }
+/// The nearest resources beneath that change: what is in sync is looked through, each but once.
+struct Beneath<'a> {
+    desired: &'a Desired,
+    deltas: &'a [Delta],
+    /// By resource that is looked through.
+    found: BTreeMap<Handle, Rc<BTreeSet<Handle>>>,
+}
+
+impl Beneath<'_> {
+    fn of(&mut self, handle: Handle) -> BTreeSet<Handle> {
+        let mut found = BTreeSet::new();
+        for dependency in self.desired.dependencies(handle) {
+            match self.deltas[dependency.index()] {
+                Delta::Work(_) => _ = found.insert(*dependency),
+                Delta::InSync | Delta::Blocked { .. } => found.extend(self.through(*dependency).iter().copied()),
             }
         }
+        found
     }
-    found
+
+    fn through(&mut self, handle: Handle) -> Rc<BTreeSet<Handle>> {
+        if let Some(found) = self.found.get(&handle) {
+            return found.clone();
+        }
+        let found = Rc::new(self.of(handle));
+        self.found.insert(handle, found.clone());
+        found
+    }
+}
+
+/// Members join one after the other: each list of members names those that joined before.
+fn join_in_turn(sides: Sides<'_>, drafts: &mut Drafts) {
+    let places: Vec<(Slot, Slot)> =
+        Joining::all(sides).iter().filter_map(|joining| drafts.place_of(joining.member)).collect();
+    for pair in places.windows(2) {
+        drafts.order(pair[1].0, pair[0].1);
+    }
 }
 
 /// A host is made, then claimed for the cluster, before anything else is written on it.
@@ -112,31 +137,4 @@ fn lend_after_making(drafts: &mut Drafts) {
 fn makes_something(drafts: &Drafts, slot: Slot) -> bool {
     let step = drafts.step(slot);
     matches!(&step.action, Action::EstablishTrust { items } if items.iter().any(|item| item.from == TrustSource::Create))
-}
-
-/// Names the units of disruption: on a node where anything is disrupted, that and what it is disrupted for.
-pub(super) fn draw_units(sides: Sides<'_>, drafts: &mut Drafts) {
-    let disrupted: BTreeSet<NodeName> = drafts
-        .slots()
-        .filter(|(_, step)| !step.disrupts.is_empty())
-        .filter_map(|(_, step)| step.subject.node().cloned())
-        .collect();
-    for node in disrupted {
-        let budget = match sides.spec.nodes.get(&node).map(|node| node.role) {
-            Some(Role::Main) | None => crate::step::Budget::Mains,
-            Some(Role::Work) => crate::step::Budget::Works,
-        };
-        let gathered = [drafts.shared_step(&node, FILES), drafts.shared_step(&node, CERTIFICATES)];
-        let members: Vec<Slot> = drafts
-            .slots()
-            .filter(|(slot, step)| {
-                let of_node = step.subject.node() == Some(&node);
-                of_node && (!step.disrupts.is_empty() || gathered.contains(&Some(*slot)))
-            })
-            .map(|(slot, _)| slot)
-            .collect();
-        for slot in members {
-            drafts.step_mut(slot).unit = Some(crate::step::Disruption { node: node.clone(), budget });
-        }
-    }
 }

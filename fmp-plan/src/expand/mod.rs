@@ -6,6 +6,11 @@
 mod blocked;
 mod draft;
 mod edges;
+mod hold;
+mod place;
+#[cfg(test)]
+mod tests;
+mod units;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,7 +20,8 @@ use fmp_core::{
     resource::Resource,
 };
 
-use self::{blocked::Blocks, draft::Drafts};
+use self::blocked::Blocks;
+pub(crate) use self::hold::hold_back;
 use crate::{
     diff::{Delta, Sides},
     plan::{Change, Waiting},
@@ -36,7 +42,7 @@ pub(crate) struct Expanded {
 /// Puts deltas into steps.
 pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
     let desired = sides.desired;
-    let mut blocks = Blocks::new(desired, deltas);
+    let mut blocks = Blocks::new(sides, deltas);
     let mut changing = Vec::new();
     let mut waiting = Vec::new();
     for (handle, id, _) in desired.iter() {
@@ -52,9 +58,9 @@ pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
             (_, Delta::InSync) | (None, Delta::Blocked { .. }) => {}
         }
     }
-    let mut drafts = Drafts::new(sides, deltas, &changing);
+    let mut drafts = place::all(sides, deltas, &changing);
     edges::connect(sides, deltas, &changing, &mut drafts);
-    edges::draw_units(sides, &mut drafts);
+    units::draw(sides, &mut drafts);
     let steps = drafts.finish();
     let changes = changing.iter().filter_map(|handle| change(desired, deltas, *handle)).collect();
     let texts = changing.iter().filter_map(|handle| text(desired.resource(*handle))).collect();

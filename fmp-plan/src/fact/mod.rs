@@ -5,7 +5,7 @@
 
 mod read;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use fmp_core::{NodeName, resource::Holding};
 pub(crate) use read::is_bare;
@@ -75,6 +75,12 @@ pub enum FactKey {
     Node {
         /// Its name.
         node: NodeName,
+        /// Labels that FMP owns.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        labels: BTreeSet<String>,
+        /// Taints that FMP owns.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        taints: BTreeSet<String>,
     },
     /// An object of the API.
     Object {
@@ -95,7 +101,7 @@ impl fmt::Display for FactKey {
             Self::EtcdData { node } => write!(f, "{node}: etcd data"),
             Self::Image { node, reference } => write!(f, "{node}: image {reference}"),
             Self::EtcdMember { peer_url } => write!(f, "etcd member {peer_url}"),
-            Self::Node { node } => write!(f, "Node {node}"),
+            Self::Node { node, .. } => write!(f, "Node {node}"),
             Self::Object { key } => write!(f, "object {key}"),
         }
     }

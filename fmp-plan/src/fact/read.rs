@@ -1,6 +1,6 @@
 //! How a fact is read from an observation.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use fmp_core::{
     Digest, NodeName,
@@ -33,12 +33,9 @@ pub fn read(observed: &Observed, key: &FactKey) -> String {
             Fact::Unknown(why) => Fact::Unknown(why.clone()),
         }),
         FactKey::EtcdMember { peer_url } => member(observed, peer_url),
-        FactKey::Node { node } => in_words(
-            observed
-                .api
-                .as_ref()
-                .and_then_known(|api| asked_or_absent(api.nodes.get(node.as_str())).map_known(node_object)),
-        ),
+        FactKey::Node { node, labels, taints } => in_words(observed.api.as_ref().and_then_known(|api| {
+            asked_or_absent(api.nodes.get(node.as_str())).map_known(|seen| node_object(seen, labels, taints))
+        })),
         FactKey::Object { key } => in_words(observed.api.as_ref().and_then_known(|api| match api.objects.get(key) {
             Some(fact) => fact.as_ref().map_known(Clone::clone),
             None => Fact::Absent,
@@ -105,7 +102,13 @@ pub(crate) fn is_bare(host: &Host) -> bool {
     let absent_secrets = host.secrets.values().all(|secret| matches!(secret, Fact::Absent));
     let absent_certificates = host.certificates.values().all(|seen| matches!(seen, Fact::Absent));
     let unclaimed = matches!(host.cluster_id, Fact::Absent) && host.ledger.is_empty();
-    absent_files && absent_units && absent_secrets && absent_certificates && unclaimed && !host.etcd_data
+    absent_files
+        && absent_units
+        && absent_secrets
+        && absent_certificates
+        && unclaimed
+        && !host.etcd_data
+        && !host.etcd_born
 }
 
 fn file(seen: &FileSeen) -> String {
@@ -169,14 +172,11 @@ fn member(observed: &Observed, peer_url: &str) -> String {
     }))
 }
 
-fn node_object(seen: &NodeSeen) -> String {
+/// Labels and taints of others come and go as they like.
+fn node_object(seen: &NodeSeen, labels: &BTreeSet<String>, taints: &BTreeSet<String>) -> String {
     let range = seen.pod_cidr.map_or_else(|| "none".to_owned(), |range| range.to_string());
-    let labels: String = seen.labels.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-    let taints: Vec<_> = seen.taints.iter().filter(|taint| !is_volatile_taint(taint)).cloned().collect();
-    format!("pods {range}, labels {}, taints [{}]", Digest::of(labels), taints.join(" "))
-}
-
-/// Taints that Kubernetes itself puts on and takes off as nodes come and go.
-fn is_volatile_taint(taint: &str) -> bool {
-    taint.starts_with("node.kubernetes.io/")
+    let labels: Vec<String> =
+        labels.iter().filter_map(|key| Some(format!("{key}={}", seen.labels.get(key)?))).collect();
+    let taints: Vec<&str> = taints.intersection(&seen.taints).map(String::as_str).collect();
+    format!("pods {range}, labels [{}], taints [{}]", labels.join(" "), taints.join(" "))
 }

@@ -1,0 +1,184 @@
+//! How the change of a resource becomes a step, a part of one, or several.
+
+use std::sync::Arc;
+
+use fmp_core::{
+    NodeName,
+    graph::{Desired, Handle},
+    resource::{Check, Resource, Scope},
+};
+
+use super::draft::{CERTIFICATES, Drafts, FILES, Slot, TRUST};
+use crate::{
+    action::{Action, CertificateIssue, FileRemoval, FileWrite, TrustItem},
+    diff::{Delta, Sides, Task, Work},
+    safety,
+};
+
+/// Drafts of all changing resources, in no order yet.
+pub(super) fn all(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> Drafts {
+    let mut drafts = Drafts::new(deltas.len());
+    for handle in changing {
+        let Some(work) = deltas[handle.index()].work() else { continue };
+        let id = sides.desired.id(*handle);
+        let place = match &id.scope {
+            Scope::Cluster => of_cluster(&mut drafts, &id.to_string(), work),
+            Scope::Node(node) => Some(of_node(&mut drafts, sides.desired, *handle, node, work)),
+        };
+        if let Some(place) = place {
+            drafts.set_place(*handle, place);
+        }
+    }
+    drafts
+}
+
+/// What has no host is one request to the API.
+fn of_cluster(drafts: &mut Drafts, id: &str, work: &Work) -> Option<(Slot, Slot)> {
+    match &work.task {
+        Task::One(action) => Some(alone(drafts.add(id, None, action.clone(), work))),
+        Task::Chain(_) | Task::Unit { .. } | Task::Write(_) | Task::Trust(_) | Task::Issue(_) => None,
+    }
+}
+
+fn of_node(drafts: &mut Drafts, desired: &Desired, handle: Handle, node: &NodeName, work: &Work) -> (Slot, Slot) {
+    let id = || desired.id(handle).to_string();
+    match &work.task {
+        Task::One(action) => {
+            let slot = drafts.add(&id(), Some(node), action.clone(), work);
+            drafts.step_mut(slot).watch = watch(node, action);
+            alone(slot)
+        }
+        Task::Chain(links) => chain(drafts, &id(), node, links, work),
+        Task::Unit { action, remove } => {
+            removals(drafts, node, remove);
+            match started_by_member(drafts, desired, handle, work) {
+                Some(place) => place,
+                None => {
+                    let slot = drafts.add(&id(), Some(node), action.clone(), work);
+                    drafts.step_mut(slot).watch = ready(desired.resource(handle));
+                    alone(slot)
+                }
+            }
+        }
+        Task::Write(write) => alone(file(drafts, node, write)),
+        Task::Trust(item) => alone(trust(drafts, node, item)),
+        Task::Issue(issue) => alone(certificate(drafts, node, issue)),
+    }
+}
+
+const fn alone(slot: Slot) -> (Slot, Slot) {
+    (slot, slot)
+}
+
+fn chain(
+    drafts: &mut Drafts,
+    id: &str,
+    node: &NodeName,
+    links: &[(&'static str, Action)],
+    work: &Work,
+) -> (Slot, Slot) {
+    let mut link = |(name, action): &(&'static str, Action)| {
+        let slot = drafts.add(&format!("{id}/{name}"), Some(node), action.clone(), work);
+        drafts.step_mut(slot).watch = watch(node, action);
+        slot
+    };
+    let slots: Vec<Slot> = links.iter().map(&mut link).collect();
+    for pair in slots.windows(2) {
+        drafts.order(pair[1], pair[0]);
+    }
+    let first = slots.first().copied().expect("a chain has at least one link");
+    (first, slots.last().copied().unwrap_or(first))
+}
+
+fn write_files() -> Action {
+    Action::WriteFiles { files: Vec::new(), remove: Vec::new() }
+}
+
+fn removals(drafts: &mut Drafts, node: &NodeName, removals: &[FileRemoval]) {
+    if removals.is_empty() {
+        return;
+    }
+    let slot = drafts.gather(node, FILES, write_files);
+    if let Action::WriteFiles { remove, .. } = &mut drafts.step_mut(slot).action {
+        remove.extend(removals.iter().cloned());
+    }
+}
+
+fn file(drafts: &mut Drafts, node: &NodeName, write: &FileWrite) -> Slot {
+    let slot = drafts.gather(node, FILES, write_files);
+    if let Action::WriteFiles { files, .. } = &mut drafts.step_mut(slot).action {
+        files.push(write.clone());
+    }
+    slot
+}
+
+fn trust(drafts: &mut Drafts, node: &NodeName, item: &TrustItem) -> Slot {
+    let slot = drafts.gather(node, TRUST, || Action::EstablishTrust { items: Vec::new() });
+    if let Action::EstablishTrust { items } = &mut drafts.step_mut(slot).action {
+        items.push(item.clone());
+    }
+    slot
+}
+
+fn certificate(drafts: &mut Drafts, node: &NodeName, issue: &CertificateIssue) -> Slot {
+    let slot = drafts.gather(node, CERTIFICATES, || Action::IssueCertificates { certificates: Vec::new() });
+    if let Action::IssueCertificates { certificates } = &mut drafts.step_mut(slot).action {
+        certificates.push(issue.clone());
+    }
+    slot
+}
+
+/// etcd's unit is started by the step that gives its member life; where it does not run, it needs no step of its own.
+fn started_by_member(drafts: &Drafts, desired: &Desired, unit: Handle, work: &Work) -> Option<(Slot, Slot)> {
+    let is_etcd = matches!(desired.resource(unit), Resource::Unit(unit) if &*unit.name == safety::ETCD);
+    let is_down = match &work.task {
+        Task::Unit { action: Action::StartUnit { .. }, .. } => true,
+        Task::Unit { action: Action::RestartUnit { .. }, .. } => work.disrupts.is_empty(),
+        Task::Unit { .. } | Task::One(_) | Task::Write(_) | Task::Trust(_) | Task::Issue(_) | Task::Chain(_) => false,
+    };
+    let is_member = |handle: &&Handle| matches!(desired.resource(**handle), Resource::EtcdMember(_));
+    let member = desired.dependencies(unit).iter().find(is_member).filter(|_| is_etcd && is_down)?;
+    let place = drafts.place_of(*member)?;
+    let gives_life = |action: &Action| matches!(action, Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. });
+    drafts.between(place).iter().any(|step| gives_life(&step.action)).then_some((place.1, place.1))
+}
+
+fn ready(resource: &Resource) -> Option<Check> {
+    match resource {
+        Resource::Unit(unit) => Some(unit.ready.clone()),
+        Resource::Machine
+        | Resource::Artifact(_)
+        | Resource::File(_)
+        | Resource::Trust(_)
+        | Resource::Certificate(_)
+        | Resource::EtcdMember(_)
+        | Resource::Image(_)
+        | Resource::NodeObject(_)
+        | Resource::Object(_) => None,
+    }
+}
+
+/// What must hold after an action that has no unit of its own.
+fn watch(node: &NodeName, action: &Action) -> Option<Check> {
+    match action {
+        Action::BootstrapEtcd { .. } => Some(Check::EtcdHealthy { node: node.clone() }),
+        Action::StartEtcdLearner { .. } => {
+            Some(Check::UnitActive { node: node.clone(), unit: Arc::from(safety::ETCD) })
+        }
+        Action::CreateMachine { .. } | Action::StartMachine => Some(Check::MachineUp { node: node.clone() }),
+        Action::EstablishTrust { .. }
+        | Action::Upload { .. }
+        | Action::WriteFiles { .. }
+        | Action::IssueCertificates { .. }
+        | Action::StartUnit { .. }
+        | Action::RestartUnit { .. }
+        | Action::ReloadUnit { .. }
+        | Action::EnableUnit { .. }
+        | Action::RemoveEtcdMember { .. }
+        | Action::AddEtcdLearner { .. }
+        | Action::PromoteEtcdLearner { .. }
+        | Action::ImportImage { .. }
+        | Action::ApplyNode { .. }
+        | Action::ApplyObject { .. } => None,
+    }
+}

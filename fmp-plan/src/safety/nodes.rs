@@ -1,0 +1,127 @@
+//! Nodes: how many may be away at once, those that are away already included.
+//!
+//! Without this a bad configuration would take one more node with each plan: a slot is never given back after a
+//! failure, but the next plan has slots of its own.
+
+use std::collections::BTreeSet;
+
+use fmp_core::{
+    NodeName,
+    observed::{Api, Fact, Observed},
+    resource::Capability,
+    spec::Spec,
+};
+
+/// Nodes that may be away at once: one, or a tenth of many.
+pub(crate) fn max_unavailable(spec: &Spec) -> usize {
+    (spec.workers().count() / 10).max(1)
+}
+
+/// Which nodes are away now.
+#[derive(Debug)]
+pub(crate) struct Nodes<'a> {
+    api: &'a Fact<Api>,
+    away: BTreeSet<&'a NodeName>,
+    most: usize,
+}
+
+impl<'a> Nodes<'a> {
+    pub(crate) fn new(spec: &'a Spec, observed: &'a Observed) -> Self {
+        let api = &observed.api;
+        let is_away = |node: &&NodeName| api.known().is_some_and(|api| is_away(api, node));
+        Self { api, away: spec.nodes.keys().filter(is_away).collect(), most: max_unavailable(spec) }
+    }
+
+    /// Why the nodes among `disrupts` can't be spared. A node that is known not to be Ready may always be touched: that is
+    /// its cure.
+    pub(super) fn blocked(&self, disrupts: &BTreeSet<Capability>) -> Option<String> {
+        let api = match self.api {
+            Fact::Known(api) => api,
+            Fact::Absent => return None,
+            Fact::Unknown(why) => return Some(format!("the API says which nodes are Ready: {why}")),
+        };
+        let taken: BTreeSet<&NodeName> = disrupts.iter().filter_map(pods_of).collect();
+        let harmless = taken.iter().all(|node| is_gone(api, node));
+        let away: Vec<&NodeName> = self.away.difference(&taken).copied().collect();
+        (!harmless && away.len() + taken.len() > self.most).then(|| {
+            let nodes = if self.most == 1 { "node is" } else { "nodes are" };
+            format!("at most {} {nodes} away at once; {}", self.most, told(&away, taken.len()))
+        })
+    }
+}
+
+fn pods_of(capability: &Capability) -> Option<&NodeName> {
+    match capability {
+        Capability::Pods(node) => Some(node),
+        Capability::Voter(_)
+        | Capability::Apiserver(_)
+        | Capability::ControllerManager(_)
+        | Capability::Scheduler(_) => None,
+    }
+}
+
+/// A node whose kubelet has come once and is not Ready now. Before that nobody misses it.
+fn is_away(api: &Api, node: &NodeName) -> bool {
+    api.nodes.get(node.as_str()).is_some_and(|seen| !seen.ready && !seen.kubelet_version.is_empty())
+}
+
+/// Whether nothing is lost where this node goes away.
+fn is_gone(api: &Api, node: &NodeName) -> bool {
+    api.nodes.get(node.as_str()).is_none_or(|seen| !seen.ready)
+}
+
+fn told(away: &[&NodeName], taken: usize) -> String {
+    match away {
+        [] => format!("{taken} would be"),
+        [only] => format!("{only} is not Ready"),
+        [first, more @ ..] => format!("{first} and {} more are not Ready", more.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Lab, node};
+
+    fn lab(works: u16, away: &[&str]) -> Lab {
+        let mut lab = Lab::settled(3, works);
+        away.iter().for_each(|name| lab.api().nodes.get_mut(*name).unwrap().ready = false);
+        lab
+    }
+
+    fn blocked_at(lab: &Lab, taken: &[&str]) -> Option<String> {
+        let taken = taken.iter().map(|name| Capability::Pods(node(name))).collect();
+        Nodes::new(&lab.spec, &lab.seen).blocked(&taken)
+    }
+
+    #[test]
+    fn one_node_may_be_spared_where_all_are_ready() {
+        assert_eq!(blocked_at(&lab(4, &[]), &["work-1"]), None);
+        assert_eq!(max_unavailable(&lab(4, &[]).spec), 1);
+    }
+
+    #[test]
+    fn a_node_that_is_away_uses_the_slot_up() {
+        let why = blocked_at(&lab(4, &["work-2"]), &["work-1"]).unwrap();
+        assert_eq!(why, "at most 1 node is away at once; work-2 is not Ready");
+    }
+
+    #[test]
+    fn a_tenth_of_many_may_be_away() {
+        assert_eq!(blocked_at(&lab(20, &["work-2"]), &["work-1"]), None);
+        assert!(blocked_at(&lab(20, &["work-2", "work-3"]), &["work-1"]).is_some());
+        assert!(blocked_at(&lab(20, &["work-2"]), &["work-1", "work-4"]).is_some());
+    }
+
+    #[test]
+    fn a_node_that_is_away_may_be_cured_whatever_the_others_do() {
+        assert_eq!(blocked_at(&lab(4, &["work-1", "work-2"]), &["work-1"]), None);
+    }
+
+    #[test]
+    fn a_node_whose_kubelet_never_came_is_not_missed() {
+        let mut lab = lab(4, &["work-2"]);
+        lab.api().nodes.get_mut("work-2").unwrap().kubelet_version.clear();
+        assert_eq!(blocked_at(&lab, &["work-1"]), None);
+    }
+}
