@@ -73,7 +73,7 @@ pub struct HostFacts {
     pub cgroup: Cgroup,
     /// Swap in use or ready to be, in bytes.
     pub swap_bytes: u64,
-    /// The host's clock minus the observer's, in milliseconds. Volatile.
+    /// The host's clock minus the observer's, in milliseconds, as far as it is certain. Volatile.
     pub clock_offset_ms: i64,
     /// Whether a time service keeps the clock.
     pub clock_sync: ClockSync,

@@ -1,6 +1,9 @@
 //! What a host answered, put together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use fmp_core::{
@@ -24,11 +27,11 @@ type Files = BTreeMap<String, Fact<FileSeen>>;
 /// For a path that neither `stat` nor its complaints name.
 const UNANSWERED: &str = "the host did not answer about it";
 
-/// Reads a probe's answer. `now_ms` is the observer's clock when the host answered.
+/// Reads a probe's answer. `asked_ms` is the observer's clock from the question to the answer.
 ///
 /// # Errors
 /// A torn answer, or foreign lines in it.
-pub(super) fn read(answer: &str, ask: &HostQuestions, now_ms: i64) -> Result<Host, Garbled> {
+pub(super) fn read(answer: &str, ask: &HostQuestions, asked_ms: &RangeInclusive<i64>) -> Result<Host, Garbled> {
     let sections = Sections::parse(answer)?;
     let texts = Texts::read(&sections)?;
     let units = Units::read(&sections)?;
@@ -38,7 +41,7 @@ pub(super) fn read(answer: &str, ask: &HostQuestions, now_ms: i64) -> Result<Hos
     let cluster_id = texts.line("/var/lib/fmp/cluster-id").map_or(Fact::Absent, |id| Fact::Known(id.to_owned()));
     let pod_cidr = texts.lines("/etc/fmp/node.env").iter().find_map(|line| line.strip_prefix("POD_CIDR="));
     Ok(Host {
-        facts: facts(&sections, &texts, &units, ask, now_ms)?,
+        facts: facts(&sections, &texts, &units, ask, asked_ms)?,
         ledger: ledger(&texts, cluster_id.known().map_or("", String::as_str)),
         cluster_id,
         units: ask.units.iter().map(|name| (name.to_string(), units.seen(name, &texts))).collect(),

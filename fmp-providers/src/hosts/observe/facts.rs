@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    ops::RangeInclusive,
 };
 
 use fmp_core::observed::{Cgroup, ClockSync, Disk, HostFacts};
@@ -53,13 +54,13 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Reads what describes the machine. `now_ms` is the observer's clock when the host looked at its own.
+/// Reads what describes the machine. `asked_ms` is the observer's clock from the question to the answer.
 pub(super) fn facts(
     sections: &Sections<'_>,
     texts: &Texts<'_>,
     units: &Units<'_>,
     ask: &HostQuestions,
-    now_ms: i64,
+    asked_ms: &RangeInclusive<i64>,
 ) -> Result<HostFacts, Garbled> {
     let named = Named::read(sections)?;
     let os = OsRelease(texts);
@@ -83,7 +84,7 @@ pub(super) fn facts(
         disks: disks(texts),
         cgroup: if named.has("cgroup2") { Cgroup::V2 } else { Cgroup::V1 },
         swap_bytes: swap_bytes(texts),
-        clock_offset_ms: clock - now_ms,
+        clock_offset_ms: clock_offset(clock, asked_ms),
         clock_sync: clock_sync(&named, units),
         programs: named.pairs("program"),
         modules: modules(&named, texts, &ask.modules),
@@ -128,6 +129,12 @@ fn disks(texts: &Texts<'_>) -> Vec<Disk> {
 fn swap_bytes(texts: &Texts<'_>) -> u64 {
     let kib = |line: &&str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
     texts.lines("/proc/swaps").iter().skip(1).filter_map(kib).map(|kib| kib << 10).sum()
+}
+
+/// How far a clock is off for certain: the host looked at it at some moment between question and answer, which may be
+/// seconds on a busy computer and must not accuse a clock that is right.
+fn clock_offset(clock_ms: i64, asked_ms: &RangeInclusive<i64>) -> i64 {
+    clock_ms - clock_ms.clamp(*asked_ms.start(), *asked_ms.end())
 }
 
 /// What the time service says of itself. Asking the kernel takes a program that hosts don't have.
@@ -176,5 +183,12 @@ mod tests {
     #[test]
     fn processors_are_counted_in_ranges() {
         assert_eq!((cpus("0"), cpus("0-3"), cpus("0-3,6,8-9"), cpus("")), (1, 4, 7, 0));
+    }
+
+    #[test]
+    fn a_slow_answer_accuses_no_clock() {
+        let asked_ms = 1_000..=4_000;
+        let offsets = [400, 1_000, 3_999, 4_600].map(|clock_ms| clock_offset(clock_ms, &asked_ms));
+        assert_eq!(offsets, [-600, 0, 0, 600]);
     }
 }

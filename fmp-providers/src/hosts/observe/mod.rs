@@ -90,7 +90,9 @@ async fn probe(transport: &dyn Transport, ask: &HostQuestions, nonce: &str, deep
     if !output.success() {
         return Err(ObserveError::Probe { status: output.status, stderr: output.complaint().into_owned() });
     }
-    Ok(answer::read(&output.text(), ask, i64::midpoint(begun, unix_ms()))?)
+    // A clock that was set back meanwhile makes no range.
+    let asked = begun..=unix_ms().max(begun);
+    Ok(answer::read(&output.text(), ask, &asked)?)
 }
 
 /// The observer's clock in milliseconds since 1970.
