@@ -1,4 +1,4 @@
-//! Lowering and planning, without parsing and rendering: `cargo bench --bench planner`.
+//! Lowering and planning, without parsing and rendering: `cargo bench --profile dev --bench planner`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -146,6 +146,8 @@ async fn carry_out(
         failures.iter().for_each(|failure| output::note(&failure.to_string()));
     }
     lease.release().await;
+    let sent: u64 = reach.links.values().map(|link| link.traffic().sent_bytes).sum();
+    output::note(&format!("{sent} bytes sent over SSH"));
     report.into_diagnostic()
 }
 

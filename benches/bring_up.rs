@@ -1,0 +1,120 @@
+//! Bring-up of three mains and four work nodes from booted, bare machines, then observing and planning them:
+//! `cargo bench --profile dev --bench bring_up`. Needs root, systemd-nspawn and the bundle's lock; makes and deletes its own machines.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fmp::{
+    core::{profile::Profiles, spec},
+    providers::environment::Local,
+};
+
+/// Runs of each figure.
+const RUNS: usize = 5;
+
+const NAME: &str = "fmp-bench";
+
+/// One run of the program.
+struct Run {
+    took: Duration,
+    peak_mb: u64,
+    out: String,
+    complaint: String,
+}
+
+struct Bench {
+    root: &'static Path,
+    cluster: PathBuf,
+}
+
+impl Bench {
+    fn fmp(&self, args: &[&str]) -> Run {
+        let begun = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fmp"))
+            .arg("--file")
+            .arg(&self.cluster)
+            .arg("--lock")
+            .arg(self.root.join("bundle.lock"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(self.cluster.with_extension("out")).unwrap())
+            .stderr(fs::File::create(self.cluster.with_extension("err")).unwrap())
+            .spawn()
+            .unwrap();
+        let status = PathBuf::from(format!("/proc/{}/status", child.id()));
+        let watcher = std::thread::spawn(move || peak_mb(&status));
+        assert!(child.wait().unwrap().success(), "{args:?}: {}", self.read("err"));
+        let took = begun.elapsed();
+        Run { took, peak_mb: watcher.join().unwrap(), out: self.read("out"), complaint: self.read("err") }
+    }
+
+    fn read(&self, kind: &str) -> String {
+        fs::read_to_string(self.cluster.with_extension(kind)).unwrap_or_default()
+    }
+}
+
+/// The most memory that a process held, as long as it could be asked.
+fn peak_mb(status: &Path) -> u64 {
+    let mut peak = 0;
+    while let Ok(text) = fs::read_to_string(status) {
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let Some(kilobytes) = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()) else { break };
+        peak = peak.max(kilobytes / 1024);
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    peak
+}
+
+#[expect(clippy::print_stdout, reason = "a table of results")]
+fn row(what: &str, unit: &str, mut figures: Vec<f64>) {
+    figures.sort_by(f64::total_cmp);
+    let (first, last) = (figures[0], figures[figures.len() - 1]);
+    println!("| {what} | {:.2} {unit} | {first:.2} to {last:.2} |", figures[figures.len() / 2]);
+}
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = folder.path().join("cluster.toml");
+    let text = fs::read_to_string(root.join("fixtures/local-7/cluster.toml")).unwrap().replace("fmp-local", NAME);
+    fs::write(&cluster, &text).unwrap();
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let bench = Bench { root, cluster };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let machines = Local::new(NAME);
+    let mut figures: BTreeMap<&str, (&str, Vec<f64>)> = BTreeMap::new();
+    let mut note = |what, unit, figure| figures.entry(what).or_insert((unit, Vec::new())).1.push(figure);
+    for _ in 0..RUNS {
+        bench.fmp(&["destroy", "--name", NAME]);
+        runtime.block_on(async {
+            for (name, node) in &spec.nodes {
+                machines.create(name, node.address).await.unwrap();
+            }
+        });
+        let run = bench.fmp(&["apply", "--yes"]);
+        note("1 bring-up, in sync at its end", "s", run.took.as_secs_f64());
+        note("2 bytes sent by SSH", "GB", sent_gb(&run.complaint));
+        note("3 peak memory of fmp apply", "MB", f64::from(u32::try_from(run.peak_mb).unwrap_or(0)));
+        assert!(run.out.contains("in sync"), "{}", run.out);
+        bench.fmp(&["observe"]);
+        note("4 observing", "s", bench.fmp(&["observe"]).took.as_secs_f64());
+        note("5 observing --deep", "s", bench.fmp(&["observe", "--deep"]).took.as_secs_f64());
+        note("6 planning, in sync", "s", bench.fmp(&["plan"]).took.as_secs_f64());
+    }
+    bench.fmp(&["destroy", "--name", NAME]);
+    for (what, (unit, all)) in figures {
+        row(&what[2..], unit, all);
+    }
+}
+
+/// What `fmp apply` says that it sent.
+fn sent_gb(complaint: &str) -> f64 {
+    let line = complaint.lines().find_map(|line| line.strip_suffix(" bytes sent over SSH"));
+    let bytes = line.and_then(|line| line.trim().parse::<f64>().ok());
+    bytes.map_or(f64::NAN, |bytes| bytes / 1e9)
+}
