@@ -58,8 +58,8 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
         basis: Basis { spec: spec.digest, bundle, facts: Vec::new() },
         changes: Vec::new(),
         steps: Vec::new(),
-        waiting: foreign,
-        consents: std::collections::BTreeSet::new(),
+        waiting: foreign.waiting,
+        consents: foreign.adopted.into_iter().collect(),
         budgets: budgets(spec),
         texts: std::collections::BTreeMap::new(),
     };

@@ -37,7 +37,7 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Certificate)
         holders,
     };
     let facts = host.premises(|| FactKey::Certificate { node: host.name.clone(), path: wanted.path.clone() });
-    Delta::Work(Work::new(verb, Task::Issue(issue), facts).because(why))
+    Delta::from(Work::new(verb, Task::Issue(issue), facts).because(why))
 }
 
 fn differences(sides: Sides<'_>, seen: &Seen, wanted: &CertificateRequest) -> Vec<String> {

@@ -17,6 +17,7 @@ use crate::{
 pub(super) fn artifact(host: &HostView<'_>, wanted: &Artifact) -> Delta {
     let (before, why) = match host.ask(|host| host.files.get(&*wanted.path)) {
         Fact::Unknown(why) => return Delta::blocked(host.until(&wanted.path, &why)),
+        Fact::Known(FileSeen { digest: None, .. }) => return unreadable(host, &wanted.path),
         Fact::Known(seen) if seen.digest == Some(wanted.digest) && seen.mode == 0o755 => return Delta::InSync,
         Fact::Known(seen) => (before(seen), differences(seen, wanted.digest, 0o755)),
         Fact::Absent => (Before::Absent, Vec::new()),
@@ -29,13 +30,14 @@ pub(super) fn artifact(host: &HostView<'_>, wanted: &Artifact) -> Delta {
         before,
     };
     let facts = host.premises(|| FactKey::File { node: host.name.clone(), path: wanted.path.clone() });
-    Delta::Work(Work::new(verb(before), Task::One(action), facts).because(why))
+    Delta::from(Work::new(verb(before), Task::One(action), facts).because(why))
 }
 
 pub(super) fn text(host: &HostView<'_>, wanted: &File) -> Delta {
     let seen = host.ask(|host| host.files.get(&*wanted.path));
     let (before, why, diff) = match seen {
         Fact::Unknown(why) => return Delta::blocked(host.until(&wanted.path, &why)),
+        Fact::Known(FileSeen { digest: None, .. }) => return unreadable(host, &wanted.path),
         Fact::Known(seen) if seen.digest == Some(wanted.content.digest) && seen.mode == wanted.mode => {
             return Delta::InSync;
         }
@@ -49,7 +51,7 @@ pub(super) fn text(host: &HostView<'_>, wanted: &File) -> Delta {
     let facts = host.premises(|| FactKey::File { node: host.name.clone(), path: wanted.path.clone() });
     let mut work = Work::new(verb(before), Task::Write(write), facts).because(why);
     work.diff = diff.filter(|diff| !diff.is_empty());
-    Delta::Work(work)
+    Delta::from(work)
 }
 
 const fn verb(before: Before) -> Verb {
@@ -59,9 +61,13 @@ const fn verb(before: Before) -> Verb {
     }
 }
 
-/// A file whose content was not read counts as empty: whoever writes it finds something else and stops.
+/// A step says what it expects to find, and of this nobody can say.
+fn unreadable(host: &HostView<'_>, path: &str) -> Delta {
+    Delta::blocked(host.until(path, "its content can't be read"))
+}
+
 fn before(seen: &FileSeen) -> Before {
-    Before::Digest(seen.digest.unwrap_or_else(|| Digest::of("")))
+    seen.digest.map_or(Before::Absent, Before::Digest)
 }
 
 fn differences(seen: &FileSeen, digest: Digest, mode: u32) -> Vec<String> {
@@ -69,7 +75,7 @@ fn differences(seen: &FileSeen, digest: Digest, mode: u32) -> Vec<String> {
     match seen.digest {
         Some(found) if found == digest => {}
         Some(found) => why.push(format!("content is {}, wanted {}", found.short(), digest.short())),
-        None => why.push("its content can't be read".to_owned()),
+        None => why.push("its content is not known".to_owned()),
     }
     if seen.mode != mode {
         why.push(format!("mode is {:04o}, wanted {mode:04o}", seen.mode));

@@ -41,8 +41,8 @@ pub(crate) enum Delta {
         /// The fact or consent that is missing.
         until: String,
     },
-    /// A change.
-    Work(Work),
+    /// A change. Most resources of a cluster don't change, so the rare case is kept elsewhere.
+    Work(Box<Work>),
 }
 
 /// A change to one resource.
@@ -83,8 +83,14 @@ pub(crate) struct Sides<'a> {
     pub(crate) trust: &'a TrustMap,
 }
 
+impl From<Work> for Delta {
+    fn from(work: Work) -> Self {
+        Self::Work(Box::new(work))
+    }
+}
+
 impl Delta {
-    pub(crate) const fn work(&self) -> Option<&Work> {
+    pub(crate) fn work(&self) -> Option<&Work> {
         match self {
             Self::Work(work) => Some(work),
             Self::InSync | Self::Blocked { .. } => None,
@@ -186,11 +192,11 @@ fn machine(sides: Sides<'_>, host: &HostView<'_>) -> Delta {
         Fact::Unknown(why) => Delta::blocked(format!("the environment says which machines it has: {why}")),
         Fact::Known(machines) if machines.get(host.name).is_some_and(|machine| machine.running) => Delta::InSync,
         Fact::Known(machines) if machines.contains_key(host.name) => {
-            Delta::Work(Work::new(Verb::Update, Task::One(Action::StartMachine), facts).because(["it is switched off"]))
+            Delta::from(Work::new(Verb::Update, Task::One(Action::StartMachine), facts).because(["it is switched off"]))
         }
         Fact::Known(_) | Fact::Absent => {
             let action = Action::CreateMachine { address: node.address };
-            Delta::Work(Work::new(Verb::Create, Task::One(action), facts))
+            Delta::from(Work::new(Verb::Create, Task::One(action), facts))
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn node(observed: &Observed, name: &NodeName, wanted: &NodeObject) ->
     }
     let labels = wanted.labels.keys().cloned().collect();
     let facts = vec![FactKey::Node { node: name.clone(), labels, taints: wanted.taints.clone() }];
-    Delta::Work(Work::new(verb, Task::One(Action::ApplyNode { object: wanted.clone() }), facts).because(why))
+    Delta::from(Work::new(verb, Task::One(Action::ApplyNode { object: wanted.clone() }), facts).because(why))
 }
 
 fn node_differences(seen: &NodeSeen, wanted: &NodeObject) -> Vec<String> {
@@ -61,7 +61,7 @@ pub(super) fn object(observed: &Observed, wanted: &Object) -> Delta {
     };
     let action = Action::ApplyObject { key: wanted.key.clone(), manifest: digest };
     let facts = vec![FactKey::Object { key: wanted.key.clone() }];
-    Delta::Work(Work::new(verb, Task::One(action), facts).because(why))
+    Delta::from(Work::new(verb, Task::One(action), facts).because(why))
 }
 
 /// The API, `None` where there is none yet, or what to wait for.
@@ -83,5 +83,5 @@ pub(super) fn image(host: &HostView<'_>, wanted: &Image) -> Delta {
     let action =
         Action::ImportImage { reference: wanted.reference.clone(), archive: wanted.archive, bytes: wanted.bytes };
     let facts = host.premises(|| FactKey::Image { node: host.name.clone(), reference: wanted.reference.clone() });
-    Delta::Work(Work::new(Verb::Create, Task::One(action), facts).because(why))
+    Delta::from(Work::new(Verb::Create, Task::One(action), facts).because(why))
 }

@@ -94,10 +94,8 @@ fn disagreement(what: Holding, shown: &Marked) -> String {
     let is_secret = matches!(what, Holding::ServiceAccountKey | Holding::EncryptionConfig);
     let mut sides: Vec<(String, &str)> = shown.iter().map(|(mark, names)| (joined(names), short(mark))).collect();
     sides.sort();
-    let told: Vec<String> = match is_secret {
-        true => sides.into_iter().map(|(names, _)| format!("one on {names}")).collect(),
-        false => sides.into_iter().map(|(names, mark)| format!("{mark} on {names}")).collect(),
-    };
+    let told = |(names, mark): (String, &str)| format!("{} on {names}", if is_secret { "one" } else { mark });
+    let told: Vec<String> = sides.into_iter().map(told).collect();
     format!("one {what} is left, now {}; copy the right one over the others by hand", told.join(", "))
 }
 
@@ -185,7 +183,7 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: Trust) -> Del
     };
     let item = TrustItem { what, private: wanted.private, from };
     let facts = host.premises(|| FactKey::Trust { node: name.clone(), what });
-    Delta::Work(Work::new(Verb::Create, Task::Trust(item), facts))
+    Delta::from(Work::new(Verb::Create, Task::Trust(item), facts))
 }
 
 /// What this host has of it: on a work node the public part alone.

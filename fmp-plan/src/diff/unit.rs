@@ -23,7 +23,7 @@ pub(super) fn delta(host: &HostView<'_>, wanted: &Unit, changed: &[&Resource]) -
     let facts = host.premises(|| FactKey::Unit { node: host.name.clone(), unit: unit.clone() });
     let seen = match host.ask(|host| host.units.get(&**unit)) {
         Fact::Unknown(why) => return Delta::blocked(host.until(unit, &why)),
-        Fact::Absent => return Delta::Work(Work::new(Verb::Create, task(start(unit), Vec::new()), facts)),
+        Fact::Absent => return Delta::from(Work::new(Verb::Create, task(start(unit), Vec::new()), facts)),
         Fact::Known(seen) => seen,
     };
     if is_masked(seen) && !changes(changed, &unit_file(unit)) {
@@ -43,7 +43,7 @@ pub(super) fn delta(host: &HostView<'_>, wanted: &Unit, changed: &[&Resource]) -
         Effect::None => (Verb::Update, Action::EnableUnit { unit }),
     };
     let disrupts = safety::disrupted(host.name, &action);
-    Delta::Work(Work::new(verb, task(action, remove), facts).because(why).disrupting(disrupts))
+    Delta::from(Work::new(verb, task(action, remove), facts).because(why).disrupting(disrupts))
 }
 
 /// A unit that does not run. There is nothing to disturb.
@@ -55,7 +55,7 @@ fn down(unit: &Arc<str>, seen: &UnitSeen, effect: Effect, remove: Vec<FileRemova
         _ => start(unit),
     };
     let why = [format!("it is {}", seen.active)];
-    Delta::Work(Work::new(Verb::Update, task(action, remove), facts).because(why))
+    Delta::from(Work::new(Verb::Update, task(action, remove), facts).because(why))
 }
 
 fn start(unit: &Arc<str>) -> Action {
@@ -173,7 +173,7 @@ fn now(host: &HostView<'_>, path: &str) -> Option<String> {
 const STAMPED_BY_DIGEST: u64 = 1 << 20;
 
 fn is_secret(path: &str) -> bool {
-    path.ends_with(".key") || path.ends_with("/encryption.yaml")
+    std::path::Path::new(path).extension().is_some_and(|kind| kind == "key") || path.ends_with("/encryption.yaml")
 }
 
 fn is_drop_in(path: &str) -> bool {

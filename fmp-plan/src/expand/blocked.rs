@@ -57,10 +57,7 @@ impl<'a> Blocks<'a> {
 
     /// New members that join before this one: its list names them, so it can't join while one of them does not.
     fn joins_before(&self, handle: Handle) -> Vec<Handle> {
-        let before = self.joining.iter().take_while(|joining| joining.member != handle);
-        match self.joining.iter().any(|joining| joining.member == handle) {
-            true => before.filter(|joining| joining.new).map(|joining| joining.member).collect(),
-            false => Vec::new(),
-        }
+        let at = self.joining.iter().position(|joining| joining.member == handle).unwrap_or(0);
+        self.joining[..at].iter().filter(|joining| joining.new).map(|joining| joining.member).collect()
     }
 }

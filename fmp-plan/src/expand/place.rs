@@ -51,14 +51,12 @@ fn of_node(drafts: &mut Drafts, desired: &Desired, handle: Handle, node: &NodeNa
         Task::Chain(links) => chain(drafts, &id(), node, links, work),
         Task::Unit { action, remove } => {
             removals(drafts, node, remove);
-            match started_by_member(drafts, desired, handle, work) {
-                Some(place) => place,
-                None => {
-                    let slot = drafts.add(&id(), Some(node), action.clone(), work);
-                    drafts.step_mut(slot).watch = ready(desired.resource(handle));
-                    alone(slot)
-                }
-            }
+            let own = |drafts: &mut Drafts| {
+                let slot = drafts.add(&id(), Some(node), action.clone(), work);
+                drafts.step_mut(slot).watch = ready(desired.resource(handle));
+                alone(slot)
+            };
+            started_by_member(drafts, desired, handle, work).unwrap_or_else(|| own(drafts))
         }
         Task::Write(write) => alone(file(drafts, node, write)),
         Task::Trust(item) => alone(trust(drafts, node, item)),

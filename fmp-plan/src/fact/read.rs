@@ -129,7 +129,10 @@ fn unit_state(seen: &UnitSeen) -> String {
     }
     match &seen.stamp {
         Some(stamp) => {
-            let lines: String = stamp.0.iter().map(|(path, value)| format!("{path} {value}\n")).collect();
+            let mut lines = String::new();
+            for (path, value) in &stamp.0 {
+                _ = writeln!(lines, "{path} {value}");
+            }
             _ = write!(words, " started with {}", Digest::of(lines));
         }
         None => words.push_str(" no stamp"),

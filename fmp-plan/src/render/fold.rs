@@ -19,15 +19,15 @@ pub(super) struct Group {
 
 /// Puts equal items of at least three nodes together; what is left stays with its node. In order of nodes, the larger
 /// group first.
-pub(super) fn fold(told: BTreeMap<NodeName, Vec<Vec<String>>>) -> Vec<Group> {
+pub(super) fn fold(told: &BTreeMap<NodeName, Vec<Vec<String>>>) -> Vec<Group> {
     let mut who: BTreeMap<&Vec<String>, BTreeSet<&NodeName>> = BTreeMap::new();
-    for (node, items) in &told {
+    for (node, items) in told {
         for item in items {
             who.entry(item).or_default().insert(node);
         }
     }
     let mut groups: BTreeMap<Vec<NodeName>, Vec<Vec<String>>> = BTreeMap::new();
-    for (node, items) in &told {
+    for (node, items) in told {
         for item in items {
             let crowd = &who[item];
             if crowd.len() < CROWD {
@@ -73,7 +73,7 @@ mod tests {
     fn folded(told: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
         let items = |items: &[&str]| items.iter().map(|item| vec![(*item).to_owned()]).collect();
         let told = told.iter().map(|(node, lines)| (node.parse().unwrap(), items(lines))).collect();
-        fold(told).iter().map(|group| (group.heading(), group.lines().collect())).collect()
+        fold(&told).iter().map(|group| (group.heading(), group.lines().collect())).collect()
     }
 
     #[test]

@@ -120,9 +120,11 @@ fn steps(out: &mut String, plan: &Plan) {
     }
     if !cluster.is_empty() {
         line(out, 1, format_args!("cluster"));
-        cluster.iter().for_each(|text| line(out, 2, format_args!("{text}")));
+        for text in &cluster {
+            line(out, 2, format_args!("{text}"));
+        }
     }
-    for group in fold::fold(nodes) {
+    for group in fold::fold(&nodes) {
         line(out, 1, format_args!("{}", group.heading()));
         group.lines().for_each(|text| line(out, 2, format_args!("{text}")));
     }

@@ -7,49 +7,81 @@ use fmp_core::{
     graph::Desired,
     observed::{Fact, Host, Observed},
     resource::{Resource, Scope},
-    spec::{Role, Spec},
+    spec::Spec,
 };
 
 use crate::plan::Waiting;
 
-/// Why each foreign host is foreign. While there is one, nothing is touched anywhere.
-pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Vec<Waiting> {
+/// Which hosts are somebody else's.
+#[derive(Debug, Default)]
+pub(crate) struct Foreign {
+    /// Why each is. While there is one, nothing is touched anywhere.
+    pub(crate) waiting: Vec<Waiting>,
+    /// Consents by which others are ours now.
+    pub(crate) adopted: Vec<String>,
+}
+
+/// Looks for foreign hosts.
+pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Foreign {
     let ours = our_id(spec, observed);
     let mut unowned = unowned(desired, observed);
-    let known = spec.nodes.keys().filter_map(|node| Some((node, observed.host(node)?)));
-    known
-        .filter(|(node, _)| !spec.consents.contains(&format!("adopt {node}")))
-        .filter_map(|(node, host)| {
-            let mut found = signs(host, ours.as_deref());
-            found.extend(unowned.remove(node).into_iter().flatten());
-            (!found.is_empty()).then(|| Waiting {
+    let mut foreign = Foreign::default();
+    for (node, host) in spec.nodes.keys().filter_map(|node| Some((node, observed.host(node)?))) {
+        let mut found = signs(host, &ours);
+        found.extend(unowned.remove(node).into_iter().flatten());
+        let consent = format!("adopt {node}");
+        if found.is_empty() {
+            continue;
+        }
+        if spec.consents.contains(&consent) {
+            foreign.adopted.push(consent);
+        } else {
+            foreign.waiting.push(Waiting {
                 what: node.to_string(),
                 until: format!(
-                    "it is ours: {}; take it out of cluster.toml, clean it, or agree with `consent = [\"adopt {node}\"]`",
+                    "it is ours: {}; take it out of cluster.toml, clean it, or agree with `consent = [\"{consent}\"]`",
                     found.join("; ")
                 ),
                 node: Some(node.clone()),
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    foreign
+}
+
+/// Which cluster the mains say that this is.
+enum Ours {
+    /// They name it.
+    Named(String),
+    /// All say that there is none yet.
+    New,
+    /// Nobody names one, and some don't answer.
+    Unknown,
 }
 
 /// The id that most mains carry; of equals the one that the first main carries.
-fn our_id(spec: &Spec, observed: &Observed) -> Option<String> {
-    let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut first = None;
-    let mut nodes: Vec<(&NodeName, Role)> = spec.nodes.iter().map(|(name, node)| (name, node.role)).collect();
-    nodes.sort_by_key(|(_, role)| *role);
-    let mains = nodes.iter().filter(|(_, role)| *role == Role::Main);
-    for id in mains.filter_map(|(node, _)| observed.host(node)?.cluster_id.known()) {
-        first = first.or(Some(id));
-        *votes.entry(id).or_default() += 1;
+fn our_id(spec: &Spec, observed: &Observed) -> Ours {
+    let mut votes: Vec<(&str, usize)> = Vec::new();
+    let mut all_answer = true;
+    for (node, _) in spec.mains() {
+        match observed.hosts.get(node) {
+            Some(Fact::Known(Host { cluster_id: Fact::Known(id), .. })) => {
+                match votes.iter_mut().find(|(other, _)| *other == id) {
+                    Some((_, count)) => *count += 1,
+                    None => votes.push((id, 1)),
+                }
+            }
+            Some(Fact::Absent | Fact::Known(Host { cluster_id: Fact::Absent, .. })) => {}
+            Some(Fact::Unknown(_) | Fact::Known(Host { cluster_id: Fact::Unknown(_), .. })) | None => {
+                all_answer = false;
+            }
+        }
     }
-    let most = votes.values().max().copied()?;
-    let leading: Vec<_> = votes.iter().filter(|(_, count)| **count == most).map(|(id, _)| *id).collect();
-    match leading.as_slice() {
-        [only] => Some((*only).to_owned()),
-        _ => first.cloned(),
+    // `max_by_key` takes the last of equals.
+    match votes.iter().rev().max_by_key(|(_, count)| *count) {
+        Some((id, _)) => Ours::Named((*id).to_owned()),
+        None if all_answer => Ours::New,
+        None => Ours::Unknown,
     }
 }
 
@@ -80,25 +112,116 @@ fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<Str
 }
 
 /// What on a host is not ours.
-fn signs(host: &Host, ours: Option<&str>) -> Vec<String> {
+fn signs(host: &Host, ours: &Ours) -> Vec<String> {
     let mut signs = Vec::new();
     match (&host.cluster_id, ours) {
-        (Fact::Known(id), Some(ours)) if id != ours => {
+        (Fact::Known(id), Ours::Named(ours)) if id != ours => {
             signs.push(format!("its ledger names cluster {id}, the mains name {ours}"));
         }
         // A work node alone with an id, and mains without one: the mains are new, the work node is not.
-        (Fact::Known(id), None) => signs.push(format!("its ledger names cluster {id}, the mains name none")),
-        (Fact::Known(_), Some(_)) | (Fact::Absent | Fact::Unknown(_), _) => {}
+        (Fact::Known(id), Ours::New) => signs.push(format!("its ledger names cluster {id}, the mains name none")),
+        (Fact::Known(_), Ours::Named(_) | Ours::Unknown) | (Fact::Absent | Fact::Unknown(_), _) => {}
     }
     signs.extend(host.strangers.iter().map(|(name, found)| format!("{name} is there: {found}")));
     if matches!(host.cluster_id, Fact::Absent) {
-        let there = host.files.iter().filter(|(_, file)| matches!(file, Fact::Known(_)));
-        signs.extend(there.take(3).map(|(path, _)| format!("{path} is there and no ledger owns it")));
-        let authority = host.certificates.iter().find(|(_, seen)| matches!(seen, Fact::Known(_)));
-        signs.extend(authority.map(|(path, _)| format!("{path} is there and no ledger owns it")));
-        if host.etcd_data {
-            signs.push("/var/lib/etcd/member holds etcd data and no ledger owns it".to_owned());
-        }
+        signs.extend(unclaimed(host));
     }
     signs
+}
+
+/// What lies on a host that belongs to no cluster yet: the first three of each sort are enough to see whose it is.
+fn unclaimed(host: &Host) -> Vec<String> {
+    let files = host.files.iter().filter(|(_, file)| matches!(file, Fact::Known(_))).map(|(path, _)| path);
+    let certificates =
+        host.certificates.iter().filter(|(_, seen)| matches!(seen, Fact::Known(_))).map(|(path, _)| path);
+    let secrets = host.secrets.iter().filter(|(_, secret)| matches!(secret, Fact::Known(_))).map(|(path, _)| path);
+    // A package's unit of the same name: ours would push it aside.
+    let units = host.units.iter().filter(|(_, unit)| matches!(unit, Fact::Known(_))).map(|(name, _)| name);
+    let all = files.take(3).chain(certificates.take(1)).chain(secrets.take(1)).chain(units.take(3));
+    let mut signs: Vec<String> = Vec::new();
+    for found in all.map(|found| format!("{found} is there and no ledger owns it")) {
+        if !signs.contains(&found) {
+            signs.push(found);
+        }
+    }
+    if host.etcd_data {
+        signs.push("/var/lib/etcd/member holds etcd data and no ledger owns it".to_owned());
+    }
+    signs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Plan, Standing,
+        testing::{Lab, waits},
+    };
+
+    #[track_caller]
+    fn check_foreign(lab: &Lab, name: &str, why: &str) {
+        let plan = lab.plan();
+        let until = waits(&plan, name).unwrap_or_else(|| panic!("{:#?}", plan.waiting));
+        assert!(until.starts_with(&format!("it is ours: {why}")), "{until}");
+        assert_eq!((plan.steps.len(), plan.standing()), (0, Standing::Blocked), "nothing is touched anywhere");
+    }
+
+    fn nobody_is_foreign(plan: &Plan) {
+        assert!(plan.waiting.iter().all(|item| !item.until.starts_with("it is ours")), "{:#?}", plan.waiting);
+    }
+
+    #[test]
+    fn a_host_of_another_cluster_is_foreign() {
+        let mut lab = Lab::settled(3, 1);
+        lab.host("work-1").cluster_id = Fact::Known("other".into());
+        check_foreign(&lab, "work-1", "its ledger names cluster other, the mains name 0123456789abcdef");
+        let mut lab = Lab::settled(3, 1);
+        lab.host("main-1").cluster_id = Fact::Known("other".into());
+        check_foreign(&lab, "main-1", "its ledger names cluster other, the mains name 0123456789abcdef");
+    }
+
+    #[test]
+    fn an_old_work_node_of_new_mains_is_foreign() {
+        let mut lab = Lab::bare(1, 1);
+        lab.host("work-1").cluster_id = Fact::Known("other".into());
+        check_foreign(&lab, "work-1", "its ledger names cluster other, the mains name none");
+    }
+
+    #[test]
+    fn mains_that_do_not_answer_make_nobody_foreign() {
+        let mut lab = Lab::settled(3, 1);
+        ["main-1", "main-2", "main-3"].iter().for_each(|main| lab.silence(main));
+        (lab.seen.etcd, lab.seen.api) = (Fact::Unknown("no main".into()), Fact::Unknown("no main".into()));
+        nobody_is_foreign(&lab.plan());
+    }
+
+    #[test]
+    fn what_no_ledger_owns_is_foreign() {
+        let mut lab = Lab::settled(1, 1);
+        lab.host("work-1").ledger.remove("file/etc/fmp/node.env");
+        check_foreign(&lab, "work-1", "/etc/fmp/node.env is there and no ledger owns it");
+        let mut lab = Lab::bare(1, 1);
+        lab.host("main-1").etcd_data = true;
+        check_foreign(&lab, "main-1", "/var/lib/etcd/member holds etcd data and no ledger owns it");
+        let mut lab = Lab::bare(1, 1);
+        lab.host("main-1").strangers.insert("k3s".into(), "/etc/rancher/k3s".into());
+        check_foreign(&lab, "main-1", "k3s is there: /etc/rancher/k3s");
+    }
+
+    #[test]
+    fn a_packages_unit_of_the_same_name_is_foreign() {
+        let mut lab = Lab::bare(1, 1);
+        let containerd = Lab::settled(1, 1).unit("work-1", "containerd.service").clone();
+        lab.host("work-1").units.insert("containerd.service".into(), Fact::Known(containerd));
+        check_foreign(&lab, "work-1", "containerd.service is there and no ledger owns it");
+    }
+
+    #[test]
+    fn who_adopts_a_host_says_so_in_the_plan() {
+        let mut lab = Lab::agreed(1, 2, &["adopt work-1", "adopt work-2"]);
+        lab.host("work-1").ledger.remove("file/etc/fmp/node.env");
+        let plan = lab.plan();
+        nobody_is_foreign(&plan);
+        assert_eq!(plan.consents.iter().collect::<Vec<_>>(), ["adopt work-1"], "work-2 needed none");
+    }
 }

@@ -77,14 +77,12 @@ fn without_data(sides: Sides<'_>, etcd: &Etcd, host: &HostView<'_>, peer_url: &s
             Delta::blocked(format!("etcd's learner {other} has its vote or is removed, before {node} {what}"))
         }
         None => create(vec![add(), start(sides, etcd, node), promote()], "etcd does not know it"),
-        Some(member) => match removal_blocked(etcd, member, node) {
-            Some(until) => Delta::Blocked { until },
-            None => {
-                let remove = ("remove", Action::RemoveEtcdMember { peer_url: url(), id: member.id.clone() });
-                let why = "its data directory is empty: it was wiped, and would vote twice if it started as it is";
-                create(vec![remove, add(), start(sides, etcd, node), promote()], why)
-            }
-        },
+        Some(member) if let Some(until) = removal_blocked(etcd, member, node) => Delta::Blocked { until },
+        Some(member) => {
+            let remove = ("remove", Action::RemoveEtcdMember { peer_url: url(), id: member.id.clone() });
+            let why = "its data directory is empty: it was wiped, and would vote twice if it started as it is";
+            create(vec![remove, add(), start(sides, etcd, node), promote()], why)
+        }
     }
 }
 
@@ -99,7 +97,7 @@ fn chain(sides: Sides<'_>, etcd: &Etcd, node: &NodeName, verb: Verb, links: Vec<
     let members = urls.into_iter().map(|peer_url| FactKey::EtcdMember { peer_url });
     let facts = members.chain([FactKey::EtcdData { node: node.clone() }]).collect();
     let disrupts = links.iter().flat_map(|(_, action)| safety::disrupted(node, action)).collect();
-    Delta::Work(Work::new(verb, Task::Chain(links), facts).because([why]).disrupting(disrupts))
+    Delta::from(Work::new(verb, Task::Chain(links), facts).because([why]).disrupting(disrupts))
 }
 
 /// Why a wiped member can't be taken out: the others must have a quorum of the whole. No consent changes that.
@@ -144,7 +142,7 @@ fn birth(sides: Sides<'_>, host: &HostView<'_>) -> Delta {
         if bare { FactKey::Host { node } } else { FactKey::EtcdData { node } }
     });
     let bootstrap = Action::BootstrapEtcd { members: membership::first(sides.spec) };
-    Delta::Work(Work::new(Verb::Create, Task::Chain(vec![("bootstrap", bootstrap)]), facts.chain(members).collect()))
+    Delta::from(Work::new(Verb::Create, Task::Chain(vec![("bootstrap", bootstrap)]), facts.chain(members).collect()))
 }
 
 fn runs(host: &HostView<'_>) -> bool {
