@@ -89,9 +89,10 @@ stop_parts() {
 # Every file of tests on real machines, as `PACKAGE NAME`.
 real_tests() {
     local file
-    for file in tests/real_*.rs fmp-*/tests/real_*.rs; do
+    for file in tests/real_*.rs tests/real/main.rs fmp-*/tests/real_*.rs; do
         [[ -e $file ]] || continue
         case $file in
+        tests/*/main.rs) echo "fmp $(basename "$(dirname "$file")")" ;;
         tests/*) echo "fmp $(basename "$file" .rs)" ;;
         *) echo "${file%%/*} $(basename "$file" .rs)" ;;
         esac
