@@ -1,6 +1,8 @@
 //! Bring-up of three mains and four work nodes from booted, bare machines, then observing and planning them:
 //! `cargo bench --profile dev --bench bring_up`. Needs root, systemd-nspawn and the bundle's lock; makes and deletes its own machines.
 
+#![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
+
 use std::{
     collections::BTreeMap,
     fs,

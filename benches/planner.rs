@@ -1,5 +1,7 @@
 //! Lowering and planning, without parsing and rendering: `cargo bench --profile dev --bench planner`.
 
+#![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

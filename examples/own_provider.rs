@@ -59,7 +59,7 @@ impl Judge for Quiet {
 }
 
 /// Plans, applies, plans again. Returns how many steps the provider carried out.
-pub async fn deploy() -> Result<usize, Box<dyn std::error::Error>> {
+pub(crate) async fn deploy() -> Result<usize, Box<dyn std::error::Error>> {
     let spec = spec::parse("cluster.toml", CLUSTER, &Profiles::shipped())?;
     let lock = Lock::parse(LOCK)?;
     let mains = spec.mains().map(|(name, node)| (name.clone(), node.address)).collect();
@@ -85,7 +85,7 @@ pub async fn deploy() -> Result<usize, Box<dyn std::error::Error>> {
 /// Deploys and says how much that took.
 #[expect(clippy::print_stdout, reason = "it is what the example shows")]
 #[tokio::main]
-pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} steps, and nothing is left to do", deploy().await?);
     Ok(())
 }

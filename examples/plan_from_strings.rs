@@ -14,7 +14,7 @@ const CLUSTER: &str = include_str!("../fixtures/local-7/cluster.toml");
 const LOCK: &str = include_str!("../fixtures/bundle.lock");
 
 /// What would be done if nothing existed yet.
-pub fn plan() -> Result<Plan, Box<dyn std::error::Error>> {
+pub(crate) fn plan() -> Result<Plan, Box<dyn std::error::Error>> {
     let spec = spec::parse("cluster.toml", CLUSTER, &Profiles::shipped())?;
     let lock = Lock::parse(LOCK)?;
     let observed = Observed {
@@ -29,7 +29,7 @@ pub fn plan() -> Result<Plan, Box<dyn std::error::Error>> {
 
 /// Prints the plan.
 #[expect(clippy::print_stdout, reason = "it is what the example shows")]
-pub fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plan = plan()?;
     assert_eq!(plan.standing(), Standing::Steps);
     print!("{}", render::text(&plan));

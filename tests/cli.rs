@@ -1,5 +1,7 @@
 //! The program as scripts and CI see it: exit codes, what is printed, what is left alone. No host is asked.
 
+#![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Plan, apply, observe, plan again: the second plan is empty. In a world in memory, with the real executor.
 
+#![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Properties of plans, each on the fixture with 7 nodes and on a generated cluster with 200.
 
+#![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
+
 mod support;
 
 use std::{

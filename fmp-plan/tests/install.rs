@@ -1,5 +1,7 @@
 //! A fresh install: what is planned for machines that hold nothing.
 
+#![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
+
 use fmp_core::{
     bundle::Lock,
     observed::{Fact, Observed},

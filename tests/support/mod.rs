@@ -1,6 +1,7 @@
 //! A cluster's file, its bundle, and a world in memory for it.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
 
 use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 

@@ -66,7 +66,7 @@ pub struct NodeSeen {
     pub kubelet_version: String,
     /// `spec.podCIDR`.
     pub pod_cidr: Option<Cidr>,
-    /// Its InternalIP, once the kubelet reported it.
+    /// Its `InternalIP`, once the kubelet reported it.
     pub address: Option<Ipv4Addr>,
     /// Labels.
     pub labels: BTreeMap<String, String>,

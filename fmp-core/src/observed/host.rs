@@ -202,7 +202,7 @@ pub struct Certificate {
     pub not_before: i64,
     /// Seconds since 1970.
     pub not_after: i64,
-    /// SHA-256 of its own public key (SubjectPublicKeyInfo).
+    /// SHA-256 of its own public key (`SubjectPublicKeyInfo`).
     pub key: Digest,
     /// The authority key identifier, hexadecimal: which key signed it.
     pub signer: String,

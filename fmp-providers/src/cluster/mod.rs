@@ -177,8 +177,8 @@ impl Answers {
 
     /// The last line that the question's program complained of: the ones before it are about its attempts.
     fn complaint(&self, question: &str) -> String {
-        let lines = self.1.lines().filter_map(|line| line.strip_prefix(question)?.strip_prefix(": "));
-        let last = lines.filter(|line| !line.trim().is_empty()).last();
+        let mut lines = self.1.lines().filter_map(|line| line.strip_prefix(question)?.strip_prefix(": "));
+        let last = lines.rfind(|line| !line.trim().is_empty());
         last.map_or_else(|| "its program failed without a word".to_owned(), |line| line.chars().take(200).collect())
     }
 }

@@ -22,8 +22,8 @@ impl HostProvider {
                 let output = transport.run("sh", &["-c", SCRIPT], Input::Empty).await;
                 match output {
                     Ok(output) if output.success() => Ok(()),
-                    Ok(output) => Err(unsettled(&node, output.complaint().into_owned())),
-                    Err(error) => Err(unsettled(&node, super::unreachable(&error))),
+                    Ok(output) => Err(unsettled(&node, &output.complaint())),
+                    Err(error) => Err(unsettled(&node, &super::unreachable(&error))),
                 }
             });
         }
@@ -32,7 +32,7 @@ impl HostProvider {
     }
 }
 
-fn unsettled(node: &NodeName, why: String) -> Failure {
+fn unsettled(node: &NodeName, why: &str) -> Failure {
     let kind = FailureKind::Other(format!("{node} does not say that all is on its disk: {why}"));
     Failure { effect: Effect::None, retry: Retry::Later, kind, source: None }
 }
