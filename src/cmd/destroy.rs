@@ -33,9 +33,13 @@ pub(crate) async fn run(places: &Places, args: &DestroyArgs) -> miette::Result<E
 async fn delete_machines(spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {
     let local = fmp_providers::environment::Local::new(&spec.name);
     let machines = local.machines().map_err(|error| miette!(help = error.remedy(), "{error}"))?;
-    for node in machines.keys() {
+    // One that is only half made is not among them, and goes too.
+    let nodes: BTreeSet<_> = machines.keys().chain(spec.nodes.keys()).collect();
+    for node in nodes {
         local.delete(node).await.map_err(|error| miette!(help = error.remedy(), "{node}: {error}"))?;
-        output::print(&format!("{node}: deleted\n"));
+        if machines.contains_key(node) {
+            output::print(&format!("{node}: deleted\n"));
+        }
     }
     output::print(&format!("{} machines deleted\n", machines.len()));
     Ok(Exit::Fine)

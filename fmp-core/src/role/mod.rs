@@ -34,7 +34,7 @@ use crate::{
     net::Cidr,
     observed::{Fact, Observed},
     resource::{Resource, ResourceId},
-    spec::{NetworkMode, Role, Spec},
+    spec::{Environment, NetworkMode, Role, Spec},
 };
 
 /// What is wanted, as far as it can be said now.
@@ -78,7 +78,7 @@ pub enum LowerError {
 
 /// Says what is wanted of every host that answered, and of every host that is yet to be made.
 ///
-/// A host that is `Unknown` is left out, and named in [`Lowered::waiting`] with the reason.
+/// Of a host that is `Unknown` nothing but its machine is wanted, and it is named in [`Lowered::waiting`] with the reason.
 ///
 /// # Errors
 /// A bundle that lacks something, or an unknown version of Kubernetes.
@@ -122,7 +122,13 @@ fn build(
                 };
                 cluster.join(role, &role.stamp.press(&mut builder, &ThisNode { name, node, pods }));
             }
-            Err(why) => waiting.push((name.clone(), why)),
+            Err(why) => {
+                // One that is switched off does not answer either: it is started by whoever made it.
+                if spec.environment == Environment::Local {
+                    builder.add(ResourceId::node(name, key::MACHINE), Resource::Machine);
+                }
+                waiting.push((name.clone(), why));
+            }
         }
     }
     cluster.connect(&mut builder);

@@ -9,7 +9,7 @@ use super::{LowerError, lower, paths::key, questions_graph, testing::*};
 use crate::{
     observed::Fact,
     resource::{Resource, ResourceId, Scope},
-    spec::Environment,
+    spec::{Environment, Spec},
 };
 
 #[test]
@@ -23,6 +23,17 @@ fn a_host_that_did_not_answer_is_left_out_with_the_reason() {
     assert_eq!(waiting, [("main-2", "no route to host"), ("work-2", "nobody asked it")]);
     let nodes: BTreeSet<String> = lowered.desired.iter().map(|(_, id, _)| id.scope.to_string()).collect();
     assert!(nodes.iter().eq(["cluster", "main-1", "main-3", "work-1"]), "{nodes:?}");
+}
+
+#[test]
+fn the_machine_of_a_host_that_did_not_answer_is_wanted_of_whoever_made_it() {
+    let spec = Spec { environment: Environment::Local, ..cluster("1.29.15", "routed") };
+    let mut observed = nothing(&spec);
+    observed.hosts.insert(node("main-2"), Fact::Unknown("no route to host".to_owned()));
+    let lowered = lower(&spec, &bundle("1.29.15"), &observed).unwrap();
+    let silent = Scope::Node(node("main-2"));
+    let wanted: Vec<_> = lowered.desired.iter().filter(|(_, id, _)| id.scope == silent).map(|(_, _, it)| it).collect();
+    assert_eq!(wanted, [&Resource::Machine]);
 }
 
 #[test]

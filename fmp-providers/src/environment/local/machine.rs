@@ -75,7 +75,8 @@ impl Machine {
         keys::public(&self.host_key_path())
     }
 
-    /// Makes its file system on `base`: it exists from here on, switched off.
+    /// Makes its file system on `base`. It does not exist before it has answered once ([`Machine::answered`]): one that
+    /// was cut off before is half made, and is made anew.
     pub(super) async fn create(&self, base: &Path, address: Ipv4Addr, operator: &str) -> Result<(), EnvironmentError> {
         self.delete().await?;
         for part in ["up", "work", "root"] {
@@ -86,14 +87,17 @@ impl Machine {
         let base_link = self.folder.join("base");
         std::os::unix::fs::symlink(base, &base_link).map_err(file("linking", base_link))?;
         self.mount().await?;
-        self.write_files(address, operator)?;
+        self.write_files(address, operator)
+    }
+
+    /// Notes that it is whole: it exists from here on.
+    pub(super) fn answered(&self, address: Ipv4Addr) -> Result<(), EnvironmentError> {
         let path = self.folder.join("address");
         fs::write(&path, format!("{address}\n")).map_err(file("writing", path))
     }
 
     /// Switches it on and returns when its SSH server answers.
-    pub(super) async fn start(&self) -> Result<(), EnvironmentError> {
-        let address = self.address().ok_or_else(|| EnvironmentError::Absent(self.node.clone()))?;
+    pub(super) async fn start(&self, address: Ipv4Addr) -> Result<(), EnvironmentError> {
         self.groups.kill(&self.node).await?;
         self.network.ensure(address).await?;
         self.network.unplug(&machine_name(&self.node)).await?;

@@ -112,7 +112,8 @@ impl Local {
         let base = base::ensure(&self.cache).await?;
         let operator = self.operator_key(address).await?;
         machine.create(&base, address, &operator).await?;
-        machine.start().await?;
+        machine.start(address).await?;
+        machine.answered(address)?;
         Ok(Done::Now)
     }
 
@@ -126,8 +127,9 @@ impl Local {
         if machine.running() {
             return Ok(Done::Before);
         }
+        let address = machine.address().ok_or_else(|| EnvironmentError::Absent(node.clone()))?;
         let _others_may_too = self.turn(Turn::Shared).await?;
-        machine.start().await?;
+        machine.start(address).await?;
         Ok(Done::Now)
     }
 
