@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -25,7 +26,7 @@ use tokio::{
 };
 
 /// The cluster's name, which is that of nobody else's machines.
-const CLUSTER: &str = "fmp-real";
+pub(crate) const CLUSTER: &str = "fmp-real";
 
 /// The mains of the fixture.
 pub(crate) const MAINS: [&str; 3] = ["main-1", "main-2", "main-3"];
@@ -101,9 +102,29 @@ pub(crate) struct NodeSeen {
     pub(crate) version: String,
 }
 
+/// How one host is reached by SSH.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    /// Its address.
+    pub(crate) host: String,
+    /// Where its server listens.
+    pub(crate) port: u16,
+    /// Who logs in.
+    pub(crate) user: String,
+    /// The key that the host must show.
+    pub(crate) host_key: String,
+    /// The private key that opens it.
+    pub(crate) identity: PathBuf,
+}
+
 /// Where the lock of this computer's bundle lies.
 pub(crate) fn lock_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("bundle.lock")
+}
+
+/// The key that opens the local machines of a cluster.
+pub(crate) fn operator_key(cluster: &str) -> PathBuf {
+    Path::new("/var/lib/fmp-local").join(cluster).join("operator_key")
 }
 
 /// All seven.
@@ -268,6 +289,32 @@ impl Lab {
     pub(crate) fn address(&self, name: &str) -> String {
         let machines = self.local.machines().expect("machines can be listed");
         machines.get(&node(name)).unwrap_or_else(|| panic!("there is no {name}")).address.to_string()
+    }
+
+    /// The key that a machine shows.
+    pub(crate) fn host_key(&self, node: &str) -> String {
+        let line = self.sh(node, "cat /etc/ssh/ssh_host_ed25519_key.pub");
+        line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The cluster's file for `kind = "ssh"`, with each host's way as `change` leaves it.
+    pub(crate) fn by_ssh(&self, name: &str, change: impl Fn(&str, Way) -> Way) -> PathBuf {
+        let text = fs::read_to_string(self.place("cluster.toml")).expect("it was written");
+        let mut text = text.replace("kind = \"local\"", "kind = \"ssh\"");
+        for node in everyone() {
+            let (host, host_key) = (self.address(node), self.host_key(node));
+            let right = Way { host, port: 22, user: "root".to_owned(), host_key, identity: operator_key(CLUSTER) };
+            let Way { host, port, user, host_key, identity } = change(node, right);
+            let identity = identity.display();
+            _ = write!(
+                text,
+                "\n[nodes.{node}.ssh]\nhost = \"{host}\"\nport = {port}\nuser = \"{user}\"\n\
+                 host-key = \"{host_key}\"\nidentity = \"file:{identity}\"\n"
+            );
+        }
+        let file = self.place(name);
+        fs::write(&file, text).expect("the target directory can be written");
+        file
     }
 
     /// Cuts the power of these machines, all at once.
