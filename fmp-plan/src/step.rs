@@ -101,8 +101,8 @@ pub struct Disruption {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Budget {
-    /// Main nodes: one.
+    /// What a main is to the cluster (its voter, its apiserver, its controllers): one main.
     Mains,
-    /// Work nodes: `max-unavailable`.
+    /// What runs on nodes of either role: `max-unavailable` of them.
     Works,
 }

@@ -82,3 +82,69 @@ const fn usages(usage: Usage) -> &'static str {
         Usage::ServerAndClient => "client server",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Action,
+        testing::{Lab, authority, ids, node, step, waits},
+    };
+
+    const APISERVER: &str = "/etc/kubernetes/pki/apiserver.crt";
+
+    /// Why the apiserver's certificate of main-1 is issued again, after `change`.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Seen), why: &[&str]) {
+        let mut lab = Lab::settled(3, 0);
+        match lab.host("main-1").certificates.get_mut(APISERVER) {
+            Some(Fact::Known(seen)) => change(seen),
+            other => panic!("{other:?}"),
+        }
+        let plan = lab.plan();
+        let found: Vec<_> = plan.changes.iter().map(|change| change.why.clone()).collect();
+        assert_eq!(found.concat(), why);
+        if why.is_empty() {
+            return;
+        }
+        let Action::IssueCertificates { certificates } = &step(&plan, "main-1/certificates").action else { panic!() };
+        assert_eq!(certificates.len(), 1);
+        assert_eq!(certificates[0].holders, ["main-1", "main-2", "main-3"].map(node));
+        assert_eq!(ids(&plan), ["main-1/certificates"], "the apiserver reads it again by itself");
+    }
+
+    #[test]
+    fn a_certificate_is_issued_again_when_it_says_something_else() {
+        check(|seen| seen.common_name = "x".into(), &["common name is x, wanted kube-apiserver"]);
+        check(|seen| _ = seen.usages.insert("client".into()), &["usages is client server, wanted server"]);
+        check(|seen| seen.signer = "two".into(), &["signed by key is two, wanted Cluster one"]);
+        check(|_| {}, &[]);
+    }
+
+    #[test]
+    fn a_certificate_is_issued_again_before_it_expires() {
+        let days = |n: i64| n * DAY_S;
+        check(|seen| seen.not_after = days(59), &["it expires within 60 days"]);
+        check(|seen| seen.not_after = days(61), &[]);
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_issued_again() {
+        let mut lab = Lab::settled(1, 0);
+        lab.host("main-1").files.insert("/etc/kubernetes/pki/apiserver.key".into(), Fact::Absent);
+        let plan = lab.plan();
+        assert_eq!(plan.changes[0].why, ["its private key is gone"]);
+    }
+
+    #[test]
+    fn nothing_is_issued_while_it_is_not_clear_by_whom() {
+        let mut lab = Lab::settled(3, 1);
+        lab.host("work-1").certificates.retain(|path, _| path.ends_with("/ca.crt"));
+        let two = authority(Authority::Cluster, "two");
+        lab.host("main-2").certificates.insert(Authority::Cluster.certificate().into(), Fact::Known(two));
+        let plan = lab.plan();
+        assert_eq!(ids(&plan), Vec::<&str>::new());
+        assert!(plan.waiting.iter().any(|item| item.what.starts_with("work-1/certificate")));
+        assert!(waits(&plan, "work-1/trust/ca").unwrap().starts_with("one ca is left"));
+    }
+}

@@ -87,3 +87,58 @@ fn differences(seen: &FileSeen, digest: Digest, mode: u32) -> Vec<String> {
 fn unified(found: &str, wanted: &str) -> String {
     TextDiff::from_lines(found, wanted).unified_diff().context_radius(2).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Lab, ids, step, waits};
+
+    const PATH: &str = "/etc/crictl.yaml";
+
+    fn lab(change: impl FnOnce(&mut FileSeen)) -> Lab {
+        let mut lab = Lab::settled(1, 1);
+        match lab.host("work-1").files.get_mut(PATH) {
+            Some(Fact::Known(seen)) => change(seen),
+            other => panic!("{other:?}"),
+        }
+        lab
+    }
+
+    #[test]
+    fn a_file_that_differs_is_written_and_shown_as_a_difference() {
+        let plan = lab(|seen| (seen.digest, seen.text) = (Some(Digest::of("a")), Some("a\n".into()))).plan();
+        let Action::WriteFiles { files, .. } = &step(&plan, "work-1/files").action else { panic!() };
+        assert_eq!(files[0].before, Before::Digest(Digest::of("a")));
+        assert!(plan.texts.contains_key(&files[0].content), "the plan holds what it writes");
+        assert!(plan.changes[0].diff.as_ref().unwrap().contains("\n-a\n+"), "{:?}", plan.changes[0].diff);
+    }
+
+    #[test]
+    fn a_mode_that_differs_is_said_alone() {
+        let plan = lab(|seen| seen.mode = 0o666).plan();
+        assert_eq!(plan.changes[0].why, ["mode is 0666, wanted 0644"]);
+        assert_eq!(plan.changes[0].diff, None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_waits_and_holds_up_what_reads_it_alone() {
+        let mut lab = lab(|seen| seen.digest = None);
+        lab.edit("work-1", "/etc/fmp/node.env");
+        let plan = lab.plan();
+        let until = format!("work-1 says what {PATH} is: its content can't be read");
+        assert_eq!(waits(&plan, &format!("work-1/file{PATH}")), Some(until.as_str()));
+        assert!(ids(&plan).contains(&"work-1/unit/kubelet.service"));
+    }
+
+    #[test]
+    fn a_program_that_was_changed_is_uploaded_again() {
+        let mut lab = Lab::settled(1, 1);
+        let path = lab.host("work-1").files.keys().find(|path| path.ends_with("/kubelet")).cloned().unwrap();
+        lab.edit_beneath("work-1", &path);
+        let plan = lab.plan();
+        assert!(matches!(
+            step(&plan, "work-1/artifact/kubelet").action,
+            Action::Upload { before: Before::Digest(_), .. }
+        ));
+    }
+}

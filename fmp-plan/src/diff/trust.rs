@@ -222,3 +222,6 @@ fn joined(names: &BTreeSet<NodeName>) -> String {
 fn short(mark: &str) -> &str {
     mark.get(..12).unwrap_or(mark)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,10 @@
 mod dot;
 mod fold;
 mod order;
+mod step;
 mod text;
 mod words;
 
 pub use dot::dot;
-pub use text::{step, text};
+pub use step::step;
+pub use text::text;

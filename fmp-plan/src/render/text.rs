@@ -4,11 +4,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use fmp_core::{NodeName, resource::Capability};
+use fmp_core::NodeName;
 
 use super::{
     fold::{self, NODE},
-    order, words,
+    order::Order,
+    words,
 };
 use crate::{
     Plan, Standing, Step, StepId,
@@ -32,73 +33,6 @@ pub fn text(plan: &Plan) -> String {
     out
 }
 
-/// One step in full.
-pub fn step(step: &Step) -> String {
-    let mut out = String::new();
-    line(&mut out, 0, format_args!("{}", step.id));
-    line(&mut out, 1, format_args!("does: {}", words::action(&step.action)));
-    line(&mut out, 1, format_args!("because: {}", reason(step)));
-    for earlier in &step.after {
-        line(&mut out, 1, format_args!("after: {earlier}"));
-    }
-    for capability in &step.disrupts {
-        line(&mut out, 1, format_args!("disrupts: {}", capability_words(capability)));
-    }
-    if let Some(unit) = &step.unit {
-        line(&mut out, 1, format_args!("unit of disruption: {}", unit.node));
-    }
-    if let Some(check) = &step.watch {
-        line(&mut out, 1, format_args!("finished when: {}", words::check(check)));
-    }
-    for detail in details(step) {
-        line(&mut out, 1, format_args!("{detail}"));
-    }
-    out
-}
-
-fn reason(step: &Step) -> &str {
-    if step.reason.is_empty() { "what it holds is new or differs" } else { &step.reason }
-}
-
-fn details(step: &Step) -> Vec<String> {
-    match &step.action {
-        crate::Action::WriteFiles { files, remove } => {
-            let written = files.iter().map(|file| format!("file: {} {}", file.path, file.content));
-            written.chain(remove.iter().map(|file| format!("removes: {}", file.path))).collect()
-        }
-        crate::Action::IssueCertificates { certificates } => certificates
-            .iter()
-            .map(|issue| format!("certificate: {} for {}", issue.path, issue.request.common_name))
-            .collect(),
-        crate::Action::EstablishTrust { items } => items.iter().map(|item| format!("shared: {}", item.what)).collect(),
-        crate::Action::Upload { path, digest, .. } => vec![format!("path: {path}"), format!("content: {digest}")],
-        crate::Action::CreateMachine { .. }
-        | crate::Action::StartMachine
-        | crate::Action::StartUnit { .. }
-        | crate::Action::RestartUnit { .. }
-        | crate::Action::ReloadUnit { .. }
-        | crate::Action::EnableUnit { .. }
-        | crate::Action::BootstrapEtcd { .. }
-        | crate::Action::RemoveEtcdMember { .. }
-        | crate::Action::AddEtcdLearner { .. }
-        | crate::Action::StartEtcdLearner { .. }
-        | crate::Action::PromoteEtcdLearner { .. }
-        | crate::Action::ImportImage { .. }
-        | crate::Action::ApplyNode { .. }
-        | crate::Action::ApplyObject { .. } => Vec::new(),
-    }
-}
-
-fn capability_words(capability: &Capability) -> String {
-    match capability {
-        Capability::Voter(node) => format!("etcd voter on {node}"),
-        Capability::Apiserver(node) => format!("apiserver on {node}"),
-        Capability::ControllerManager(node) => format!("controller-manager on {node}"),
-        Capability::Scheduler(node) => format!("scheduler on {node}"),
-        Capability::Pods(node) => format!("new pods on {node}"),
-    }
-}
-
 /// Steps by node, each with the changes that it makes.
 fn steps(out: &mut String, plan: &Plan) {
     if plan.steps.is_empty() {
@@ -108,8 +42,9 @@ fn steps(out: &mut String, plan: &Plan) {
     let mut changes = Changes::new(plan);
     let mut cluster = Vec::new();
     let mut nodes: BTreeMap<NodeName, Vec<Vec<String>>> = BTreeMap::new();
-    for step in &plan.steps {
-        let lines = step_lines(plan, step, &changes.take(&step.id));
+    let order = Order::new(plan);
+    for (at, step) in plan.steps.iter().enumerate() {
+        let lines = step_lines(plan, step, &changes.take(&step.id), order.told(at));
         match owner(step.id.as_str()) {
             Some(node) => {
                 let lines = lines.iter().map(|text| generic(text, &node)).collect();
@@ -168,7 +103,12 @@ fn step_of(plan: &Plan, resource: &str) -> String {
     format!("{node}/{gathered}")
 }
 
-fn step_lines(plan: &Plan, step: &Step, changes: &[&Change]) -> Vec<String> {
+fn step_lines<'a>(
+    plan: &Plan,
+    step: &Step,
+    changes: &[&Change],
+    after: impl Iterator<Item = &'a StepId>,
+) -> Vec<String> {
     let own = step.id.as_str().split_once('/').map_or(step.id.as_str(), |(_, own)| own);
     let verb = changes.iter().map(|change| change.verb).max().unwrap_or(crate::plan::Verb::Create);
     let mut lines = vec![format!("{} {own}: {}", words::sign(verb), words::action(&step.action))];
@@ -177,12 +117,12 @@ fn step_lines(plan: &Plan, step: &Step, changes: &[&Change]) -> Vec<String> {
         let most = plan.budgets.get(&unit.budget).copied().unwrap_or(1);
         let of = match unit.budget {
             Budget::Mains => "main",
-            Budget::Works => "work",
+            Budget::Works => "node",
         };
         lines.push(format!("  at most {most} {of} at once"));
     }
-    lines.extend(step.disrupts.iter().map(|capability| format!("  disrupts {}", capability_words(capability))));
-    lines.extend(after_lines(plan, step));
+    lines.extend(step.disrupts.iter().map(|capability| format!("  disrupts {}", words::capability(capability))));
+    lines.extend(after_lines(step, after));
     lines.extend(step.watch.iter().map(|check| format!("  until {}", words::check(check))));
     lines
 }
@@ -208,11 +148,11 @@ fn owner(id: &str) -> Option<NodeName> {
 }
 
 /// What a step waits for, its own node's first; the same step of several nodes takes one line.
-fn after_lines(plan: &Plan, step: &Step) -> Vec<String> {
+fn after_lines<'a>(step: &Step, after: impl Iterator<Item = &'a StepId>) -> Vec<String> {
     let mut own = Vec::new();
     let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let node_of = |id: &StepId| id.as_str().split_once('/').map(|(node, _)| node.to_owned());
-    for earlier in order::told(plan, step) {
+    for earlier in after {
         let (node, rest) = earlier.as_str().split_once('/').unwrap_or(("cluster", earlier.as_str()));
         if node_of(&step.id).as_deref() == Some(node) {
             own.push(format!("  after {rest}"));
@@ -262,10 +202,47 @@ fn counts(out: &mut String, plan: &Plan) {
     }
 }
 
-fn line(out: &mut String, depth: usize, text: std::fmt::Arguments<'_>) {
+/// Hosts have their say in many lines: what is not printable ASCII is written out, so that none breaks a line or moves a
+/// cursor. Only an empty line before this one is our own.
+pub(super) fn line(out: &mut String, depth: usize, text: std::fmt::Arguments<'_>) {
     let from = out.len();
     _ = write!(out, "{:1$}{text}", "", depth * 2);
+    let from = from + usize::from(out[from..].starts_with('\n'));
+    let plain = |c: char| c == ' ' || c.is_ascii_graphic();
+    if !out[from..].chars().all(plain) {
+        let told: String = out[from..].chars().flat_map(|c| told(c, plain(c))).collect();
+        out.truncate(from);
+        out.push_str(&told);
+    }
     let end = out[from..].trim_end_matches(' ').len();
     out.truncate(from + end);
     out.push('\n');
+}
+
+fn told(c: char, plain: bool) -> impl Iterator<Item = char> {
+    let escaped = (!plain).then(|| c.escape_default()).into_iter().flatten();
+    escaped.chain(plain.then_some(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::observed::Fact;
+
+    use super::*;
+    use crate::testing::Lab;
+
+    #[test]
+    fn what_a_host_says_moves_no_cursor() {
+        let mut lab = Lab::settled(3, 1);
+        lab.edit_beneath("work-1", "/etc/fmp/node.env");
+        match lab.host("work-1").files.get_mut("/etc/fmp/node.env") {
+            Some(Fact::Known(file)) => file.text = Some("\u{1b}[2J\tcaf\u{e9}\r\n".into()),
+            other => panic!("{other:?}"),
+        }
+        lab.seen.hosts.insert("main-3".parse().unwrap(), Fact::Unknown("a\nb\u{7}".into()));
+        let text = text(&lab.plan());
+        assert!(text.contains(r"main-3 waits until it answers: a\nb\u{7}"), "{text}");
+        assert!(text.contains(r"-\u{1b}[2J\tcaf\u{e9}"), "{text}");
+        assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()), "{text:?}");
+    }
 }

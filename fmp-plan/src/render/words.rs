@@ -1,6 +1,6 @@
 //! Actions, checks and verbs in words.
 
-use fmp_core::resource::Check;
+use fmp_core::resource::{Capability, Check};
 
 use crate::{
     action::{Action, TrustSource},
@@ -57,5 +57,16 @@ pub(super) fn check(check: &Check) -> String {
         Check::ApiReady { .. } => "the apiserver is ready".to_owned(),
         Check::NodeReady { .. } => "the node is Ready".to_owned(),
         Check::MachineUp { .. } => "the machine answers".to_owned(),
+    }
+}
+
+/// What a step takes away, in a few words.
+pub(super) fn capability(capability: &Capability) -> String {
+    match capability {
+        Capability::Voter(node) => format!("etcd voter on {node}"),
+        Capability::Apiserver(node) => format!("apiserver on {node}"),
+        Capability::ControllerManager(node) => format!("controller-manager on {node}"),
+        Capability::Scheduler(node) => format!("scheduler on {node}"),
+        Capability::Pods(node) => format!("new pods on {node}"),
     }
 }

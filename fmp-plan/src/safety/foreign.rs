@@ -88,9 +88,15 @@ fn our_id(spec: &Spec, observed: &Observed) -> Ours {
 /// Files at our paths that a host of ours does not have from us: a ledger's entry is written before its file.
 fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<String>> {
     let mut unowned: BTreeMap<NodeName, Vec<String>> = BTreeMap::new();
+    let mut last: Option<(&NodeName, Option<&Host>)> = None;
     for (_, id, resource) in desired.iter() {
         let Scope::Node(node) = &id.scope else { continue };
-        let Some(host) = observed.host(node).filter(|host| host.cluster_id.known().is_some()) else { continue };
+        let host = match last {
+            Some((at, host)) if at == node => host,
+            Some(_) | None => observed.host(node).filter(|host| host.cluster_id.known().is_some()),
+        };
+        last = Some((node, host));
+        let Some(host) = host else { continue };
         let path = match resource {
             Resource::File(file) => &*file.path,
             Resource::Artifact(artifact) => &*artifact.path,

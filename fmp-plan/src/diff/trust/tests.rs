@@ -1,0 +1,145 @@
+//! Who holds, makes, copies what, and what is left to a person.
+
+use super::*;
+use crate::{
+    Action, Plan,
+    testing::{Lab, authority, ids, node, step, waits},
+};
+
+const CA: &str = "/etc/kubernetes/pki/ca.crt";
+const CA_KEY: &str = "/etc/kubernetes/pki/ca.key";
+const TOKEN_KEY: &str = "/etc/kubernetes/pki/sa.key";
+const TOKEN_PUBLIC: &str = "/etc/kubernetes/pki/sa.pub";
+
+const MAINS: [&str; 3] = ["main-1", "main-2", "main-3"];
+
+/// The cluster's authority is gone from a host.
+fn lose(lab: &mut Lab, host: &str) {
+    lab.host(host).certificates.insert(CA.into(), Fact::Absent);
+    lab.host(host).secrets.insert(CA_KEY.into(), Fact::Absent);
+}
+
+fn replace(lab: &mut Lab, host: &str) {
+    lab.host(host).certificates.insert(CA.into(), Fact::Known(authority(Authority::Cluster, "two")));
+}
+
+/// Where a host's `ca` comes from.
+fn source(plan: &Plan, host: &str) -> TrustSource {
+    let Action::EstablishTrust { items } = &step(plan, &format!("{host}/trust")).action else { panic!() };
+    let ca = items.iter().find(|item| item.what == Holding::Authority(Authority::Cluster));
+    ca.unwrap_or_else(|| panic!("{items:?}")).from.clone()
+}
+
+fn copy(from: &[&str]) -> TrustSource {
+    TrustSource::Copy(from.iter().map(|name| node(name)).collect())
+}
+
+/// Nothing is made and nothing copied; what main-1 waits for.
+#[track_caller]
+fn check_waits(lab: &Lab, what: &str, until: &str) {
+    let plan = lab.plan();
+    assert!(!ids(&plan).iter().any(|id| id.ends_with("/trust")), "{:?}", ids(&plan));
+    let found = waits(&plan, &format!("main-1/trust/{what}")).unwrap_or_else(|| panic!("{:#?}", plan.waiting));
+    assert!(found.starts_with(until), "{found}");
+}
+
+#[test]
+fn bare_hosts_get_what_the_first_main_makes() {
+    let plan = Lab::bare(3, 1).plan();
+    assert_eq!(source(&plan, "main-1"), TrustSource::Create);
+    assert_eq!(source(&plan, "main-3"), copy(&["main-1"]));
+    assert_eq!(source(&plan, "work-1"), copy(&["main-1"]));
+    assert_eq!(step(&plan, "work-1/trust").after, [step(&plan, "main-1/trust").id.clone()]);
+}
+
+#[test]
+fn what_one_main_lost_is_copied_from_the_others() {
+    let mut lab = Lab::settled(3, 0);
+    lose(&mut lab, "main-1");
+    assert_eq!(source(&lab.plan(), "main-1"), copy(&["main-2", "main-3"]));
+}
+
+#[test]
+fn a_single_holder_lends_to_all() {
+    let mut lab = Lab::settled(3, 0);
+    ["main-1", "main-3"].iter().for_each(|main| lose(&mut lab, main));
+    assert_eq!(source(&lab.plan(), "main-1"), copy(&["main-2"]));
+    assert_eq!(source(&lab.plan(), "main-3"), copy(&["main-2"]));
+    lab.silence("main-3");
+    assert_eq!(source(&lab.plan(), "main-1"), copy(&["main-2"]), "who is silent could only hold the same");
+}
+
+#[test]
+fn what_all_mains_lost_is_never_made_again() {
+    let mut lab = Lab::settled(3, 0);
+    MAINS.iter().for_each(|main| lose(&mut lab, main));
+    check_waits(&lab, "ca", "the ca is restored on a main: main-1 carries traces of an earlier one");
+    let mut lab = Lab::settled(3, 0);
+    MAINS.iter().for_each(|main| _ = lab.host(main).secrets.insert(TOKEN_KEY.into(), Fact::Absent));
+    check_waits(&lab, "service-account-key", "the service-account-key is restored on a main");
+}
+
+#[test]
+fn a_leaf_is_a_trace_of_its_authority() {
+    let mut lab = Lab::settled(3, 1);
+    MAINS.iter().for_each(|main| lab.clear(main));
+    MAINS.iter().for_each(|main| lab.host(main).cluster_id = Fact::Known(crate::testing::CLUSTER.into()));
+    (lab.seen.etcd, lab.seen.api) = (Fact::Absent, Fact::Absent);
+    lab.host("work-1").certificates.insert(CA.into(), Fact::Absent);
+    let plan = lab.plan();
+    let until = waits(&plan, "main-1/trust/ca").unwrap();
+    assert!(until.contains("work-1 carries traces"), "{until}");
+    assert_eq!(waits(&plan, "main-1/trust/etcd-ca"), None, "no leaf of etcd's authority is left");
+}
+
+#[test]
+fn a_silent_main_may_hold_what_nobody_else_does() {
+    let mut lab = Lab::bare(3, 0);
+    lab.silence("main-3");
+    check_waits(&lab, "ca", "main-3 says whether it holds the ca: no route");
+}
+
+#[test]
+fn two_authorities_are_told_apart_and_left_to_a_person() {
+    let mut lab = Lab::settled(3, 0);
+    replace(&mut lab, "main-2");
+    check_waits_nothing_changes(&lab);
+    // Without its key it holds nothing, and still it was signed for.
+    lab.host("main-2").secrets.insert(CA_KEY.into(), Fact::Absent);
+    check_waits_nothing_changes(&lab);
+}
+
+#[track_caller]
+fn check_waits_nothing_changes(lab: &Lab) {
+    let plan = lab.plan();
+    assert_eq!(ids(&plan), Vec::<&str>::new());
+    let until = waits(&plan, "main-1/trust/ca").unwrap();
+    assert!(until.starts_with("one ca is left, now ") && until.contains(" on main-1 and main-3, "), "{until}");
+}
+
+#[test]
+fn secrets_that_differ_are_named_without_their_marks() {
+    let mut lab = Lab::settled(3, 0);
+    lab.host("main-3").secrets.insert(TOKEN_KEY.into(), Fact::Known(fmp_core::Digest::of("other")));
+    let until = "one service-account-key is left, now one on main-1 and main-2, one on main-3; copy the right one";
+    check_waits(&lab, "service-account-key", until);
+}
+
+#[test]
+fn a_lost_public_half_comes_from_another_main() {
+    let mut lab = Lab::settled(3, 0);
+    lab.host("main-1").files.insert(TOKEN_PUBLIC.into(), Fact::Absent);
+    let plan = lab.plan();
+    let Action::EstablishTrust { items } = &step(&plan, "main-1/trust").action else { panic!() };
+    assert_eq!(items[0].from, copy(&["main-2", "main-3"]));
+    let mut lab = Lab::settled(1, 0);
+    lab.host("main-1").files.insert(TOKEN_PUBLIC.into(), Fact::Absent);
+    check_waits(&lab, "service-account-key", "the other half of the service-account-key is restored on main-1");
+}
+
+#[test]
+fn a_work_nodes_other_authority_gives_way_to_the_mains() {
+    let mut lab = Lab::settled(3, 1);
+    replace(&mut lab, "work-1");
+    assert_eq!(source(&lab.plan(), "work-1"), copy(&MAINS));
+}

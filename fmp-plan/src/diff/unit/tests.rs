@@ -1,0 +1,120 @@
+//! What is done to a unit, by what systemd and its stamp say.
+
+use fmp_core::Digest;
+
+use super::*;
+use crate::{
+    Plan,
+    testing::{Lab, ids, step, waits},
+};
+
+const KUBELET: &str = "kubelet.service";
+const STEP: &str = "work-1/unit/kubelet.service";
+
+/// The plan after `change` befell the kubelet's unit of a settled cluster.
+fn planned(change: impl FnOnce(&mut UnitSeen)) -> Plan {
+    let mut lab = Lab::settled(1, 1);
+    change(lab.unit("work-1", KUBELET));
+    lab.plan()
+}
+
+/// What is done to the kubelet then.
+#[track_caller]
+fn check(change: impl FnOnce(&mut UnitSeen), action: &Action, why: &str) {
+    let plan = planned(change);
+    let step = step(&plan, STEP);
+    assert_eq!((&step.action, step.reason.as_str()), (action, why));
+}
+
+fn name() -> Arc<str> {
+    KUBELET.into()
+}
+
+fn set(unit: &mut UnitSeen, active: &str) {
+    active.clone_into(&mut unit.active);
+}
+
+#[test]
+fn a_failed_unit_is_started_and_nothing_is_disturbed_by_that() {
+    check(|unit| set(unit, "failed"), &Action::StartUnit { unit: name() }, "it is failed");
+    assert!(step(&planned(|unit| set(unit, "failed")), STEP).disrupts.is_empty());
+}
+
+#[test]
+fn a_unit_that_is_starting_with_the_right_inputs_is_only_waited_for() {
+    check(|unit| set(unit, "activating"), &Action::StartUnit { unit: name() }, "it is activating");
+}
+
+#[test]
+fn a_unit_that_hangs_on_its_way_up_with_other_inputs_is_restarted() {
+    let hangs = |unit: &mut UnitSeen| {
+        set(unit, "activating");
+        unit.stamp.as_mut().unwrap().0.values_mut().for_each(|value| *value = "older".into());
+    };
+    let plan = planned(hangs);
+    assert_eq!(step(&plan, STEP).action, Action::RestartUnit { unit: name() });
+    assert!(step(&plan, STEP).disrupts.is_empty(), "it does not run");
+}
+
+#[test]
+fn a_unit_without_a_stamp_is_restarted() {
+    let why = "what it read at its start is not known";
+    check(|unit| unit.stamp = None, &Action::RestartUnit { unit: name() }, why);
+}
+
+#[test]
+fn a_disabled_unit_is_enabled_and_runs_on() {
+    let why = "it is disabled: it would not start at the next boot";
+    check(|unit| unit.enabled = "disabled".into(), &Action::EnableUnit { unit: name() }, why);
+}
+
+#[test]
+fn a_masked_unit_waits_for_whoever_masked_it() {
+    let plan = planned(|unit| unit.enabled = "masked".into());
+    assert_eq!(waits(&plan, STEP), Some("work-1 no longer masks kubelet.service: `systemctl unmask kubelet.service`"));
+    assert_eq!(ids(&plan), Vec::<&str>::new());
+}
+
+#[test]
+fn an_older_unit_file_in_systemds_memory_asks_for_a_reload_of_systemd_alone() {
+    let why = "systemd holds an older version of its files";
+    check(|unit| unit.needs_reload = true, &Action::EnableUnit { unit: name() }, why);
+}
+
+#[test]
+fn a_drop_in_of_the_unit_goes_and_one_for_all_services_stays() {
+    let with = |path: &str| planned(|unit| _ = unit.drop_ins.insert(path.into(), Digest::of("x")));
+    let plan = with("/etc/systemd/system/kubelet.service.d/override.conf");
+    assert_eq!(ids(&plan), ["work-1/files", STEP]);
+    assert_eq!(step(&plan, STEP).after, [step(&plan, "work-1/files").id.clone()]);
+    assert_eq!(ids(&with("/run/systemd/system/service.d/zzz-lxc-service.conf")), Vec::<&str>::new());
+}
+
+#[test]
+fn a_file_that_was_edited_after_the_start_is_set_right_without_a_restart() {
+    let mut lab = Lab::settled(1, 1);
+    lab.edit_beneath("work-1", "/etc/fmp/node.env");
+    assert_eq!(ids(&lab.plan()), ["work-1/files"]);
+}
+
+#[test]
+fn a_file_that_was_edited_and_read_asks_for_a_restart() {
+    let mut lab = Lab::settled(1, 1);
+    lab.edit("work-1", "/var/lib/kubelet/config.yaml");
+    let plan = lab.plan();
+    assert_eq!(ids(&plan), ["work-1/files", STEP]);
+    assert_eq!(step(&plan, STEP).reason, "/var/lib/kubelet/config.yaml changes");
+}
+
+#[test]
+fn a_program_that_was_replaced_beneath_its_process_asks_for_a_restart() {
+    let mut lab = Lab::settled(1, 1);
+    let older = |(path, value): (&String, &mut String)| {
+        if path.ends_with("kubelet") {
+            "stat:older".clone_into(value);
+        }
+    };
+    lab.unit("work-1", KUBELET).stamp.as_mut().unwrap().0.iter_mut().for_each(older);
+    let plan = lab.plan();
+    assert!(step(&plan, STEP).reason.ends_with("changed after its start"), "{}", step(&plan, STEP).reason);
+}

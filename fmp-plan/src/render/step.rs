@@ -1,0 +1,78 @@
+//! One step in full, for whoever wants to know.
+
+use super::{text::line, words};
+use crate::{Action, Step};
+
+/// One step in full.
+pub fn step(step: &Step) -> String {
+    let mut out = String::new();
+    line(&mut out, 0, format_args!("{}", step.id));
+    line(&mut out, 1, format_args!("does: {}", words::action(&step.action)));
+    line(&mut out, 1, format_args!("because: {}", reason(step)));
+    for earlier in &step.after {
+        line(&mut out, 1, format_args!("after: {earlier}"));
+    }
+    for capability in &step.disrupts {
+        line(&mut out, 1, format_args!("disrupts: {}", words::capability(capability)));
+    }
+    if let Some(unit) = &step.unit {
+        line(&mut out, 1, format_args!("unit of disruption: {}", unit.node));
+    }
+    if let Some(check) = &step.watch {
+        line(&mut out, 1, format_args!("finished when: {}", words::check(check)));
+    }
+    for detail in details(step) {
+        line(&mut out, 1, format_args!("{detail}"));
+    }
+    out
+}
+
+fn reason(step: &Step) -> &str {
+    if step.reason.is_empty() { "what it holds is new or differs" } else { &step.reason }
+}
+
+fn details(step: &Step) -> Vec<String> {
+    match &step.action {
+        Action::WriteFiles { files, remove } => {
+            let written = files.iter().map(|file| format!("file: {} {}", file.path, file.content));
+            written.chain(remove.iter().map(|file| format!("removes: {}", file.path))).collect()
+        }
+        Action::IssueCertificates { certificates } => certificates
+            .iter()
+            .map(|issue| format!("certificate: {} for {}", issue.path, issue.request.common_name))
+            .collect(),
+        Action::EstablishTrust { items } => items.iter().map(|item| format!("shared: {}", item.what)).collect(),
+        Action::Upload { path, digest, .. } => vec![format!("path: {path}"), format!("content: {digest}")],
+        Action::CreateMachine { .. }
+        | Action::StartMachine
+        | Action::StartUnit { .. }
+        | Action::RestartUnit { .. }
+        | Action::ReloadUnit { .. }
+        | Action::EnableUnit { .. }
+        | Action::BootstrapEtcd { .. }
+        | Action::RemoveEtcdMember { .. }
+        | Action::AddEtcdLearner { .. }
+        | Action::StartEtcdLearner { .. }
+        | Action::PromoteEtcdLearner { .. }
+        | Action::ImportImage { .. }
+        | Action::ApplyNode { .. }
+        | Action::ApplyObject { .. } => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Lab, step as found};
+
+    #[test]
+    fn one_step_in_full_says_why_and_what_it_takes_away() {
+        let mut lab = Lab::settled(3, 0);
+        lab.outdate("main-2", "kube-scheduler.service");
+        let plan = lab.plan();
+        let text = step(found(&plan, "main-2/unit/kube-scheduler.service"));
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(lines[..2], ["main-2/unit/kube-scheduler.service", "does: restart"]);
+        assert!(lines.contains(&"disrupts: scheduler on main-2") && lines.contains(&"unit of disruption: main-2"));
+    }
+}

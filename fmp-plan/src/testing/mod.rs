@@ -1,0 +1,213 @@
+//! Clusters for unit tests: settled as lowering wants them, then broken by hand.
+
+mod settled;
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use fmp_core::{
+    Digest, NodeName,
+    bundle::Lock,
+    observed::{Api, EtcdMember, Fact, Host, Observed, UnitSeen},
+    profile::Profiles,
+    role,
+    spec::{self, Role, Spec},
+};
+pub(crate) use settled::authority;
+
+use crate::{Inputs, Plan, Step, plan::Waiting};
+
+/// The ledger's cluster id on every host.
+pub(crate) const CLUSTER: &str = "0123456789abcdef";
+
+pub(crate) fn node(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+/// `https://198.18.0.11:2380` of `main-1`.
+pub(crate) fn url(main: u8) -> String {
+    format!("https://198.18.0.{}:2380", 10 + main)
+}
+
+pub(crate) fn spec(mains: u8, works: u16, consents: &[&str]) -> Spec {
+    let mut text = format!(
+        "consent = {consents:?}\n[cluster]\nname = 'lab'\nprofile = 'local'\nkubernetes = '1.29.15'\n\
+         [environment]\nkind = 'ssh'\n[network]\nmode = 'routed'\npods = '10.0.0.0/8'\nservices = '172.20.0.0/16'\n"
+    );
+    let mut add = |name: &str, role: &str, address: &str| {
+        writeln!(text, "[nodes.{name}]\nrole = '{role}'\naddress = '{address}'").unwrap();
+    };
+    (1..=mains).for_each(|n| add(&format!("main-{n}"), "main", &format!("198.18.0.{}", 10 + n)));
+    (1..=works).for_each(|n| add(&format!("work-{n}"), "work", &format!("198.18.{}.{}", 1 + n / 200, 1 + n % 200)));
+    spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// A cluster and what is seen of it.
+pub(crate) struct Lab {
+    pub(crate) spec: Spec,
+    pub(crate) lock: Lock,
+    pub(crate) seen: Observed,
+}
+
+impl Lab {
+    /// Everything is as wanted.
+    pub(crate) fn settled(mains: u8, works: u16) -> Self {
+        Self::agreed(mains, works, &[])
+    }
+
+    /// The same with consents.
+    pub(crate) fn agreed(mains: u8, works: u16, consents: &[&str]) -> Self {
+        let spec = spec(mains, works, consents);
+        let lock = Lock::parse(include_str!("../../../fixtures/bundle.lock")).unwrap();
+        let seen = settled::settled(&spec, &role::questions_graph(&spec, &lock).unwrap());
+        Self { spec, lock, seen }
+    }
+
+    /// Hosts that answer and hold nothing.
+    pub(crate) fn bare(mains: u8, works: u16) -> Self {
+        let mut lab = Self::settled(mains, works);
+        for name in lab.spec.nodes.keys().cloned().collect::<Vec<_>>() {
+            lab.clear(name.as_str());
+        }
+        lab.seen.etcd = Fact::Absent;
+        lab.seen.api = Fact::Absent;
+        lab
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        let lowered = role::lower(&self.spec, &self.lock, &self.seen).unwrap();
+        crate::plan(Inputs {
+            spec: &self.spec,
+            bundle: self.lock.digest(),
+            desired: &lowered.desired,
+            silent: &lowered.waiting,
+            observed: &self.seen,
+        })
+    }
+
+    pub(crate) fn host(&mut self, name: &str) -> &mut Host {
+        match self.seen.hosts.get_mut(name) {
+            Some(Fact::Known(host)) => host,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    pub(crate) fn unit(&mut self, name: &str, unit: &str) -> &mut UnitSeen {
+        match self.host(name).units.get_mut(unit) {
+            Some(Fact::Known(unit)) => unit,
+            other => panic!("{name}: {unit}: {other:?}"),
+        }
+    }
+
+    pub(crate) fn etcd(&mut self) -> &mut BTreeMap<String, EtcdMember> {
+        match &mut self.seen.etcd {
+            Fact::Known(etcd) => &mut etcd.members,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn member(&mut self, main: u8) -> &mut EtcdMember {
+        self.etcd().get_mut(&url(main)).unwrap()
+    }
+
+    /// A voter that belongs to no main of the file.
+    pub(crate) fn take_in(&mut self, main: u8) {
+        let name = node(&format!("main-{main}"));
+        self.etcd().insert(url(main), settled::member(&name));
+    }
+
+    pub(crate) fn api(&mut self) -> &mut Api {
+        match &mut self.seen.api {
+            Fact::Known(api) => api,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The host does not answer.
+    pub(crate) fn silence(&mut self, name: &str) {
+        self.seen.hosts.insert(node(name), Fact::Unknown("no route".into()));
+    }
+
+    /// The data directory of etcd is empty, and its unit is kept from starting.
+    pub(crate) fn wipe(&mut self, main: u8) {
+        let name = format!("main-{main}");
+        self.host(&name).etcd_data = false;
+        self.stop(&name, "etcd.service", "inactive");
+        if self.seen.etcd.known().is_some() {
+            self.member(main).healthy = Fact::Known(false);
+        }
+    }
+
+    /// Nothing of FMP is left on the host.
+    pub(crate) fn clear(&mut self, name: &str) {
+        let host = self.host(name);
+        host.files.values_mut().for_each(|file| *file = Fact::Absent);
+        host.units.values_mut().for_each(|unit| *unit = Fact::Absent);
+        host.certificates.values_mut().for_each(|seen| *seen = Fact::Absent);
+        host.secrets.values_mut().for_each(|secret| *secret = Fact::Absent);
+        host.images = Fact::Unknown("containerd does not run".into());
+        host.cluster_id = Fact::Absent;
+        host.ledger.clear();
+        (host.etcd_data, host.etcd_born, host.pod_cidr) = (false, false, None);
+    }
+
+    pub(crate) fn stop(&mut self, name: &str, unit: &str, active: &str) {
+        let seen = self.unit(name, unit);
+        active.clone_into(&mut seen.active);
+        seen.stamp = None;
+    }
+
+    /// The file holds something else, which no process has read yet.
+    pub(crate) fn edit_beneath(&mut self, name: &str, path: &str) {
+        match self.host(name).files.get_mut(path) {
+            Some(Fact::Known(file)) => file.digest = Some(Digest::of("edited")),
+            other => panic!("{name}: {path}: {other:?}"),
+        }
+    }
+
+    /// The file holds something else, and whatever reads it has read that.
+    pub(crate) fn edit(&mut self, name: &str, path: &str) {
+        self.edit_beneath(name, path);
+        for unit in self.host(name).units.values_mut() {
+            if let Fact::Known(UnitSeen { stamp: Some(stamp), .. }) = unit
+                && let Some(value) = stamp.0.get_mut(path)
+            {
+                *value = Digest::of("edited").to_string();
+            }
+        }
+    }
+
+    /// The unit runs, and what it read is another version of everything.
+    pub(crate) fn outdate(&mut self, name: &str, unit: &str) {
+        let stamp = self.unit(name, unit).stamp.as_mut().unwrap();
+        stamp.0.values_mut().for_each(|value| *value = "older".to_owned());
+    }
+}
+
+/// The step of this name.
+pub(crate) fn step<'a>(plan: &'a Plan, id: &str) -> &'a Step {
+    plan.steps.iter().find(|step| step.id.as_str() == id).unwrap_or_else(|| panic!("no {id} in {:#?}", ids(plan)))
+}
+
+pub(crate) fn ids(plan: &Plan) -> Vec<&str> {
+    plan.steps.iter().map(|step| step.id.as_str()).collect()
+}
+
+/// What a resource waits for.
+pub(crate) fn waits<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
+    plan.waiting.iter().find(|item: &&Waiting| item.what == what).map(|item| item.until.as_str())
+}
+
+/// Whether `later` waits for `earlier`, itself or by way of others.
+pub(crate) fn comes_after(plan: &Plan, later: &str, earlier: &str) -> bool {
+    let direct = &step(plan, later).after;
+    direct.iter().any(|id| id.as_str() == earlier || comes_after(plan, id.as_str(), earlier))
+}
+
+#[test]
+fn a_settled_cluster_is_in_sync() {
+    for (mains, works) in [(1, 0), (3, 2)] {
+        let plan = Lab::settled(mains, works).plan();
+        assert_eq!((&plan.changes, &plan.waiting), (&Vec::new(), &Vec::new()));
+    }
+    assert_eq!(Lab::settled(3, 2).spec.nodes[&node("work-1")].role, Role::Work);
+}
