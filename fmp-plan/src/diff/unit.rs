@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use fmp_core::{
     graph::Handle,
     observed::{Fact, Stamp, UnitSeen},
-    resource::{Effect, Input, Resource, Scope, Unit},
+    resource::{Effect, File, Input, Resource, Scope, Unit},
     role::paths::unit_file,
 };
 
@@ -93,7 +93,8 @@ pub(crate) fn takes_up(sides: Sides<'_>, unit: Handle, file: Handle) -> bool {
     let host = HostView::new(sides.observed, node);
     let seen = host.ask(|host| host.units.get(&*wanted.name));
     let stamp = seen.known().and_then(|seen| seen.stamp.as_ref());
-    !planned(wanted, stamp, &[resource]).is_empty()
+    let Resource::File(text) = resource else { return false };
+    !has_read(stamp, text) && !planned(wanted, &[resource]).is_empty()
 }
 
 /// The strongest effect that is due, and why.
@@ -107,7 +108,7 @@ fn due(
     let ordered =
         remove.iter().map(|file| (Effect::Restart, format!("{} is a drop-in that nobody ordered", file.path)));
     let mut all: Vec<(Effect, String)> = ordered.collect();
-    all.extend(planned(wanted, seen.stamp.as_ref(), changed));
+    all.extend(planned(wanted, changed));
     match &seen.stamp {
         Some(stamp) => all.extend(stamp_differences(host, &wanted.inputs, stamp, changed)),
         None => all.push((Effect::Restart, "what it read at its start is not known".to_owned())),
@@ -116,13 +117,14 @@ fn due(
     (effect, all.into_iter().map(|(_, why)| why).collect())
 }
 
-/// Inputs that this plan changes.
-fn planned(wanted: &Unit, stamp: Option<&Stamp>, changed: &[&Resource]) -> Vec<(Effect, String)> {
+/// Inputs that this plan changes. A file that was edited after the start counts, although the process never read it: what
+/// runs beside a file that was touched by hand is started again with one that is known.
+fn planned(wanted: &Unit, changed: &[&Resource]) -> Vec<(Effect, String)> {
     let mut found = Vec::new();
     for resource in changed {
         for path in paths(resource).into_iter().flatten() {
             let input = wanted.inputs.iter().find(|input| *input.path == *path && input.effect > Effect::None);
-            if let Some(input) = input.filter(|_| !has_read(stamp, resource, path)) {
+            if let Some(input) = input {
                 found.push((input.effect, format!("{path} changes")));
             }
         }
@@ -130,11 +132,10 @@ fn planned(wanted: &Unit, stamp: Option<&Stamp>, changed: &[&Resource]) -> Vec<(
     found
 }
 
-/// Whether the process has read just what the plan writes: a file that was edited after its start, or lost its mode, is
-/// set right beneath it.
-fn has_read(stamp: Option<&Stamp>, resource: &Resource, path: &str) -> bool {
-    let Resource::File(file) = resource else { return false };
-    let read = stamp.and_then(|stamp| stamp.0.get(path));
+/// Whether the process has read just what the plan writes: a file that was edited after its start, or lost its mode, may
+/// be set right beneath it at any time.
+fn has_read(stamp: Option<&Stamp>, file: &File) -> bool {
+    let read = stamp.and_then(|stamp| stamp.0.get(&*file.path));
     read.is_some_and(|read| *read == file.content.digest.to_string())
 }
 

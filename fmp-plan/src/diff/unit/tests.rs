@@ -91,10 +91,10 @@ fn a_drop_in_of_the_unit_goes_and_one_for_all_services_stays() {
 }
 
 #[test]
-fn a_file_that_was_edited_after_the_start_is_set_right_without_a_restart() {
+fn a_file_that_was_edited_after_the_start_asks_for_a_restart_too() {
     let mut lab = Lab::settled(1, 1);
-    lab.edit_beneath("work-1", "/etc/fmp/node.env");
-    assert_eq!(ids(&lab.plan()), ["work-1/files"]);
+    lab.edit_beneath("work-1", "/var/lib/kubelet/config.yaml");
+    assert_eq!(ids(&lab.plan()), ["work-1/files", STEP]);
 }
 
 #[test]
