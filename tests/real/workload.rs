@@ -85,7 +85,9 @@ fn static_busybox(lab: &Lab) -> PathBuf {
 /// The Deployment's pods, where there is one that is ready on each work node and no other.
 fn pods(lab: &Lab) -> Result<BTreeMap<String, Pod>, String> {
     let path = r#"jsonpath={range .items[*]}{.metadata.name} {.status.podIP} {.spec.nodeName} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
-    let ran = lab.fmp(&["kubectl", "--", "get", "pods", "-l", "app=who", "-o", path]);
+    // A node that shuts down ends its pods, and leaves their objects behind.
+    let alive = "--field-selector=status.phase!=Failed,status.phase!=Succeeded";
+    let ran = lab.fmp(&["kubectl", "--", "get", "pods", "-l", "app=who", alive, "-o", path]);
     let pod = |line: &str| {
         let [name, address, node, "True"] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
         let pod = Pod { name: name.to_owned(), address: address.to_owned(), node: node.to_owned() };
