@@ -61,8 +61,36 @@ pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exi
         output::note("nothing was done");
         return Ok(Exit::Error);
     }
-    let report = carry_out(&session, &reach, &observed, &plan, args).await?;
-    conclude(&session, &reach, &report, args).await
+    in_rounds(&session, &reach, observed, plan, args).await
+}
+
+/// How many plans one run carries out at most: machines that were off, etcd and the API behind them, and what stands there.
+const ROUNDS: usize = 3;
+
+/// Carries the plan out, and what comes to light by it: of a host that was off and of an API that was not there nothing
+/// could be planned. A plan that a person has read is never followed by one that nobody has.
+async fn in_rounds(
+    session: &Session,
+    reach: &Reach,
+    mut observed: Observed,
+    mut plan: Plan,
+    args: &ApplyArgs,
+) -> miette::Result<Exit> {
+    let unread = args.yes && args.plan.is_none();
+    let mut left = ROUNDS;
+    loop {
+        left -= 1;
+        let report = carry_out(session, reach, &observed, &plan, args).await?;
+        if let Some(exit) = cut_short(&report) {
+            return Ok(exit);
+        }
+        observed = super::look(session, reach, Depth::Plan).await?;
+        plan = super::plan::make(session, &observed)?;
+        if plan.standing() != Standing::Steps || !unread || left == 0 {
+            return Ok(conclude(&plan, &report, args));
+        }
+        output::note("all steps were done, and now more can be planned:");
+    }
 }
 
 /// Whether a host that is about to be touched for the first time lacks what its profile requires. Better now than half-way.
@@ -196,34 +224,36 @@ fn journal(session: &Session, plan: &Plan, epoch: u64, began: i64) -> Option<(Pa
     Some((folder.join("journal.jsonl"), header))
 }
 
-/// Says how it ended, and whether anything is left to do.
-async fn conclude(session: &Session, reach: &Reach, report: &Report, args: &ApplyArgs) -> miette::Result<Exit> {
+/// Why nothing follows: steps failed, were stale, or were never begun.
+fn cut_short(report: &Report) -> Option<Exit> {
     tell(&report.outcome);
     if let Some(refused) = &report.lease_lost {
         output::note(&format!("the lease was lost: {refused}"));
     }
     if !report.outcome.stale.is_empty() {
-        return Ok(Exit::Blocked);
+        return Some(Exit::Blocked);
     }
-    if report.outcome.interrupted || !report.outcome.complete() {
+    (report.outcome.interrupted || !report.outcome.complete()).then(|| {
         output::note("`fmp plan` shows what is left, `fmp apply` goes on from there");
-        return Ok(Exit::Error);
-    }
-    let observed = super::look(session, reach, Depth::Plan).await?;
-    let left = super::plan::make(session, &observed)?;
+        Exit::Error
+    })
+}
+
+/// Says whether anything is left to do.
+fn conclude(left: &Plan, report: &Report, args: &ApplyArgs) -> Exit {
     match left.standing() {
+        Standing::InSync if args.json => {
+            output::note("in sync: nothing is left to do");
+            Exit::Fine
+        }
         Standing::InSync => {
-            if args.json {
-                output::note("in sync: nothing is left to do");
-            } else {
-                output::print(&format!("in sync after {:.1} s: nothing is left to do\n", report.took.as_secs_f64()));
-            }
-            Ok(Exit::Fine)
+            output::print(&format!("in sync after {:.1} s: nothing is left to do\n", report.took.as_secs_f64()));
+            Exit::Fine
         }
         standing => {
             output::note("all steps were done, and something is left:");
-            output::print(&render::text(&left));
-            Ok(standing.into())
+            output::print(&render::text(left));
+            standing.into()
         }
     }
 }
