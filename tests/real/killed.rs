@@ -27,9 +27,9 @@ const KILLS: [(ActionKind, u64, Often); 10] = [
     (ActionKind::IssueCertificates, 105, Often::Full),
     (ActionKind::BootstrapEtcd, 106, Often::Always),
     (ActionKind::StartUnit, 107, Often::Full),
-    (ActionKind::ApplyObject, 108, Often::Full),
-    (ActionKind::ApplyNode, 109, Often::Full),
-    (ActionKind::ImportImage, 110, Often::Full),
+    (ActionKind::ImportImage, 108, Often::Full),
+    (ActionKind::ApplyObject, 109, Often::Full),
+    (ActionKind::ApplyNode, 110, Often::Full),
 ];
 
 /// In which runs: each kill costs half a minute, until the lease of whoever was killed has run out.
