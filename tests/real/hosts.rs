@@ -43,7 +43,7 @@ fn silent_strange_and_closed_hosts(lab: &Lab) {
     let file = lab.by_ssh("ssh.toml", |node, mut way| {
         match node {
             "work-2" => way.port = 2222,
-            "work-3" => way.user = "tom".to_owned(),
+            "work-3" => "tom".clone_into(&mut way.user),
             "work-4" => way.host_key = lab.host_key("work-1"),
             _ => {}
         }
