@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -51,7 +52,7 @@ pub(crate) struct Lab {
     runtime: Runtime,
     local: Local,
     network: NamespaceDialer,
-    links: BTreeMap<&'static str, LocalLink>,
+    links: Mutex<BTreeMap<&'static str, Arc<LocalLink>>>,
     folder: PathBuf,
 }
 
@@ -140,11 +141,9 @@ impl Lab {
         let fixture = fixture("local-7/cluster.toml").replace("\"fmp-local\"", &format!("\"{CLUSTER}\""));
         fs::write(folder.join("cluster.toml"), fixture).expect("the target directory can be written");
         let local = Local::new(CLUSTER);
-        let shared = std::sync::Arc::new(local.clone());
-        let link = |name: &'static str| (name, LocalLink::new(shared.clone(), node(name)));
         let runtime = Runtime::new().expect("a runtime can be made");
         let network = NamespaceDialer::new(format!("/run/netns/fmp-{CLUSTER}"));
-        Self { runtime, local, network, links: everyone().map(link).collect(), folder }
+        Self { runtime, local, network, links: Mutex::new(links()), folder }
     }
 
     /// A place for a file of a check.
@@ -155,6 +154,8 @@ impl Lab {
     /// Deletes all machines.
     pub(crate) fn destroy(&self) {
         self.fmp(&["destroy", "--name", CLUSTER]).exits(0);
+        // The next machines of these names show other host keys.
+        *self.links.lock().expect("nobody panics meanwhile") = links();
     }
 
     /// Brings the cluster in order, whatever the check before has left. A lease of a run that was killed runs out in
@@ -257,7 +258,8 @@ impl Lab {
 
     /// Runs a script as root on a machine; what it printed, and how it ended. An error where the machine does not answer.
     pub(crate) fn ask(&self, node: &str, script: &str, stdin: Input) -> Result<Output, String> {
-        let link = self.links.get(node).unwrap_or_else(|| panic!("there is no {node}"));
+        let link = self.links.lock().expect("nobody panics meanwhile").get(node).cloned();
+        let link = link.unwrap_or_else(|| panic!("there is no {node}"));
         let run = async { timeout(COMMAND, link.run("sh", &["-euc", script], stdin)).await };
         match self.runtime.block_on(run) {
             Ok(Ok(output)) => Ok(output),
@@ -386,6 +388,12 @@ fn nodes(text: &str) -> BTreeMap<String, NodeSeen> {
         Some((name.to_owned(), NodeSeen { ready: ready == "True", version: version.to_owned() }))
     };
     text.lines().filter_map(node).collect()
+}
+
+/// The ways to machines that may not exist yet.
+fn links() -> BTreeMap<&'static str, Arc<LocalLink>> {
+    let local = Arc::new(Local::new(CLUSTER));
+    everyone().map(|name| (name, Arc::new(LocalLink::new(local.clone(), node(name))))).collect()
 }
 
 fn in_their_network(command: &Command) -> Command {
