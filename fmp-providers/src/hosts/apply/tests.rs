@@ -125,6 +125,19 @@ async fn a_program_is_uploaded_packed_or_plain() {
 }
 
 #[tokio::test]
+async fn an_upload_beside_another_leaves_what_that_has_written() {
+    let lab = Lab::new();
+    let stored = lab.provider.store.put(&b"tool"[..]).unwrap();
+    let folder = format!("/opt/fmp/store/{}", stored.digest.short());
+    let alive = format!(".fmp-tmp-upload-{}", std::process::id());
+    lab.put(&format!("{folder}/{alive}"), "half");
+    // No process has a number beyond 2²².
+    lab.put(&format!("{folder}/.fmp-tmp-upload-4194305"), "left");
+    assert_eq!(lab.apply(upload(stored.digest, stored.size, Before::Absent)).await.unwrap(), Applied::Done);
+    assert_eq!(lab.left(&folder), [alive.as_str(), "tool"]);
+}
+
+#[tokio::test]
 async fn an_upload_that_is_not_the_program_leaves_nothing() {
     let lab = Lab::new();
     let stored = lab.provider.store.put(&b"tool"[..]).unwrap();

@@ -30,7 +30,7 @@ judge() {
 }
 
 folder=.${path%/*}
-temp=$folder/.fmp-tmp-$$
+temp=$folder/.fmp-tmp-upload-$$
 lock
 judge
 sweep "$folder"
