@@ -86,30 +86,29 @@ stop_parts() {
     done
 }
 
-# Every file of tests on real machines, as `PACKAGE NAME`.
+# The names of the tests on real machines, one of them on each line.
 real_tests() {
     local file
     for file in tests/real_*.rs tests/real/main.rs fmp-*/tests/real_*.rs; do
         [[ -e $file ]] || continue
         case $file in
-        tests/*/main.rs) echo "fmp $(basename "$(dirname "$file")")" ;;
-        tests/*) echo "fmp $(basename "$file" .rs)" ;;
-        *) echo "${file%%/*} $(basename "$file" .rs)" ;;
+        tests/*/main.rs) basename "$(dirname "$file")" ;;
+        *) basename "$file" .rs ;;
         esac
     done
 }
 
 # Runs all of them, one test after another: each has the computer to itself.
 run_real_tests() {
-    local limit=$1 package name
-    while read -r package name; do
-        part "$name" "$limit" cargo test --package "$package" --test "$name" --no-fail-fast -- --test-threads=1
-    done < <(real_tests)
+    local limit=$1 name
+    for name in $(real_tests); do
+        part "$name" "$limit" cargo test --workspace --test "$name" --no-fail-fast -- --test-threads=1
+    done
 }
 
 skip_real_tests() {
-    local package name
-    while read -r package name; do
+    local name
+    for name in $(real_tests); do
         skip "$name" "$1"
-    done < <(real_tests)
+    done
 }
