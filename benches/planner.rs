@@ -22,7 +22,7 @@ fn nothing(spec: &Spec) -> Observed {
 fn drifted(file: &str) -> Observed {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let lab = runtime.block_on(Lab::settled(file));
-    lab.world.edit_file(&node("work-00003"), "/etc/crictl.yaml", "edited\n");
+    lab.world.lock().edit_file(&node("work-00003"), "/etc/crictl.yaml", "edited\n");
     lab.observed()
 }
 

@@ -11,6 +11,7 @@ pub use fmp_core as core;
 pub use fmp_exec as exec;
 pub use fmp_plan as planner;
 pub use fmp_providers as providers;
+pub use fmp_sim as sim;
 
 use fmp_core::{bundle::Lock, observed::Observed, role, spec::Spec};
 use fmp_plan::Plan;

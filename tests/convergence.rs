@@ -25,22 +25,22 @@ async fn a_local_cluster_converges() {
 #[tokio::test]
 async fn a_file_edited_by_hand_is_one_plan_away() {
     let lab = settled("ssh-7").await;
-    lab.world.edit_file(&node("work-1"), "/etc/fmp/node.env", "NODE_NAME=work-9\n");
+    lab.world.lock().edit_file(&node("work-1"), "/etc/fmp/node.env", "NODE_NAME=work-9\n");
     assert_eq!(lab.converge().await, 1);
 }
 
 #[tokio::test]
 async fn a_drop_in_that_nobody_ordered_is_one_plan_away() {
     let lab = settled("ssh-7").await;
-    lab.world.add_drop_in(&node("work-1"), "kubelet.service", "[Service]\nNice=5\n");
-    lab.world.restart(&node("work-1"), "kubelet.service");
+    lab.world.lock().add_drop_in(&node("work-1"), "kubelet.service", "[Service]\nNice=5\n");
+    lab.world.lock().restart(&node("work-1"), "kubelet.service");
     assert_eq!(lab.converge().await, 1);
 }
 
 #[tokio::test]
 async fn a_disabled_unit_is_one_plan_away() {
     let lab = settled("ssh-7").await;
-    lab.world.disable_unit(&node("main-2"), "kube-apiserver.service");
+    lab.world.lock().disable_unit(&node("main-2"), "kube-apiserver.service");
     assert_eq!(lab.converge().await, 1);
 }
 
@@ -48,10 +48,10 @@ async fn a_disabled_unit_is_one_plan_away() {
 async fn a_power_cut_of_everything_leaves_nothing_to_do() {
     let lab = settled("ssh-7").await;
     for name in lab.spec.nodes.keys() {
-        lab.world.power_off(name);
+        lab.world.lock().power_off(name);
     }
     for name in lab.spec.nodes.keys() {
-        lab.world.power_on(name);
+        lab.world.lock().power_on(name);
     }
     assert_eq!(lab.converge().await, 0);
 }
@@ -59,6 +59,6 @@ async fn a_power_cut_of_everything_leaves_nothing_to_do() {
 #[tokio::test]
 async fn a_wiped_member_comes_back_as_a_learner() {
     let lab = settled("ssh-7").await;
-    lab.world.wipe_etcd(&node("main-1"));
+    lab.world.lock().wipe_etcd(&node("main-1"));
     assert!(lab.converge().await <= 2);
 }

@@ -85,7 +85,7 @@ async fn p4_a_new_work_node_changes_only_lines_about_it() {
         let lab = Lab::settled(&file).await;
         let before = render::text(&lab.plan());
         let grown = format!("{file}\n[nodes.work-new]\nrole = 'work'\naddress = '192.0.2.250'\n");
-        lab.world.join_bare(&node("work-new"), "192.0.2.250".parse().unwrap());
+        lab.world.lock().join_bare(&node("work-new"), "192.0.2.250".parse().unwrap());
         let plan = lab.plan_for(&parsed(&grown));
         assert_eq!(plan.standing(), Standing::Steps);
         let about_it = |id: &str| id.starts_with("work-new/");
@@ -112,7 +112,7 @@ async fn p4_a_work_node_that_left_the_file_changes_nothing() {
 /// A drift on main-2 whose plan rests on a few facts.
 async fn drifted(file: &str, main: &str) -> (Lab, Plan) {
     let lab = Lab::settled(file).await;
-    lab.world.edit_file(&node(main), "/etc/systemd/system/kube-apiserver.service", "[Service]\n");
+    lab.world.lock().edit_file(&node(main), "/etc/systemd/system/kube-apiserver.service", "[Service]\n");
     let plan = lab.plan();
     assert_eq!(plan.standing(), Standing::Steps);
     (lab, plan)
@@ -173,8 +173,8 @@ async fn p5_files_and_units_elsewhere_may_change() {
         let main = second_main(&file);
         let (lab, plan) = drifted(&file, main).await;
         for name in lab.spec.nodes.keys().filter(|name| name.as_str() != main) {
-            lab.world.edit_file(name, "/etc/fmp/node.env", "else\n");
-            lab.world.disable_unit(name, "kubelet.service");
+            lab.world.lock().edit_file(name, "/etc/fmp/node.env", "else\n");
+            lab.world.lock().disable_unit(name, "kubelet.service");
         }
         assert_eq!(changed(&plan, &lab.observed()), []);
     }
@@ -194,9 +194,11 @@ async fn p5_every_fact_of_the_basis_makes_the_plan_stale_when_it_changes() {
             assert_eq!(found[0].fact, plan.basis.facts[at].key);
         }
         let hooks: [fn(&Lab, &str); 3] = [
-            |lab, main| lab.world.edit_file(&node(main), "/etc/systemd/system/kube-apiserver.service", "other\n"),
-            |lab, main| lab.world.disable_unit(&node(main), "kube-apiserver.service"),
-            |lab, main| lab.world.power_off(&node(main)),
+            |lab, main| {
+                lab.world.lock().edit_file(&node(main), "/etc/systemd/system/kube-apiserver.service", "other\n");
+            },
+            |lab, main| lab.world.lock().disable_unit(&node(main), "kube-apiserver.service"),
+            |lab, main| lab.world.lock().power_off(&node(main)),
         ];
         for hook in hooks {
             let (lab, plan) = drifted(&file, main).await;

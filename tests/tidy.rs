@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Crates without I/O, clock, randomness and runtime.
-const PURE: &[&str] = &["fmp-core", "fmp-plan", "fmp-exec"];
+const PURE: &[&str] = &["fmp-core", "fmp-plan", "fmp-exec", "fmp-sim"];
 
 /// What no manifest of a pure crate may name, not even for its tests.
 const IMPURE: &[&str] = &["tokio", "russh", "reqwest", "rand"];
@@ -25,8 +25,9 @@ const BELOW: &[(&str, &[&str])] = &[
     ("fmp-core", &[]),
     ("fmp-plan", &["fmp-core"]),
     ("fmp-exec", &["fmp-core", "fmp-plan"]),
+    ("fmp-sim", &["fmp-core", "fmp-exec", "fmp-plan"]),
     ("fmp-bundle", &["fmp-core"]),
-    ("fmp-providers", &["fmp-bundle", "fmp-core", "fmp-exec", "fmp-plan"]),
+    ("fmp-providers", &["fmp-bundle", "fmp-core", "fmp-exec", "fmp-plan", "fmp-sim"]),
 ];
 
 /// The most lines of a source file.

@@ -12,12 +12,12 @@ use fmp_exec::{Applied, Failure, FailureKind};
 use fmp_plan::action::CertificateIssue;
 
 use super::trust::key_id;
-use crate::memory::{World, files::Content, later};
+use crate::world::{World, files::Content, later};
 
 const DAY_S: i64 = 24 * 60 * 60;
 
 impl World {
-    pub(super) fn issue(&mut self, node: &NodeName, certificates: &[CertificateIssue]) -> Result<Applied, Failure> {
+    pub(crate) fn issue(&mut self, node: &NodeName, certificates: &[CertificateIssue]) -> Result<Applied, Failure> {
         self.running(node)?;
         let mut wanted = Vec::new();
         for issue in certificates {

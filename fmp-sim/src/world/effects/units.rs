@@ -3,10 +3,10 @@
 use fmp_core::{NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
 
-use crate::memory::{World, host::Host, never, units::Started};
+use crate::world::{World, host::Host, never, units::Started};
 
 impl World {
-    pub(super) fn start_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
+    pub(crate) fn start_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         let (before, had) = (host.unit_seen(unit), host.runs(unit));
         note(host, unit);
@@ -18,7 +18,7 @@ impl World {
         Ok(if had && before == host.unit_seen(unit) { Applied::AlreadyDone } else { Applied::Done })
     }
 
-    pub(super) fn restart_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
+    pub(crate) fn restart_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         note(host, unit);
         enabled(node, unit, host.enable(unit))?;
@@ -26,14 +26,14 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(super) fn reload_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
+    pub(crate) fn reload_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         enabled(node, unit, host.enable(unit))?;
         host.reload(unit);
         Ok(Applied::Done)
     }
 
-    pub(super) fn enable_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
+    pub(crate) fn enable_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         let before = host.unit_seen(unit);
         enabled(node, unit, host.enable(unit))?;

@@ -10,40 +10,42 @@ use fmp_core::{
     observed::{HostFacts, LedgerEntry},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{files::File, units::Unit};
 
 /// One machine.
-#[derive(Debug, Clone)]
-pub(super) struct Host {
-    pub(super) main: bool,
-    pub(super) power: Power,
-    pub(super) facts: HostFacts,
-    pub(super) files: BTreeMap<String, File>,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Host {
+    pub(crate) main: bool,
+    pub(crate) power: Power,
+    pub(crate) facts: HostFacts,
+    pub(crate) files: BTreeMap<String, File>,
     /// By full name, for every unit that was enabled, started or masked.
-    pub(super) units: BTreeMap<String, Unit>,
-    pub(super) images: BTreeSet<String>,
+    pub(crate) units: BTreeMap<String, Unit>,
+    pub(crate) images: BTreeSet<String>,
     /// Which member etcd's data directory holds.
-    pub(super) etcd_data: Option<String>,
-    pub(super) ledger: BTreeMap<String, LedgerEntry>,
+    pub(crate) etcd_data: Option<String>,
+    pub(crate) ledger: BTreeMap<String, LedgerEntry>,
 }
 
 /// Whether a machine is there, and runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Power {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Power {
     Absent,
     Off,
     On,
 }
 
 impl Power {
-    pub(super) const fn is_on(self) -> bool {
+    pub(crate) const fn is_on(self) -> bool {
         matches!(self, Self::On)
     }
 }
 
 impl Host {
     /// A machine with nothing of ours on it.
-    pub(super) fn bare(
+    pub(crate) fn bare(
         name: &NodeName,
         address: Ipv4Addr,
         main: bool,
@@ -67,12 +69,12 @@ impl Host {
     }
 
     /// The cluster that it belongs to.
-    pub(super) fn cluster_id(&self) -> Option<&str> {
+    pub(crate) fn cluster_id(&self) -> Option<&str> {
         self.files.get("/var/lib/fmp/cluster-id").and_then(File::text).map(str::trim_end)
     }
 
     /// Notes what is about to be made. What is noted already stays: `previous` is what was there before all of ours.
-    pub(super) fn note(&mut self, key: String, kind: &str, previous: impl FnOnce(&Self) -> String) {
+    pub(crate) fn note(&mut self, key: String, kind: &str, previous: impl FnOnce(&Self) -> String) {
         if !self.ledger.contains_key(&key) {
             let cluster_id = self.cluster_id().unwrap_or_default().to_owned();
             let entry = LedgerEntry { kind: kind.to_owned(), cluster_id, previous: previous(self) };
@@ -81,19 +83,19 @@ impl Host {
     }
 
     /// Whether a path is there: a file, a directory with a file in it, or etcd's data.
-    pub(super) fn exists(&self, path: &str) -> bool {
+    pub(crate) fn exists(&self, path: &str) -> bool {
         let below = format!("{}/", path.trim_end_matches('/'));
         let in_files = self.files.range(below.clone()..).next().is_some_and(|(path, _)| path.starts_with(&below));
         in_files || self.files.contains_key(path) || (path.ends_with("/member") && self.etcd_data.is_some())
     }
 
     /// Whether a unit runs.
-    pub(super) fn runs(&self, unit: &str) -> bool {
+    pub(crate) fn runs(&self, unit: &str) -> bool {
         self.power.is_on() && self.units.get(unit).is_some_and(|unit| unit.running.is_some())
     }
 
     /// The power is cut: what runs ends, what lies in memory is gone.
-    pub(super) fn lose_power(&mut self) {
+    pub(crate) fn lose_power(&mut self) {
         self.power = Power::Off;
         self.files.retain(|path, _| !path.starts_with("/run/"));
         for unit in self.units.values_mut() {

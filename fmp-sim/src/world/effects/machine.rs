@@ -6,10 +6,10 @@ use fmp_core::NodeName;
 use fmp_exec::{Applied, Failure, FailureKind};
 
 use super::stale;
-use crate::memory::{World, host::Power, never};
+use crate::world::{World, host::Power, never};
 
 impl World {
-    pub(super) fn create_machine(&mut self, node: &NodeName, address: Ipv4Addr) -> Result<Applied, Failure> {
+    pub(crate) fn create_machine(&mut self, node: &NodeName, address: Ipv4Addr) -> Result<Applied, Failure> {
         let unknown = || never(FailureKind::Other(format!("the environment has no room for {node}")));
         let host = self.hosts.get_mut(node).ok_or_else(unknown)?;
         Ok(match host.power {
@@ -23,7 +23,7 @@ impl World {
         })
     }
 
-    pub(super) fn start_machine(&mut self, node: &NodeName) -> Result<Applied, Failure> {
+    pub(crate) fn start_machine(&mut self, node: &NodeName) -> Result<Applied, Failure> {
         let unknown = || never(FailureKind::Other(format!("the environment knows no {node}")));
         let host = self.hosts.get_mut(node).ok_or_else(unknown)?;
         Ok(match host.power {

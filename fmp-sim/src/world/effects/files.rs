@@ -5,7 +5,7 @@ use fmp_exec::{Applied, Context, Failure, FailureKind};
 use fmp_plan::action::{Before, FileRemoval, FileWrite};
 
 use super::stale;
-use crate::memory::{
+use crate::world::{
     World,
     files::{Content, File},
     never,
@@ -15,7 +15,7 @@ use crate::memory::{
 const PROGRAM: u32 = 0o755;
 
 impl World {
-    pub(super) fn upload(
+    pub(crate) fn upload(
         &mut self,
         node: &NodeName,
         name: &str,
@@ -36,7 +36,7 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(super) fn write_files(
+    pub(crate) fn write_files(
         &mut self,
         cx: &Context,
         node: &NodeName,

@@ -8,42 +8,44 @@ use fmp_core::{
     role::paths::ETCD_BORN,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{World, files::Content, host::Power};
 
 /// The unit that runs etcd.
-pub(super) const ETCD: &str = "etcd.service";
+pub(crate) const ETCD: &str = "etcd.service";
 
 const APISERVER: &str = "kube-apiserver.service";
 const KUBELET: &str = "kubelet.service";
-pub(super) const CONTAINERD: &str = "containerd.service";
+pub(crate) const CONTAINERD: &str = "containerd.service";
 const FLANNELD: &str = "flanneld.service";
 
 /// The cluster, as its members agreed on it.
-#[derive(Debug, Clone)]
-pub(super) struct EtcdCluster {
-    pub(super) id: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EtcdCluster {
+    pub(crate) id: String,
     /// By peer URL.
-    pub(super) members: BTreeMap<String, Member>,
+    pub(crate) members: BTreeMap<String, Member>,
 }
 
 /// One member.
-#[derive(Debug, Clone)]
-pub(super) struct Member {
-    pub(super) id: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) id: String,
     /// Empty before its first start.
-    pub(super) name: String,
-    pub(super) learner: bool,
+    pub(crate) name: String,
+    pub(crate) learner: bool,
 }
 
 impl World {
     /// Whether the process of this very member runs.
-    pub(super) fn is_up(&self, member: &Member) -> bool {
+    pub(crate) fn is_up(&self, member: &Member) -> bool {
         let holds = |host: &super::Host| host.etcd_data.as_ref() == Some(&member.id) && host.runs(ETCD);
         self.hosts.values().any(holds)
     }
 
     /// Whether a majority of the voters runs.
-    pub(super) fn has_quorum(&self) -> bool {
+    pub(crate) fn has_quorum(&self) -> bool {
         let voters = self.etcd.iter().flat_map(|etcd| etcd.members.values()).filter(|member| !member.learner);
         let (total, up) = voters.fold((0, 0), |(total, up), member| (total + 1, up + usize::from(self.is_up(member))));
         total > 0 && up > total / 2
@@ -55,20 +57,20 @@ impl World {
         self.etcd.as_ref()?.members.values().find(|member| member.id == *data)
     }
 
-    pub(super) fn member_is_healthy(&self, node: &str) -> bool {
+    pub(crate) fn member_is_healthy(&self, node: &str) -> bool {
         self.has_quorum() && self.member_of(node).is_some_and(|member| !member.learner && self.is_up(member))
     }
 
-    pub(super) fn api_is_ready(&self, node: &str) -> bool {
+    pub(crate) fn api_is_ready(&self, node: &str) -> bool {
         self.hosts.get(node).is_some_and(|host| host.runs(APISERVER)) && self.member_is_healthy(node)
     }
 
-    pub(super) fn any_api_is_ready(&self) -> bool {
+    pub(crate) fn any_api_is_ready(&self) -> bool {
         self.hosts.keys().any(|node| self.api_is_ready(node.as_str()))
     }
 
     /// Why a node is not ready; `None`: it is.
-    pub(super) fn why_not_ready(&self, node: &str) -> Option<&'static str> {
+    pub(crate) fn why_not_ready(&self, node: &str) -> Option<&'static str> {
         let Some(host) = self.hosts.get(node) else { return Some("there is no such machine") };
         let network = host.unit_seen(FLANNELD).is_none() || host.runs(FLANNELD);
         match (host.runs(KUBELET), host.runs(CONTAINERD), network) {
@@ -80,7 +82,7 @@ impl World {
     }
 
     /// A member that has a quorum for the first time notes that it was born.
-    pub(super) fn note_births(&mut self) {
+    pub(crate) fn note_births(&mut self) {
         let newborn = |node: &&NodeName| self.member_is_healthy(node.as_str());
         let newborn: Vec<NodeName> = self.hosts.keys().filter(newborn).cloned().collect();
         for node in newborn {
@@ -91,7 +93,7 @@ impl World {
     }
 
     /// Kubelets that reach the API make their Node object, or fill in what is theirs.
-    pub(super) fn register_nodes(&mut self) {
+    pub(crate) fn register_nodes(&mut self) {
         if !self.any_api_is_ready() {
             return;
         }
@@ -105,7 +107,7 @@ impl World {
     }
 
     /// etcd as it is seen through the mains.
-    pub(super) fn etcd_seen(&self) -> Fact<Etcd> {
+    pub(crate) fn etcd_seen(&self) -> Fact<Etcd> {
         let mut mains = self.hosts.values().filter(|host| host.main);
         if let Some(etcd) = &self.etcd
             && self.has_quorum()
@@ -136,7 +138,7 @@ impl World {
     }
 
     /// The API as it is seen through the mains.
-    pub(super) fn api_seen(&self) -> Fact<Api> {
+    pub(crate) fn api_seen(&self) -> Fact<Api> {
         let mains = || self.hosts.iter().filter(|(_, host)| host.main);
         if self.any_api_is_ready() {
             let ready = |node: &NodeName| (node.clone(), Fact::Known(self.api_is_ready(node.as_str())));
@@ -162,7 +164,7 @@ impl World {
 }
 
 /// A Node object of which nobody has said anything.
-pub(super) fn no_node() -> NodeSeen {
+pub(crate) fn no_node() -> NodeSeen {
     NodeSeen {
         ready: false,
         message: String::new(),

@@ -30,7 +30,8 @@ const LISTENERS: [(u16, &str); 7] = [
 ];
 
 impl World {
-    pub(super) fn observe(&self, ask: &Questions) -> Observed {
+    /// Answers questions.
+    pub fn observe(&self, ask: &Questions) -> Observed {
         let hosts = ask.hosts.iter().map(|(node, ask)| (node.clone(), self.host_seen(node, ask)));
         Observed {
             now: self.now,

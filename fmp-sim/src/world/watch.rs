@@ -6,7 +6,11 @@ use fmp_exec::{Effect, Failure, FailureKind, Retry, Watched};
 use super::World;
 
 impl World {
-    pub(super) fn watch(&self, check: &Check) -> Result<Watched, Failure> {
+    /// Whether `check` holds. Nothing comes true by waiting here: what does not hold now has failed.
+    ///
+    /// # Errors
+    /// With the last state seen.
+    pub fn watch(&self, check: &Check) -> Result<Watched, Failure> {
         let host = |node: &fmp_core::NodeName| self.hosts.get(node);
         let (holds, what) = match check {
             Check::UnitActive { node, unit } | Check::Listening { node, unit, .. } => {

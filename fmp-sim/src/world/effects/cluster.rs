@@ -5,10 +5,10 @@ use fmp_exec::{Applied, Failure, FailureKind};
 use fmp_plan::Step;
 
 use super::stale;
-use crate::memory::{World, etcd::no_node, later};
+use crate::world::{World, etcd::no_node, later};
 
 impl World {
-    pub(super) fn apply_node(&mut self, step: &Step, object: &NodeObject) -> Result<Applied, Failure> {
+    pub(crate) fn apply_node(&mut self, step: &Step, object: &NodeObject) -> Result<Applied, Failure> {
         self.with_api()?;
         // A step on a Node object is done to the cluster; which node it is stands at the beginning of its name.
         let (name, _) = step.id.as_str().split_once('/').unwrap_or((step.id.as_str(), ""));
@@ -30,7 +30,7 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(super) fn apply_object(&mut self, key: &str, manifest: Digest) -> Result<Applied, Failure> {
+    pub(crate) fn apply_object(&mut self, key: &str, manifest: Digest) -> Result<Applied, Failure> {
         self.with_api()?;
         let digest = manifest.to_string();
         let before = self.objects.insert(key.to_owned(), digest.clone());

@@ -3,10 +3,10 @@
 use fmp_core::{NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
 
-use crate::memory::{World, etcd::CONTAINERD, later};
+use crate::world::{World, etcd::CONTAINERD, later};
 
 impl World {
-    pub(super) fn import_image(&mut self, node: &NodeName, reference: &str) -> Result<Applied, Failure> {
+    pub(crate) fn import_image(&mut self, node: &NodeName, reference: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         if !host.runs(CONTAINERD) {
             return Err(later(FailureKind::Other(format!("containerd does not run on {node}"))));

@@ -8,29 +8,31 @@ use fmp_core::{
     role::paths::{STAMP, unit_file},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{World, files::File, host::Host};
 
 /// What systemd knows of a unit besides its files.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Unit {
-    pub(super) enabled: bool,
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Unit {
+    pub(crate) enabled: bool,
     /// What its files were when systemd last read them. None: it has not read any yet.
-    loaded: Option<Digest>,
+    loaded: Option<Vec<u64>>,
     /// A condition kept it from starting the last time.
     held_back: bool,
-    pub(super) running: Option<Running>,
+    pub(crate) running: Option<Running>,
 }
 
 /// A unit that runs.
-#[derive(Debug, Clone)]
-pub(super) struct Running {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Running {
     /// What its start noted; none where the script that notes it was missing.
     stamp: Option<Stamp>,
 }
 
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Started {
+pub(crate) enum Started {
     /// It runs.
     Runs,
     /// There is no such unit.
@@ -41,10 +43,10 @@ pub(super) enum Started {
 
 impl Host {
     /// `systemctl daemon-reload`.
-    pub(super) fn reload_units(&mut self) {
+    pub(crate) fn reload_units(&mut self) {
         let names: Vec<String> = self.units.keys().cloned().collect();
         for name in names {
-            let loaded = self.unit_digest(&name);
+            let loaded = self.unit_files(&name);
             if let Some(unit) = self.units.get_mut(&name) {
                 unit.loaded = loaded;
             }
@@ -52,7 +54,7 @@ impl Host {
     }
 
     /// `systemctl enable`, which reads units again.
-    pub(super) fn enable(&mut self, name: &str) -> Started {
+    pub(crate) fn enable(&mut self, name: &str) -> Started {
         if !self.files.contains_key(&unit_file(name)) {
             return Started::NoSuchUnit;
         }
@@ -62,20 +64,20 @@ impl Host {
     }
 
     /// `systemctl restart`: of a unit that does not run, a start.
-    pub(super) fn start(&mut self, name: &str) -> Started {
+    pub(crate) fn start(&mut self, name: &str) -> Started {
         let Some(text) = self.unit_text(name) else { return Started::NoSuchUnit };
         let held_back = !self.conditions_hold(&text);
         let stamp = self.stamp(name, &text, "ExecStartPre=");
-        let loaded = self.unit_digest(name);
+        let loaded = self.unit_files(name);
         let unit = self.units.entry(name.to_owned()).or_default();
-        unit.loaded = unit.loaded.or(loaded);
+        unit.loaded = unit.loaded.take().or(loaded);
         unit.held_back = held_back;
         unit.running = (!held_back).then_some(Running { stamp });
         if held_back { Started::HeldBack } else { Started::Runs }
     }
 
     /// `systemctl reload`: what it names is noted again, the other lines stay.
-    pub(super) fn reload(&mut self, name: &str) {
+    pub(crate) fn reload(&mut self, name: &str) {
         let Some(text) = self.unit_text(name) else { return };
         let noted = self.stamp(name, &text, "ExecReload=");
         let running = self.units.get_mut(name).and_then(|unit| unit.running.as_mut());
@@ -87,7 +89,7 @@ impl Host {
     }
 
     /// What starts by itself after the power came back.
-    pub(super) fn boot(&mut self) {
+    pub(crate) fn boot(&mut self) {
         self.reload_units();
         let enabled: Vec<String> =
             self.units.iter().filter(|(_, unit)| unit.enabled).map(|(name, _)| name.clone()).collect();
@@ -97,7 +99,7 @@ impl Host {
     }
 
     /// As `systemctl show` describes it; `None`: there is no such unit.
-    pub(super) fn unit_seen(&self, name: &str) -> Option<UnitSeen> {
+    pub(crate) fn unit_seen(&self, name: &str) -> Option<UnitSeen> {
         let has_file = self.files.contains_key(&unit_file(name));
         let unit = self.units.get(name).cloned().unwrap_or_default();
         if !has_file && unit.running.is_none() {
@@ -114,7 +116,7 @@ impl Host {
             active: active.to_owned(),
             sub: sub.to_owned(),
             enabled: if unit.enabled { "enabled" } else { "disabled" }.to_owned(),
-            needs_reload: unit.loaded.is_some() && unit.loaded != self.unit_digest(name),
+            needs_reload: unit.loaded.is_some() && unit.loaded != self.unit_files(name),
             drop_ins: drop_ins.collect(),
             condition: !unit.held_back,
             stamp: unit.running.and_then(|running| running.stamp),
@@ -127,15 +129,16 @@ impl Host {
 
     fn drop_ins(&self, name: &str) -> impl Iterator<Item = (&String, &File)> {
         let directory = format!("{}.d/", unit_file(name));
-        self.files.iter().filter(move |(path, _)| path.starts_with(&directory) && extension(path) == Some("conf"))
+        let below = self.files.range(directory.clone()..).take_while(move |(path, _)| path.starts_with(&directory));
+        below.filter(|(path, _)| extension(path) == Some("conf"))
     }
 
-    /// Over the unit's file and its drop-ins: whether systemd has read what lies there.
-    fn unit_digest(&self, name: &str) -> Option<Digest> {
-        let path = unit_file(name);
-        let own = self.files.get_key_value(&path).into_iter().chain(self.drop_ins(name));
-        let parts: Vec<String> = own.map(|(path, file)| format!("{path} {}\n", file.written)).collect();
-        (!parts.is_empty()).then(|| Digest::of(parts.concat()))
+    /// Which writes made the unit's file and its drop-ins: whether systemd has read what lies there.
+    fn unit_files(&self, name: &str) -> Option<Vec<u64>> {
+        let own = self.files.get(&unit_file(name));
+        let files = own.into_iter().chain(self.drop_ins(name).map(|(_, file)| file));
+        let written: Vec<u64> = files.map(|file| file.written).collect();
+        (!written.is_empty()).then_some(written)
     }
 
     /// All plain conditions, and one of those with `|` where there are any.
@@ -185,7 +188,7 @@ impl File {
 
 impl World {
     /// What comes true by itself once something changed: etcd notes its birth, kubelets register.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.note_births();
         self.register_nodes();
     }

@@ -7,23 +7,27 @@ use fmp_core::{
     observed::{Certificate, FileSeen},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{World, host::Host};
 
 /// What a text may measure to come back with an observation, in bytes.
 const TEXT_LIMIT: u64 = 64 << 10;
 
 /// One file, owned by root.
-#[derive(Debug, Clone)]
-pub(super) struct File {
-    pub(super) content: Content,
-    pub(super) mode: u32,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct File {
+    pub(crate) content: Content,
+    /// Taken once, when the file is written: observations ask for it again and again.
+    digest: Option<Digest>,
+    pub(crate) mode: u32,
     /// Another one for each file that was ever written, as a rename gives it: inode and time in one.
-    pub(super) written: u64,
+    pub(crate) written: u64,
 }
 
 /// What a file holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Content {
     Text(Arc<str>),
     Program {
         digest: Digest,
@@ -34,8 +38,23 @@ pub(super) enum Content {
     Secret(u64),
 }
 
+impl Content {
+    fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Text(text) => Some(Digest::of(text.as_bytes())),
+            Self::Program { digest, .. } => Some(*digest),
+            Self::Certificate(certificate) => Some(Digest::of(format!("{certificate:?}"))),
+            Self::Secret(_) => None,
+        }
+    }
+}
+
 impl File {
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn new(content: Content, mode: u32, written: u64) -> Self {
+        Self { digest: content.digest(), content, mode, written }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(text),
             Content::Program { .. } | Content::Certificate(_) | Content::Secret(_) => None,
@@ -43,16 +62,11 @@ impl File {
     }
 
     /// None for a secret, whose plain digest is never taken.
-    pub(super) fn digest(&self) -> Option<Digest> {
-        match &self.content {
-            Content::Text(text) => Some(Digest::of(text.as_bytes())),
-            Content::Program { digest, .. } => Some(*digest),
-            Content::Certificate(certificate) => Some(Digest::of(format!("{certificate:?}"))),
-            Content::Secret(_) => None,
-        }
+    pub(crate) const fn digest(&self) -> Option<Digest> {
+        self.digest
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match &self.content {
             Content::Text(text) => text.len() as u64,
             Content::Program { bytes, .. } => *bytes,
@@ -63,13 +77,13 @@ impl File {
     }
 
     /// Device, inode, size, mtime and ctime.
-    pub(super) fn stat(&self) -> String {
+    pub(crate) fn stat(&self) -> String {
         let written = self.written;
         format!("2049 {written} {} {written}.000000000 {written}.000000000", self.bytes())
     }
 
     /// As a host describes it to somebody who wants `wanted`.
-    pub(super) fn seen(&self, wanted: Option<&Digest>) -> FileSeen {
+    pub(crate) fn seen(&self, wanted: Option<&Digest>) -> FileSeen {
         let digest = self.digest();
         let differs = wanted.is_some_and(|wanted| digest != Some(*wanted)) && self.bytes() <= TEXT_LIMIT;
         FileSeen {
@@ -85,17 +99,17 @@ impl File {
 
 impl World {
     /// Puts a file onto a host as a rename does: it is a new one, whole.
-    pub(super) fn put(&mut self, node: &str, path: &str, content: Content, mode: u32) {
+    pub(crate) fn put(&mut self, node: &str, path: &str, content: Content, mode: u32) {
         let written = self.next();
         if let Some(host) = self.hosts.get_mut(node) {
-            host.files.insert(path.to_owned(), File { content, mode, written });
+            host.files.insert(path.to_owned(), File::new(content, mode, written));
         }
     }
 }
 
 impl Host {
     /// What stands at a path, as a ledger writes it.
-    pub(super) fn previous(&self, path: &str) -> String {
+    pub(crate) fn previous(&self, path: &str) -> String {
         let digest = |file: &File| file.digest().map_or_else(|| "a secret".to_owned(), |digest| digest.to_string());
         self.files.get(path).map_or_else(|| "absent".to_owned(), digest)
     }

@@ -14,7 +14,7 @@ use fmp_core::{
 /// What a world is made of before anything is done to it.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The time: seconds since 1970. It passes only by [`MemoryWorld::pass_s`](super::MemoryWorld::pass_s).
+    /// The time: seconds since 1970. It passes only by [`World::pass_s`](super::World::pass_s).
     pub now: i64,
     /// `Local`: machines are absent until they are created. `Ssh`: they are there, booted and bare.
     pub environment: Environment,

@@ -20,16 +20,16 @@ use fmp_plan::{
     step::Subject,
 };
 
-use super::{MemoryWorld, Setup};
+use super::{Setup, World};
 
 fn node(name: &str) -> NodeName {
     name.parse().unwrap()
 }
 
-fn world(environment: Environment) -> MemoryWorld {
+fn world(environment: Environment) -> World {
     let address = |n: u8| Ipv4Addr::new(198, 18, 0, n);
     let mains = (1..=3).map(|n| (node(&format!("main-{n}")), address(10 + n)));
-    MemoryWorld::new(Setup::new(environment, mains.collect(), [(node("work-1"), address(21))].into(), "1.29.15"))
+    World::new(Setup::new(environment, mains.collect(), [(node("work-1"), address(21))].into(), "1.29.15"))
 }
 
 fn url(n: u8) -> String {
@@ -40,7 +40,7 @@ fn members() -> BTreeMap<NodeName, String> {
     (1..=3).map(|n| (node(&format!("main-{n}")), url(n))).collect()
 }
 
-fn apply(world: &MemoryWorld, host: &str, action: Action, texts: &[&str]) -> Result<Applied, Failure> {
+fn apply(world: &mut World, host: &str, action: Action, texts: &[&str]) -> Result<Applied, Failure> {
     let texts = texts.iter().map(|text| (Digest::of(text), Arc::from(*text))).collect();
     let step = Step {
         id: StepId::new(format!("{host}/x")),
@@ -55,20 +55,20 @@ fn apply(world: &MemoryWorld, host: &str, action: Action, texts: &[&str]) -> Res
     world.apply(&Context { epoch: 1, texts: Arc::new(texts) }, &step)
 }
 
-fn done(world: &MemoryWorld, host: &str, action: Action) {
+fn done(world: &mut World, host: &str, action: Action) {
     assert_eq!(apply(world, host, action, &[]).unwrap(), Applied::Done);
 }
 
-fn write(world: &MemoryWorld, host: &str, path: &str, text: &str) {
+fn write(world: &mut World, host: &str, path: &str, text: &str) {
     let write = FileWrite { path: path.into(), mode: 0o644, content: Digest::of(text), before: Before::Absent };
     let action = Action::WriteFiles { files: vec![write], remove: Vec::new() };
     assert_eq!(apply(world, host, action, &[text]).unwrap(), Applied::Done);
 }
 
 /// A unit that notes what it reads, and runs.
-fn start(world: &MemoryWorld, host: &str, unit: &str, lines: &str) {
+fn start(world: &mut World, host: &str, unit: &str, lines: &str) {
     let text = format!("[Unit]\n{lines}[Service]\nExecStartPre=-/bin/sh {STAMP} {unit} \\\n    /etc/x.conf\n");
-    if world.lock().hosts[&node(host)].files.contains_key(STAMP) {
+    if world.hosts[&node(host)].files.contains_key(STAMP) {
         world.edit_file(&node(host), "/etc/x.conf", "one");
     } else {
         write(world, host, STAMP, "#!/bin/sh\n");
@@ -78,7 +78,7 @@ fn start(world: &MemoryWorld, host: &str, unit: &str, lines: &str) {
     done(world, host, Action::StartUnit { unit: unit.into() });
 }
 
-fn observe(world: &MemoryWorld) -> Observed {
+fn observe(world: &World) -> Observed {
     let asked = HostQuestions {
         units: ["x.service".into(), "etcd.service".into(), "kube-apiserver.service".into()].into(),
         files: [("/etc/x.conf".into(), Digest::of("two"))].into(),
@@ -88,11 +88,11 @@ fn observe(world: &MemoryWorld) -> Observed {
     world.observe(&Questions { hosts: hosts.into(), deep: false })
 }
 
-fn unit(world: &MemoryWorld, name: &str) -> UnitSeen {
+fn unit(world: &World, name: &str) -> UnitSeen {
     observe(world).host(&node("main-1")).unwrap().units[name].known().unwrap().clone()
 }
 
-fn stamped(world: &MemoryWorld, path: &str) -> String {
+fn stamped(world: &World, path: &str) -> String {
     unit(world, "x.service").stamp.unwrap().0[path].clone()
 }
 
@@ -109,43 +109,43 @@ fn a_bare_host_holds_nothing_and_an_absent_machine_is_known_to_be() {
 
 #[test]
 fn a_start_notes_what_it_read_and_not_what_came_later() {
-    let world = world(Environment::Ssh);
-    start(&world, "main-1", "x.service", "");
+    let mut world = world(Environment::Ssh);
+    start(&mut world, "main-1", "x.service", "");
     world.edit_file(&node("main-1"), "/etc/x.conf", "two");
     assert_eq!(stamped(&world, "/etc/x.conf"), Digest::of("one").to_string());
-    done(&world, "main-1", Action::RestartUnit { unit: "x.service".into() });
+    done(&mut world, "main-1", Action::RestartUnit { unit: "x.service".into() });
     assert_eq!(stamped(&world, "/etc/x.conf"), Digest::of("two").to_string());
 }
 
 #[test]
 fn a_unit_edited_by_hand_needs_a_reload_and_one_that_we_write_does_not() {
-    let world = world(Environment::Ssh);
-    start(&world, "main-1", "x.service", "");
+    let mut world = world(Environment::Ssh);
+    start(&mut world, "main-1", "x.service", "");
     assert!(!unit(&world, "x.service").needs_reload);
     world.edit_file(&node("main-1"), &unit_file("x.service"), "[Service]\n");
     assert!(unit(&world, "x.service").needs_reload);
-    done(&world, "main-1", Action::EnableUnit { unit: "x.service".into() });
+    done(&mut world, "main-1", Action::EnableUnit { unit: "x.service".into() });
     assert!(!unit(&world, "x.service").needs_reload);
 }
 
 #[test]
 fn a_drop_in_is_seen_and_can_be_removed() {
-    let world = world(Environment::Ssh);
-    start(&world, "main-1", "x.service", "");
+    let mut world = world(Environment::Ssh);
+    start(&mut world, "main-1", "x.service", "");
     world.add_drop_in(&node("main-1"), "x.service", "[Service]\nNice=5\n");
     let (path, digest) = unit(&world, "x.service").drop_ins.pop_first().unwrap();
     let remove = vec![FileRemoval { path: path.into(), before: digest }];
-    done(&world, "main-1", Action::WriteFiles { files: Vec::new(), remove });
+    done(&mut world, "main-1", Action::WriteFiles { files: Vec::new(), remove });
     assert_eq!(unit(&world, "x.service").drop_ins, BTreeMap::new());
 }
 
 #[test]
 fn a_file_that_is_neither_as_expected_nor_as_wanted_is_stale_and_stays() {
-    let world = world(Environment::Ssh);
+    let mut world = world(Environment::Ssh);
     world.edit_file(&node("main-1"), "/etc/x.conf", "by hand");
     let content = Digest::of("ours");
     let files = vec![FileWrite { path: "/etc/x.conf".into(), mode: 0o644, content, before: Before::Absent }];
-    let applied = apply(&world, "main-1", Action::WriteFiles { files, remove: Vec::new() }, &["ours"]).unwrap();
+    let applied = apply(&mut world, "main-1", Action::WriteFiles { files, remove: Vec::new() }, &["ours"]).unwrap();
     assert!(matches!(applied, Applied::Stale(_)));
     let text = observe(&world).host(&node("main-1")).unwrap().files["/etc/x.conf"].known().unwrap().text.clone();
     assert_eq!(text.as_deref(), Some("by hand"));
@@ -153,8 +153,8 @@ fn a_file_that_is_neither_as_expected_nor_as_wanted_is_stale_and_stays() {
 
 #[test]
 fn after_a_power_cut_only_what_is_enabled_comes_back() {
-    let world = world(Environment::Ssh);
-    start(&world, "main-1", "x.service", "");
+    let mut world = world(Environment::Ssh);
+    start(&mut world, "main-1", "x.service", "");
     world.power_off(&node("main-1"));
     assert!(matches!(observe(&world).hosts[&node("main-1")], Fact::Unknown(_)));
     world.power_on(&node("main-1"));
@@ -168,71 +168,81 @@ fn after_a_power_cut_only_what_is_enabled_comes_back() {
 const CONDITIONS: &str = "ConditionPathExists=|/var/lib/etcd/member\nConditionPathExists=|/run/fmp/etcd-permit.env\n";
 
 /// Three members that were born together.
-fn three_members() -> MemoryWorld {
-    let world = world(Environment::Ssh);
+fn three_members() -> World {
+    let mut world = world(Environment::Ssh);
     for main in ["main-1", "main-2", "main-3"] {
-        write(&world, main, &unit_file("etcd.service"), &format!("[Unit]\n{CONDITIONS}[Service]\n"));
+        write(&mut world, main, &unit_file("etcd.service"), &format!("[Unit]\n{CONDITIONS}[Service]\n"));
     }
-    done(&world, "main-1", Action::BootstrapEtcd { members: members() });
+    done(&mut world, "main-1", Action::BootstrapEtcd { members: members() });
     assert!(matches!(
         world.watch(&Check::EtcdHealthy { node: node("main-1") }),
         Err(Failure { retry: Retry::Later, .. })
     ));
-    done(&world, "main-2", Action::BootstrapEtcd { members: members() });
+    done(&mut world, "main-2", Action::BootstrapEtcd { members: members() });
     assert!(world.watch(&Check::EtcdHealthy { node: node("main-1") }).is_ok());
-    done(&world, "main-3", Action::BootstrapEtcd { members: members() });
+    done(&mut world, "main-3", Action::BootstrapEtcd { members: members() });
     world
 }
 
 #[test]
 fn a_wiped_member_stays_down_by_itself_and_joins_as_a_learner() {
-    let world = three_members();
+    let mut world = three_members();
     world.wipe_etcd(&node("main-1"));
     world.power_off(&node("main-1"));
     world.power_on(&node("main-1"));
     let seen = unit(&world, "etcd.service");
     assert_eq!((seen.active.as_str(), seen.condition), ("inactive", false));
-    let born_again = apply(&world, "main-1", Action::BootstrapEtcd { members: members() }, &[]).unwrap();
+    let born_again = apply(&mut world, "main-1", Action::BootstrapEtcd { members: members() }, &[]).unwrap();
     assert!(matches!(born_again, Applied::Stale(_)), "{born_again:?}");
 
     let id = observe(&world).etcd.known().unwrap().members[&url(1)].id.clone();
-    done(&world, "main-1", Action::RemoveEtcdMember { peer_url: url(1), id });
-    done(&world, "main-1", Action::AddEtcdLearner { peer_url: url(1) });
-    assert!(apply(&world, "main-1", Action::PromoteEtcdLearner { peer_url: url(1) }, &[]).is_err());
-    done(&world, "main-1", Action::StartEtcdLearner { members: members() });
-    done(&world, "main-1", Action::PromoteEtcdLearner { peer_url: url(1) });
+    done(&mut world, "main-1", Action::RemoveEtcdMember { peer_url: url(1), id });
+    done(&mut world, "main-1", Action::AddEtcdLearner { peer_url: url(1) });
+    assert!(apply(&mut world, "main-1", Action::PromoteEtcdLearner { peer_url: url(1) }, &[]).is_err());
+    done(&mut world, "main-1", Action::StartEtcdLearner { members: members() });
+    done(&mut world, "main-1", Action::PromoteEtcdLearner { peer_url: url(1) });
     assert!(world.watch(&Check::EtcdHealthy { node: node("main-1") }).is_ok());
 }
 
 #[test]
 fn without_a_majority_nothing_is_known_of_etcd_and_nothing_is_changed() {
-    let world = three_members();
+    let mut world = three_members();
     world.stop(&node("main-1"), "etcd.service");
     assert!(matches!(observe(&world).etcd, Fact::Known(_)));
     world.stop(&node("main-2"), "etcd.service");
     assert!(matches!(observe(&world).etcd, Fact::Unknown(_)));
-    assert!(apply(&world, "main-3", Action::AddEtcdLearner { peer_url: url(4) }, &[]).is_err());
+    assert!(apply(&mut world, "main-3", Action::AddEtcdLearner { peer_url: url(4) }, &[]).is_err());
 }
 
 #[test]
 fn a_node_is_ready_when_its_kubelet_runs_and_an_apiserver_answers() {
-    let world = three_members();
+    let mut world = three_members();
     for unit in ["containerd.service", "kubelet.service"] {
-        start(&world, "work-1", unit, "");
+        start(&mut world, "work-1", unit, "");
     }
-    let ready = || world.watch(&Check::NodeReady { node: node("work-1") }).is_ok();
-    assert!(!ready());
-    start(&world, "main-1", "kube-apiserver.service", "");
-    assert!(ready());
+    let ready = |world: &World| world.watch(&Check::NodeReady { node: node("work-1") }).is_ok();
+    assert!(!ready(&world));
+    start(&mut world, "main-1", "kube-apiserver.service", "");
+    assert!(ready(&world));
     let object = NodeObject {
         pod_cidr: "10.244.3.0/24".parse().ok(),
         labels: [("a".into(), "b".into())].into(),
         taints: BTreeSet::new(),
     };
-    done(&world, "work-1", Action::ApplyNode { object });
+    done(&mut world, "work-1", Action::ApplyNode { object });
     let observed = observe(&world);
     let seen = &observed.api.known().unwrap().nodes["work-1"];
     assert_eq!((seen.kubelet_version.as_str(), seen.labels["a"].as_str()), ("v1.29.15", "b"));
     world.stop(&node("main-1"), "etcd.service");
-    assert!(!ready(), "its apiserver knows no other member");
+    assert!(!ready(&world), "its apiserver knows no other member");
+}
+
+#[test]
+fn a_world_reads_what_it_wrote_down() {
+    let mut world = three_members();
+    start(&mut world, "main-1", "x.service", "");
+    let text = serde_json::to_string(&world).unwrap();
+    let again: World = serde_json::from_str(&text).unwrap();
+    assert_eq!(observe(&again), observe(&world));
+    assert_eq!(serde_json::to_string(&again).unwrap(), text);
 }

@@ -4,40 +4,39 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use fmp_core::{Digest, NodeName, role::paths::unit_file};
 
-use super::{MemoryWorld, files::Content, host::Power};
+use super::{World, files::Content, host::Power};
 
-impl MemoryWorld {
+impl World {
     /// Time passes.
-    pub fn pass_s(&self, seconds: i64) {
-        self.lock().now += seconds;
+    pub fn pass_s(&mut self, seconds: i64) {
+        self.now += seconds;
     }
 
     /// One more machine is there, booted and bare, to become a work node.
-    pub fn join_bare(&self, node: &NodeName, address: Ipv4Addr) {
-        let mut world = self.lock();
-        let serial = u64::try_from(world.hosts.len()).unwrap_or(u64::MAX) + 1;
+    pub fn join_bare(&mut self, node: &NodeName, address: Ipv4Addr) {
+        let serial = u64::try_from(self.hosts.len()).unwrap_or(u64::MAX) + 1;
         let host = super::host::Host::bare(node, address, false, &super::machine(), serial, true);
-        world.hosts.insert(node.clone(), host);
+        self.hosts.insert(node.clone(), host);
     }
 
     /// Somebody writes a file by hand. Of a unit's file systemd hears nothing.
-    pub fn edit_file(&self, node: &NodeName, path: &str, text: impl Into<Arc<str>>) {
-        self.lock().put(node.as_str(), path, Content::Text(text.into()), 0o644);
+    pub fn edit_file(&mut self, node: &NodeName, path: &str, text: impl Into<Arc<str>>) {
+        self.put(node.as_str(), path, Content::Text(text.into()), 0o644);
     }
 
     /// Somebody removes a file by hand.
-    pub fn remove_file(&self, node: &NodeName, path: &str) {
+    pub fn remove_file(&mut self, node: &NodeName, path: &str) {
         self.host(node, |host| _ = host.files.remove(path));
     }
 
     /// `systemctl edit`: a drop-in, and systemd reads it.
-    pub fn add_drop_in(&self, node: &NodeName, unit: &str, text: impl Into<Arc<str>>) {
+    pub fn add_drop_in(&mut self, node: &NodeName, unit: &str, text: impl Into<Arc<str>>) {
         self.edit_file(node, &format!("{}.d/override.conf", unit_file(unit)), text);
         self.host(node, super::host::Host::reload_units);
     }
 
     /// `systemctl stop`.
-    pub fn stop(&self, node: &NodeName, unit: &str) {
+    pub fn stop(&mut self, node: &NodeName, unit: &str) {
         self.host(node, |host| {
             if let Some(unit) = host.units.get_mut(unit) {
                 unit.running = None;
@@ -46,12 +45,12 @@ impl MemoryWorld {
     }
 
     /// `systemctl restart`.
-    pub fn restart(&self, node: &NodeName, unit: &str) {
+    pub fn restart(&mut self, node: &NodeName, unit: &str) {
         self.host(node, |host| _ = host.start(unit));
     }
 
     /// `systemctl disable`: it runs on, and will not start at the next boot.
-    pub fn disable_unit(&self, node: &NodeName, unit: &str) {
+    pub fn disable_unit(&mut self, node: &NodeName, unit: &str) {
         self.host(node, |host| {
             if let Some(unit) = host.units.get_mut(unit) {
                 unit.enabled = false;
@@ -60,18 +59,18 @@ impl MemoryWorld {
     }
 
     /// Somebody puts another program in place of ours, under a process that runs.
-    pub fn replace_program(&self, node: &NodeName, path: &str) {
+    pub fn replace_program(&mut self, node: &NodeName, path: &str) {
         let content = Content::Program { digest: Digest::of(format!("not ours: {path}")), bytes: 4 << 20 };
-        self.lock().put(node.as_str(), path, content, 0o755);
+        self.put(node.as_str(), path, content, 0o755);
     }
 
     /// The power is cut.
-    pub fn power_off(&self, node: &NodeName) {
+    pub fn power_off(&mut self, node: &NodeName) {
         self.host(node, super::host::Host::lose_power);
     }
 
     /// The power comes back: what is enabled starts.
-    pub fn power_on(&self, node: &NodeName) {
+    pub fn power_on(&mut self, node: &NodeName) {
         self.host(node, |host| {
             host.power = Power::On;
             host.boot();
@@ -79,7 +78,7 @@ impl MemoryWorld {
     }
 
     /// The disk below etcd's data directory is lost. A process that had it open ends.
-    pub fn wipe_etcd(&self, node: &NodeName) {
+    pub fn wipe_etcd(&mut self, node: &NodeName) {
         self.host(node, |host| {
             host.etcd_data = None;
             if let Some(unit) = host.units.get_mut(super::etcd::ETCD) {
@@ -88,11 +87,10 @@ impl MemoryWorld {
         });
     }
 
-    fn host(&self, node: &NodeName, change: impl FnOnce(&mut super::host::Host)) {
-        let mut world = self.lock();
-        if let Some(host) = world.hosts.get_mut(node) {
+    fn host(&mut self, node: &NodeName, change: impl FnOnce(&mut super::host::Host)) {
+        if let Some(host) = self.hosts.get_mut(node) {
             change(host);
         }
-        world.settle();
+        self.settle();
     }
 }

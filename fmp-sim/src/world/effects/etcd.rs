@@ -9,7 +9,7 @@ use fmp_core::{
 use fmp_exec::{Applied, Failure, FailureKind};
 
 use super::stale;
-use crate::memory::{
+use crate::world::{
     World,
     etcd::{ETCD, EtcdCluster, Member},
     files::Content,
@@ -18,7 +18,7 @@ use crate::memory::{
 };
 
 impl World {
-    pub(super) fn bootstrap_etcd(
+    pub(crate) fn bootstrap_etcd(
         &mut self,
         node: &NodeName,
         members: &BTreeMap<NodeName, String>,
@@ -47,7 +47,7 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(super) fn start_learner(
+    pub(crate) fn start_learner(
         &mut self,
         node: &NodeName,
         members: &BTreeMap<NodeName, String>,
@@ -89,7 +89,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn remove_member(&mut self, peer_url: &str, id: &str) -> Result<Applied, Failure> {
+    pub(crate) fn remove_member(&mut self, peer_url: &str, id: &str) -> Result<Applied, Failure> {
         let etcd = self.with_quorum()?;
         match etcd.members.get(peer_url) {
             None => Ok(Applied::AlreadyDone),
@@ -103,7 +103,7 @@ impl World {
         }
     }
 
-    pub(super) fn add_learner(&mut self, peer_url: &str) -> Result<Applied, Failure> {
+    pub(crate) fn add_learner(&mut self, peer_url: &str) -> Result<Applied, Failure> {
         let id = short_id(&format!("{peer_url} {}", self.next()));
         let etcd = self.with_quorum()?;
         match etcd.members.get(peer_url) {
@@ -118,7 +118,7 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(super) fn promote_learner(&mut self, peer_url: &str) -> Result<Applied, Failure> {
+    pub(crate) fn promote_learner(&mut self, peer_url: &str) -> Result<Applied, Failure> {
         let up = |world: &Self| {
             let etcd = world.etcd.as_ref()?;
             Some(world.is_up(etcd.members.get(peer_url)?))

@@ -12,7 +12,7 @@ use fmp_exec::{Applied, Failure, FailureKind};
 use fmp_plan::action::{TrustItem, TrustSource};
 
 use super::stale;
-use crate::memory::{World, files::Content, host::Host, later};
+use crate::world::{World, files::Content, host::Host, later};
 
 /// How long an authority lasts, as kubeadm has it: ten years.
 const AUTHORITY_S: i64 = 10 * 365 * 24 * 60 * 60;
@@ -21,7 +21,7 @@ const AUTHORITY_S: i64 = 10 * 365 * 24 * 60 * 60;
 type Part = (&'static str, Content, u32);
 
 impl World {
-    pub(super) fn establish_trust(&mut self, node: &NodeName, items: &[TrustItem]) -> Result<Applied, Failure> {
+    pub(crate) fn establish_trust(&mut self, node: &NodeName, items: &[TrustItem]) -> Result<Applied, Failure> {
         self.running(node)?;
         let mut parts = Vec::new();
         for item in items {
@@ -101,7 +101,7 @@ impl World {
 }
 
 /// A key's identifier: 20 bytes.
-pub(super) fn key_id(key: &Digest) -> String {
+pub(crate) fn key_id(key: &Digest) -> String {
     let mut id = key.hex();
     id.truncate(40);
     id

@@ -16,8 +16,17 @@ use fmp_plan::{Action, Step, step::Subject};
 use super::{World, never};
 
 impl World {
-    /// Compares, and changes all or nothing.
-    pub(super) fn apply(&mut self, cx: &Context, step: &Step) -> Result<Applied, Failure> {
+    /// Makes a step's change: compares, and changes all or nothing.
+    ///
+    /// # Errors
+    /// What a host would say.
+    pub fn apply(&mut self, cx: &Context, step: &Step) -> Result<Applied, Failure> {
+        let applied = self.act(cx, step);
+        self.settle();
+        applied
+    }
+
+    fn act(&mut self, cx: &Context, step: &Step) -> Result<Applied, Failure> {
         let node = || node(step);
         match &step.action {
             Action::CreateMachine { address } => self.create_machine(node()?, *address),
