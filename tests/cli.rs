@@ -10,7 +10,10 @@ use std::{
     process::{Command, Output},
 };
 
-use fmp::core::{Digest, bundle::Lock};
+use fmp::{
+    core::{Digest, bundle::Lock},
+    planner::{Action, Plan, StepId, codec},
+};
 use support::{Lab, fixtures};
 
 /// A folder with a cluster's file, a lock, and what was observed of it.
@@ -127,6 +130,40 @@ fn a_plan_that_was_cut_edited_or_is_of_another_format_is_refused() {
         assert_eq!(code(&show), 1);
         assert!(said(&show).contains(word), "{word}: {}", said(&show));
     }
+}
+
+/// A plan that somebody forged, with a seal of its own: steps that wait for themselves, a path that leads elsewhere.
+fn forged(folder: &Folder) {
+    folder.fmp(&["plan", "--observed", "observed.json", "--out", "plan.json"]);
+    let mut plan = codec::read(&fs::read_to_string(folder.file("plan.json")).unwrap()).unwrap();
+    let wait = |plan: &mut Plan, of: &str, after: &str| {
+        let step = plan.steps.iter_mut().find(|step| step.id.as_str() == of).unwrap();
+        step.after = vec![StepId::new(after)];
+    };
+    wait(&mut plan, "main-1/unit/kubelet.service", "main-1/unit/containerd.service");
+    wait(&mut plan, "main-1/unit/containerd.service", "main-1/unit/kubelet.service");
+    for step in &mut plan.steps {
+        if let Action::WriteFiles { files, .. } = &mut step.action {
+            files[0].path = "/etc/../\u{1b}[2J".into();
+        }
+    }
+    codec::write(&plan, fs::File::create(folder.file("plan.json")).unwrap()).unwrap();
+}
+
+#[test]
+fn a_forged_plan_is_shown_to_its_end_and_not_carried_out() {
+    let folder = Folder::new();
+    forged(&folder);
+    let show = folder.fmp(&["show", "plan.json"]);
+    assert_eq!(code(&show), 1);
+    let apply = folder.fmp(&["apply", "--yes", "plan.json"]);
+    assert_eq!(code(&apply), 1);
+    for said in [said(&show), said(&apply)] {
+        assert!(said.contains("main-1/unit/kubelet.service: waits for itself"), "{said}");
+        assert!(said.contains(r"main-2/files: `/etc/../\u{1b}[2J` leads astray"), "{said}");
+        assert!(said.contains("make it again with `fmp plan --out`"), "{said}");
+    }
+    assert!(String::from_utf8_lossy(&show.stdout).ends_with("waiting\n"), "the whole plan is shown");
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod codec;
 mod diff;
 mod expand;
 pub mod fact;
+pub mod lint;
 pub mod plan;
 pub mod render;
 pub mod safety;

@@ -9,7 +9,7 @@ use fmp_core::{
     role,
     spec::{self, Spec},
 };
-use fmp_plan::{Inputs, Plan, Standing, codec, render};
+use fmp_plan::{Inputs, Plan, Standing, codec, lint, render};
 
 const CLUSTER: &str = include_str!("../../fixtures/local-7/cluster.toml");
 const LOCK: &str = include_str!("../../fixtures/bundle.lock");
@@ -40,6 +40,12 @@ fn planned(spec: &Spec, observed: &Observed) -> Plan {
 fn a_fresh_install_is_told_in_one_page_a_role() {
     let spec = spec();
     insta::assert_snapshot!(render::text(&planned(&spec, &nothing(&spec))));
+}
+
+#[test]
+fn a_fresh_install_keeps_the_rules_of_all_plans() {
+    let spec = spec();
+    assert_eq!(lint::lint(&planned(&spec, &nothing(&spec))), []);
 }
 
 #[test]

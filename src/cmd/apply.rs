@@ -30,15 +30,18 @@ use crate::{
 /// Makes a plan or takes the given one, asks, carries it out, observes again.
 pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
+    let given = args.plan.as_deref().map(super::show::read).transpose()?;
+    if given.as_ref().is_some_and(super::show::unsound) {
+        return Ok(Exit::Error);
+    }
     let reach = session.reach()?;
     let observed = super::look(&session, &reach, Depth::Requirements).await?;
     if let Some(exit) = unfit(&session, &observed) {
         return Ok(exit);
     }
     let now = super::plan::make(&session, &observed)?;
-    let plan = match &args.plan {
-        Some(path) => {
-            let given = super::show::read(path)?;
+    let plan = match given {
+        Some(given) => {
             if let Some(exit) = refused(&session, &given, &now, &observed) {
                 return Ok(exit);
             }

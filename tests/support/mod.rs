@@ -9,7 +9,7 @@ use fmp::{
     core::{NodeName, bundle::Lock, observed::Observed, profile::Profiles, spec, spec::Spec},
     exec::{Context, Judgement, Outcome, Provider, Questions},
     observe,
-    planner::{Plan, Standing, Step},
+    planner::{Plan, Standing, Step, lint::lint},
     providers::{
         driver::{self, Judge, Options},
         memory::{MemoryWorld, Setup},
@@ -66,13 +66,13 @@ impl Lab {
 
     /// The plan of the lab's own file.
     pub(crate) fn plan(&self) -> Plan {
-        fmp::plan(&self.spec, &self.lock, &self.observed()).unwrap()
+        sound(fmp::plan(&self.spec, &self.lock, &self.observed()).unwrap())
     }
 
     /// The plan that another file gives in this world.
     pub(crate) fn plan_for(&self, spec: &Spec) -> Plan {
         let seen = self.world.observe(&observe::questions(spec, &self.lock).unwrap());
-        fmp::plan(spec, &self.lock, &seen).unwrap()
+        sound(fmp::plan(spec, &self.lock, &seen).unwrap())
     }
 
     /// Carries a plan out with the real executor.
@@ -97,6 +97,13 @@ impl Lab {
         let plan = self.plan();
         panic!("no end: {:#?}", (plan.changes.iter().take(5).collect::<Vec<_>>(), plan.waiting));
     }
+}
+
+/// Every plan that is made in a test keeps the rules that every plan keeps.
+#[track_caller]
+fn sound(plan: Plan) -> Plan {
+    assert_eq!(lint(&plan), []);
+    plan
 }
 
 /// Where the fixtures lie.

@@ -96,7 +96,7 @@ impl Drafts {
             return slot;
         }
         let id = StepId::new(format!("{node}/{name}"));
-        let slot = self.push(id, Subject::Host(node.clone()), empty(), String::new());
+        let slot = self.push(id, Subject::Host(node.clone()), empty(), "what it holds is new or differs".to_owned());
         self.shared.insert((node.clone(), name), slot);
         slot
     }

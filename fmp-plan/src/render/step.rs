@@ -8,7 +8,7 @@ pub fn step(step: &Step) -> String {
     let mut out = String::new();
     line(&mut out, 0, format_args!("{}", step.id));
     line(&mut out, 1, format_args!("does: {}", words::action(&step.action)));
-    line(&mut out, 1, format_args!("because: {}", reason(step)));
+    line(&mut out, 1, format_args!("because: {}", step.reason));
     for earlier in &step.after {
         line(&mut out, 1, format_args!("after: {earlier}"));
     }
@@ -25,10 +25,6 @@ pub fn step(step: &Step) -> String {
         line(&mut out, 1, format_args!("{detail}"));
     }
     out
-}
-
-fn reason(step: &Step) -> &str {
-    if step.reason.is_empty() { "what it holds is new or differs" } else { &step.reason }
 }
 
 fn details(step: &Step) -> Vec<String> {

@@ -1,0 +1,207 @@
+//! What steps write: texts, paths, modes, names; and that no secret is among it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddrV4,
+};
+
+use fmp_core::{Digest, NodeName};
+
+use super::{Findings, Rule};
+use crate::{Plan, Step, action::Action};
+
+/// Whatever stands in the step alone.
+pub(super) fn check_step(step: &Step, findings: &mut Findings) {
+    for path in paths(&step.action) {
+        if let Some(wrong) = wrong_path(path) {
+            findings.add(Rule::Path, &step.id, format!("`{path}` {wrong}"));
+        }
+    }
+    for url in peer_urls(&step.action) {
+        let address = url.strip_prefix("https://").and_then(|address| address.parse::<SocketAddrV4>().ok());
+        if address.is_none_or(|address| address.port() == 0) {
+            findings.add(Rule::PeerUrl, &step.id, format!("`{url}` is not `https://ADDRESS:PORT`"));
+        }
+    }
+    if let Some(name) = wrong_name(&step.action) {
+        findings.add(Rule::Name, &step.id, format!("`{name}` is no name of what it is about"));
+    }
+    match &step.action {
+        Action::WriteFiles { files, .. } => {
+            for file in files.iter().filter(|file| file.mode & !0o755 != 0 || file.mode & 0o400 == 0) {
+                findings.add(Rule::Mode, &step.id, format!("{} would have mode {:04o}", file.path, file.mode));
+            }
+        }
+        Action::IssueCertificates { certificates } => {
+            for issue in certificates {
+                let request = &issue.request;
+                if request.common_name.trim().is_empty() || request.days <= request.renew_days {
+                    findings.add(Rule::Certificate, &step.id, format!("{} has no name or ends too early", issue.path));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Every path that an action writes or removes.
+pub(super) fn paths(action: &Action) -> Vec<&str> {
+    match action {
+        Action::Upload { path, .. } => vec![path],
+        Action::WriteFiles { files, remove } => {
+            files.iter().map(|file| &*file.path).chain(remove.iter().map(|file| &*file.path)).collect()
+        }
+        Action::IssueCertificates { certificates } => {
+            certificates.iter().flat_map(|issue| [&*issue.path, &*issue.key_path]).collect()
+        }
+        Action::EstablishTrust { items } => {
+            let private = |private: bool, path| if private { path } else { None };
+            let parts = |item: &crate::action::TrustItem| {
+                [item.what.public_path(), private(item.private, item.what.private_path())]
+            };
+            items.iter().flat_map(parts).flatten().collect()
+        }
+        Action::CreateMachine { .. }
+        | Action::StartMachine
+        | Action::StartUnit { .. }
+        | Action::RestartUnit { .. }
+        | Action::ReloadUnit { .. }
+        | Action::EnableUnit { .. }
+        | Action::BootstrapEtcd { .. }
+        | Action::RemoveEtcdMember { .. }
+        | Action::AddEtcdLearner { .. }
+        | Action::StartEtcdLearner { .. }
+        | Action::PromoteEtcdLearner { .. }
+        | Action::ImportImage { .. }
+        | Action::ApplyNode { .. }
+        | Action::ApplyObject { .. } => Vec::new(),
+    }
+}
+
+fn wrong_path(path: &str) -> Option<&'static str> {
+    let Some(parts) = path.strip_prefix('/') else { return Some("is not absolute") };
+    let printable = |c: char| c.is_ascii_graphic();
+    if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        Some("leads astray")
+    } else if !parts.chars().all(printable) {
+        Some("holds what no path of ours holds")
+    } else {
+        None
+    }
+}
+
+fn peer_urls(action: &Action) -> Vec<&str> {
+    match action {
+        Action::BootstrapEtcd { members } | Action::StartEtcdLearner { members } => {
+            members.values().map(String::as_str).collect()
+        }
+        Action::RemoveEtcdMember { peer_url, .. }
+        | Action::AddEtcdLearner { peer_url }
+        | Action::PromoteEtcdLearner { peer_url } => vec![peer_url],
+        Action::CreateMachine { .. }
+        | Action::StartMachine
+        | Action::EstablishTrust { .. }
+        | Action::Upload { .. }
+        | Action::WriteFiles { .. }
+        | Action::IssueCertificates { .. }
+        | Action::StartUnit { .. }
+        | Action::RestartUnit { .. }
+        | Action::ReloadUnit { .. }
+        | Action::EnableUnit { .. }
+        | Action::ImportImage { .. }
+        | Action::ApplyNode { .. }
+        | Action::ApplyObject { .. } => Vec::new(),
+    }
+}
+
+fn wrong_name(action: &Action) -> Option<&str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    let graphic = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+    let (name, good): (&str, bool) = match action {
+        Action::StartUnit { unit }
+        | Action::RestartUnit { unit }
+        | Action::ReloadUnit { unit }
+        | Action::EnableUnit { unit } => {
+            let own = unit.strip_suffix(".service").unwrap_or_default();
+            (unit, !own.is_empty() && own.chars().all(plain))
+        }
+        Action::RemoveEtcdMember { id, .. } => {
+            (id, !id.is_empty() && id.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')))
+        }
+        Action::ImportImage { reference, .. } => (reference, graphic(reference)),
+        Action::ApplyObject { key, .. } => {
+            (key, graphic(key) && key.split('/').count() == 3 && !key.starts_with('/') && !key.ends_with('/'))
+        }
+        Action::Upload { name, .. } => (name, !name.is_empty() && name.chars().all(plain)),
+        Action::CreateMachine { .. }
+        | Action::StartMachine
+        | Action::EstablishTrust { .. }
+        | Action::WriteFiles { .. }
+        | Action::IssueCertificates { .. }
+        | Action::BootstrapEtcd { .. }
+        | Action::AddEtcdLearner { .. }
+        | Action::StartEtcdLearner { .. }
+        | Action::PromoteEtcdLearner { .. }
+        | Action::ApplyNode { .. } => return None,
+    };
+    (!good).then_some(name)
+}
+
+/// Texts are there for those who write them, and for nobody else; what one step of a host writes no other one does.
+pub(super) fn check_texts(plan: &Plan, findings: &mut Findings) {
+    let mut used: BTreeSet<Digest> = BTreeSet::new();
+    let mut writers: BTreeMap<(&NodeName, &str), &Step> = BTreeMap::new();
+    for step in &plan.steps {
+        for digest in texts(&step.action) {
+            used.insert(digest);
+            if !plan.texts.contains_key(&digest) {
+                findings.add(Rule::Text, &step.id, format!("writes {digest}, which is not among the plan's texts"));
+            }
+        }
+        for (node, path) in step
+            .subject
+            .node()
+            .into_iter()
+            .flat_map(|node| paths(&step.action).into_iter().map(move |path| (node, path)))
+        {
+            if let Some(other) = writers.insert((node, path), step) {
+                findings.add(Rule::Path, &step.id, format!("`{path}` is written by {} as well", other.id));
+            }
+        }
+    }
+    for (digest, text) in &plan.texts {
+        if Digest::of(&**text) != *digest {
+            findings.add(Rule::Text, digest, "the text that stands there has another digest");
+        }
+        if !used.contains(digest) {
+            findings.add(Rule::Text, digest, "no step writes it");
+        }
+    }
+}
+
+fn texts(action: &Action) -> Vec<Digest> {
+    match action {
+        Action::WriteFiles { files, .. } => files.iter().map(|file| file.content).collect(),
+        Action::ApplyObject { manifest, .. } => vec![*manifest],
+        _ => Vec::new(),
+    }
+}
+
+/// What only a secret looks like.
+const SECRETS: [&str; 4] = ["PRIVATE KEY-----", "client-key-data:", "\"kind\":\"Secret\"", "kind: Secret\n"];
+
+pub(super) fn check_secrets(plan: &Plan, findings: &mut Findings) {
+    let mut look = |at: &str, text: &str| {
+        let keys = text.contains("EncryptionConfiguration") && text.contains("secret:");
+        if keys || SECRETS.iter().any(|secret| text.contains(secret)) {
+            findings.add(Rule::Secret, at, "it holds what looks like a secret");
+        }
+    };
+    plan.texts.iter().for_each(|(digest, text)| look(&digest.to_string(), text));
+    plan.steps.iter().for_each(|step| look(step.id.as_str(), &step.reason));
+    plan.waiting.iter().for_each(|item| look(&item.what, &item.until));
+    plan.basis.facts.iter().for_each(|fact| look(&fact.key.to_string(), &fact.value));
+    for change in &plan.changes {
+        change.why.iter().chain(&change.diff).for_each(|text| look(&change.id, text));
+    }
+}
