@@ -23,6 +23,9 @@ pub struct LeaseRecord {
     pub epoch: u64,
     /// When the run began: seconds since 1970 by the holder's clock. For people; nothing is decided by it.
     pub since: i64,
+    /// Which life of a process, on which boot of which computer, as one word: no two processes ever share it. Whoever runs
+    /// on the same computer can tell by it that the holder is dead.
+    pub instance: String,
 }
 
 /// What one main knows before a lease is taken.
@@ -184,7 +187,8 @@ mod tests {
 
     fn held(epoch: u64) -> Holding {
         let (holder, host) = ("ada".to_owned(), "desk".to_owned());
-        Holding { record: LeaseRecord { holder, host, pid: 4711, epoch, since: 1_700_000_000 }, age_s: 90 }
+        let record = LeaseRecord { holder, host, pid: 4711, epoch, since: 1_700_000_000, instance: "boot.1".into() };
+        Holding { record, age_s: 90 }
     }
 
     fn silent<T>(of: fn(String) -> T) -> T {

@@ -2,6 +2,7 @@
 
 mod judge;
 pub(crate) mod lease;
+mod process;
 
 use std::{
     collections::BTreeSet,

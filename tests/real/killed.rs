@@ -14,6 +14,7 @@ use std::{
 use fmp::exec::{ActionKind, Progress, progress::News};
 
 use crate::{
+    crash,
     lab::{Lab, SOON, everyone, until},
     runner::say,
 };
@@ -32,7 +33,7 @@ const KILLS: [(ActionKind, u64, Often); 10] = [
     (ActionKind::ApplyNode, 110, Often::Full),
 ];
 
-/// In which runs: each kill costs half a minute, until the lease of whoever was killed has run out.
+/// In which runs: each kill costs a run of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Often {
     /// In each.
@@ -42,13 +43,13 @@ enum Often {
 }
 
 /// A run of `fmp apply` whose events are read as they come.
-struct Run {
-    child: Child,
-    events: Receiver<Progress>,
+pub(crate) struct Run {
+    pub(crate) child: Child,
+    pub(crate) events: Receiver<Progress>,
 }
 
 /// How a run that was to be killed ended.
-enum Ended {
+pub(crate) enum Ended {
     /// Killed while this step was under way, so many milliseconds after its begin.
     Killed { step: String, after_ms: u64 },
     /// By itself, and what it said.
@@ -88,13 +89,11 @@ fn delay(kind: ActionKind, seed: u64) -> Duration {
         ActionKind::CreateMachine | ActionKind::Upload | ActionKind::BootstrapEtcd | ActionKind::StartUnit => 400,
         _ => 60,
     };
-    // A step of a linear congruential generator (Knuth's constants): near seeds give far numbers.
-    let mixed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 33;
-    Duration::from_millis(mixed % most_ms)
+    Duration::from_millis(crash::mixed(seed) % most_ms)
 }
 
 impl Run {
-    fn start(lab: &Lab) -> Self {
+    pub(crate) fn start(lab: &Lab) -> Self {
         let mut command = lab.command(&["apply", "--yes", "--json"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program is there");
         let out = BufReader::new(child.stdout.take().expect("it is a pipe"));
@@ -125,8 +124,7 @@ impl Run {
                 (Ok(_), _) => {}
                 (Err(mpsc::RecvTimeoutError::Timeout), Some((step, since))) => {
                     let after_ms = u64::try_from(since.elapsed().as_millis()).expect("it was not long");
-                    self.child.kill().expect("it can be killed");
-                    self.child.wait().expect("its end can be seen");
+                    self.kill();
                     return Ended::Killed { step: step.clone(), after_ms };
                 }
                 (Err(_), _) => return self.ended(),
@@ -134,7 +132,20 @@ impl Run {
         }
     }
 
-    fn ended(mut self) -> Ended {
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("its end can be seen");
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "it can be sent {name}");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> Ended {
         let mut said = String::new();
         _ = self.child.stderr.take().expect("it is a pipe").read_to_string(&mut said);
         Ended::ByItself { code: self.child.wait().expect("its end can be seen").code(), said }
@@ -147,8 +158,7 @@ fn interrupted(lab: &Lab) {
         let run = Run::start(lab);
         let begun = |progress: &Progress| matches!(progress.news, News::StepStarted { .. });
         if run.events.iter().any(|progress| begun(&progress)) {
-            let pressed = Command::new("kill").args(["-INT", &run.child.id().to_string()]).status();
-            assert!(pressed.is_ok_and(|status| status.success()), "it can be interrupted");
+            run.signal("INT");
         }
         match run.ended() {
             Ended::ByItself { code: Some(1), said } if said.contains("its lease runs out by itself") => Err(said),

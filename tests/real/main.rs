@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "in a test, an error that nobody expects is a failure")]
 
 mod bring_up;
+mod crash;
 mod drift;
 mod foreign;
 mod hosts;
@@ -39,6 +40,9 @@ const CHECKS: &[Check] = &[
     Check { name: "real_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
     Check { name: "real_power_cut", begin: Begin::InSync, minutes: 12, run: power::cut },
     Check { name: "real_killed", begin: Begin::Nothing, minutes: 30, run: killed::run },
+    Check { name: "real_moments", begin: Begin::InSync, minutes: 60, run: crash::moments },
+    Check { name: "real_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
+    Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
 ];
 
 fn main() -> ExitCode {

@@ -84,6 +84,12 @@ impl Lease {
         self.lost.clone()
     }
 
+    /// Ends the lease of a holder that is known to be dead. Whoever only seems to be must never be ended this way: a lease
+    /// that may be renewed runs out, or does not.
+    pub async fn bury(stores: &Stores, holder: &LeaseRecord) {
+        release(stores, holder).await;
+    }
+
     /// Gives it back.
     pub async fn release(self) {
         self.renewal.abort();

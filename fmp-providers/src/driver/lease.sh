@@ -1,6 +1,6 @@
 # One main's part of the lease: glance | take | release, under a lock. POSIX sh, flock of util-linux.
 # $1 verb, $2 directory of the lease, $3 directory of the epoch, $4 seconds until it runs out;
-# take and release: $5 epoch, $6 process, $7 since, $8 host, $9 holder.
+# take and release: $5 epoch, $6 process, $7 since, $8 host, $9 holder, ${10} instance.
 set -eu
 umask 077
 mkdir -p "$2" "$3"
@@ -17,7 +17,7 @@ fi
 held=
 taken=$now
 if [ -r "$2/lease" ]; then
-	{ read -r epoch; read -r first; read -r last; read -r pid; read -r since; read -r host; read -r holder; } <"$2/lease"
+	{ read -r epoch; read -r first; read -r last; read -r pid; read -r since; read -r host; read -r holder; read -r instance || instance=-; } <"$2/lease"
 	if [ $((now - last)) -lt "$4" ]; then
 		held=other
 		if [ "$1" != glance ] && [ "$epoch $pid $host" = "$5 $6 $8" ]; then
@@ -29,7 +29,8 @@ fi
 
 case $1:$held in
 *:other)
-	printf 'held\t%s\t%s\t%s\t%s\t%s\t%s\n' "$epoch" $((now - first)) "$pid" "$since" "$host" "$holder"
+	printf 'held\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' \
+		"$epoch" $((now - first)) "$pid" "$since" "$host" "$holder" "$instance"
 	;;
 glance:)
 	printf 'free\t%s\n' "$newest"
@@ -46,7 +47,7 @@ take:*)
 		mv "$3/epoch.new" "$3/epoch"
 		sync "$3"
 	fi
-	printf '%s\n' "$5" "$taken" "$now" "$6" "$7" "$8" "$9" >"$2/lease.new"
+	printf '%s\n' "$5" "$taken" "$now" "$6" "$7" "$8" "$9" "${10}" >"$2/lease.new"
 	mv "$2/lease.new" "$2/lease"
 	printf 'granted\n'
 	;;

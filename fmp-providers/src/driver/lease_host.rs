@@ -41,8 +41,9 @@ impl HostLease {
         let expiry = EXPIRY.as_secs().to_string();
         let mut args = vec!["-c".to_owned(), SCRIPT.to_owned(), "fmp-lease".to_owned()];
         args.extend([verb.to_owned(), self.run.clone(), self.state.clone(), expiry]);
-        if let Some(LeaseRecord { holder, host, pid, epoch, since }) = record {
-            args.extend([epoch.to_string(), pid.to_string(), since.to_string(), word(host), word(holder)]);
+        if let Some(LeaseRecord { holder, host, pid, epoch, since, instance }) = record {
+            args.extend([epoch.to_string(), pid.to_string(), since.to_string()]);
+            args.extend([host, holder, instance].map(|text| word(text)));
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let output = self.transport.run("sh", &args, Input::Empty).await.map_err(|error| error.to_string())?;
@@ -97,9 +98,10 @@ fn parse(text: &str) -> Option<Reply> {
         ["free", newest] => Reply::Free(newest.parse().ok()?),
         ["granted"] => Reply::Granted,
         ["overtaken", newest] => Reply::Overtaken(newest.parse().ok()?),
-        ["held", epoch, age, pid, since, host, holder] => {
+        ["held", epoch, age, pid, since, host, holder, instance] => {
             let (epoch, pid, since) = (epoch.parse().ok()?, pid.parse().ok()?, since.parse().ok()?);
-            let record = LeaseRecord { holder: holder.to_owned(), host: host.to_owned(), pid, epoch, since };
+            let [host, holder, instance] = [host, holder, instance].map(str::to_owned);
+            let record = LeaseRecord { holder, host, pid, epoch, since, instance };
             Reply::Held(Holding { record, age_s: age.parse().ok()? })
         }
         _ => return None,
@@ -128,7 +130,8 @@ mod tests {
 
     fn record(holder: &str, epoch: u64) -> LeaseRecord {
         let pid = holder.bytes().map(u32::from).sum();
-        LeaseRecord { holder: holder.into(), host: "desk".into(), pid, epoch, since: 1_700_000_000 }
+        let instance = format!("boot.{pid}");
+        LeaseRecord { holder: holder.into(), host: "desk".into(), pid, epoch, since: 1_700_000_000, instance }
     }
 
     #[tokio::test]

@@ -274,7 +274,8 @@ impl LeaseStore for Main {
 }
 
 fn record(holder: &str) -> LeaseRecord {
-    LeaseRecord { holder: holder.into(), host: "desk".into(), pid: 7, epoch: 0, since: 1_700_000_000 }
+    let instance = format!("boot.{holder}");
+    LeaseRecord { holder: holder.into(), host: "desk".into(), pid: 7, epoch: 0, since: 1_700_000_000, instance }
 }
 
 fn mains() -> (Vec<Arc<Main>>, Stores) {

@@ -2,31 +2,56 @@
 
 use std::sync::Arc;
 
-use fmp_core::observed::{Fact, Observed};
-use fmp_exec::lease::LeaseRecord;
+use fmp_core::{
+    NodeName,
+    observed::{Fact, Observed},
+};
+use fmp_exec::lease::{LeaseRecord, Refused};
 use fmp_providers::driver::{
     lease::{Lease, LeaseStore, Stores},
     lease_host::HostLease,
 };
 use miette::miette;
 
-use crate::session::{Reach, Session};
+use super::process;
+use crate::{
+    output,
+    session::{Reach, Session},
+};
 
 /// Takes the lease on the mains that exist.
+///
+/// Whoever held it and is known to be dead does not hold it any more: a run that was killed on this computer keeps the next
+/// one waiting for nothing.
 pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observed) -> miette::Result<Lease> {
-    let exists = |node: &fmp_core::NodeName| !matches!(observed.hosts.get(node), Some(Fact::Absent));
+    let stores = stores(session, reach, observed);
+    let mine = record(observed.now);
+    let refused = match Lease::acquire(stores.clone(), mine.clone()).await {
+        Ok(lease) => return Ok(lease),
+        Err(Refused::Held(holding)) if process::is_dead(holding.record.pid, &holding.record.instance) => holding,
+        Err(refused) => return Err(miette!("{refused}")),
+    };
+    let LeaseRecord { holder, pid, epoch, .. } = &refused.record;
+    output::note(&format!("the run of {holder} (process {pid}, epoch {epoch}) was cut off; this one takes over"));
+    Lease::bury(&stores, &refused.record).await;
+    Lease::acquire(stores, mine).await.map_err(|refused| miette!("{refused}"))
+}
+
+fn stores(session: &Session, reach: &Reach, observed: &Observed) -> Stores {
+    let exists = |node: &NodeName| !matches!(observed.hosts.get(node), Some(Fact::Absent));
     let mains = session.spec.mains().map(|(node, _)| node).filter(|node| exists(node));
-    let store =
-        |node: &fmp_core::NodeName| -> Arc<dyn LeaseStore> { Arc::new(HostLease::new(reach.links[node].clone())) };
-    let stores: Stores = mains.map(|node| (node.clone(), store(node))).collect();
-    let word = |name: &str| std::env::var(name).unwrap_or_else(|_| "unknown".to_owned());
+    let store = |node: &NodeName| -> Arc<dyn LeaseStore> { Arc::new(HostLease::new(reach.links[node].clone())) };
+    mains.map(|node| (node.clone(), store(node))).collect()
+}
+
+fn record(since: i64) -> LeaseRecord {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let record = LeaseRecord {
-        holder: word("USER"),
+    LeaseRecord {
+        holder: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
         host: host.trim().to_owned(),
         pid: std::process::id(),
         epoch: 0,
-        since: observed.now,
-    };
-    Lease::acquire(stores, record).await.map_err(|refused| miette!("{refused}"))
+        since,
+        instance: process::instance(),
+    }
 }
