@@ -9,6 +9,8 @@ mod diff;
 mod expand;
 pub mod fact;
 pub mod lint;
+#[cfg(test)]
+mod oracle;
 pub mod plan;
 pub mod render;
 pub mod safety;
@@ -98,9 +100,11 @@ fn restrain(sides: Sides<'_>, deltas: &mut [Delta]) -> Vec<(Handle, String)> {
     for (handle, ..) in sides.desired.iter() {
         let Some(disrupts) = deltas[handle.index()].work().map(|work| &work.disrupts) else { continue };
         match safety::permit_among(sides.spec, sides.observed, &nodes, disrupts) {
-            safety::Verdict::Safe => {}
-            safety::Verdict::Consented(consent) => consents.push((handle, consent)),
-            safety::Verdict::Unsafe(until) => deltas[handle.index()] = Delta::Blocked { until },
+            safety::Verdict::Safe(_) => {}
+            safety::Verdict::Consented { consents: used, .. } => {
+                consents.extend(used.into_iter().map(|consent| (handle, consent)));
+            }
+            safety::Verdict::Unsafe(refusal) => deltas[handle.index()] = Delta::Blocked { until: refusal.to_string() },
         }
     }
     consents

@@ -110,4 +110,6 @@ pub enum Capability {
     Scheduler(crate::NodeName),
     /// A node's pods run and are reached.
     Pods(crate::NodeName),
+    /// etcd's list of members is free to change: this main's member is being changed.
+    Membership(crate::NodeName),
 }

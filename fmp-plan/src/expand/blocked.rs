@@ -1,12 +1,18 @@
 //! What can't be done because something beneath it can't.
 
-use fmp_core::graph::{Desired, Handle};
+use fmp_core::{
+    graph::Handle,
+    resource::{Resource, Scope},
+};
 
-use crate::diff::{Delta, Joining, Sides};
+use crate::{
+    action::Action,
+    diff::{Delta, HostView, Joining, Sides, Task},
+};
 
 /// For each resource the blocked one that holds it up, found once.
 pub(super) struct Blocks<'a> {
-    desired: &'a Desired,
+    sides: Sides<'a>,
     deltas: &'a [Delta],
     joining: Vec<Joining>,
     known: Vec<State>,
@@ -24,7 +30,7 @@ impl<'a> Blocks<'a> {
     pub(super) fn new(sides: Sides<'a>, deltas: &'a [Delta]) -> Self {
         let any = deltas.iter().any(|delta| matches!(delta, Delta::Blocked { .. }));
         let joining = if any { Joining::all(sides) } else { Vec::new() };
-        Self { desired: sides.desired, deltas, joining, known: vec![State::NotAsked; deltas.len()], any }
+        Self { sides, deltas, joining, known: vec![State::NotAsked; deltas.len()], any }
     }
 
     /// The blocked resource, itself or beneath, that holds `handle` up.
@@ -48,11 +54,40 @@ impl<'a> Blocks<'a> {
         match self.deltas[handle.index()] {
             Delta::Blocked { .. } => Some(handle),
             Delta::InSync | Delta::Work(_) => {
-                let desired = self.desired;
-                let beneath = desired.dependencies(handle).iter().find_map(|dependency| self.root(*dependency));
+                let dependencies = self.sides.desired.dependencies(handle);
+                let is_start = self.only_starts(handle);
+                let counts = |dependency: &&Handle| !(is_start && self.serves(**dependency));
+                let counting: Vec<Handle> = dependencies.iter().filter(counts).copied().collect();
+                let beneath = counting.into_iter().find_map(|dependency| self.root(dependency));
                 beneath.or_else(|| self.joins_before(handle).into_iter().find_map(|member| self.root(member)))
             }
         }
+    }
+
+    /// Whether a unit that is down would be started with what it had: nothing that it reads changes. That is what a boot
+    /// would do too, so it waits for no restart of another unit that runs, which may itself wait for this one.
+    fn only_starts(&self, handle: Handle) -> bool {
+        let task = self.deltas[handle.index()].work().map(|work| &work.task);
+        let starts = matches!(task, Some(Task::Unit { action: Action::StartUnit { .. }, remove }) if remove.is_empty());
+        let is_unit = |dependency: Handle| matches!(self.sides.desired.resource(dependency), Resource::Unit(_));
+        let stays = |dependency: &Handle| is_unit(*dependency) || self.serves(*dependency);
+        starts && self.sides.desired.dependencies(handle).iter().all(stays)
+    }
+
+    /// Whether what it is needed for can be had of it as it is.
+    fn serves(&self, handle: Handle) -> bool {
+        matches!(self.deltas[handle.index()], Delta::InSync) || self.runs(handle)
+    }
+
+    /// Whether it is a unit, and is known to run.
+    fn runs(&self, handle: Handle) -> bool {
+        let (Resource::Unit(unit), Scope::Node(node)) =
+            (self.sides.desired.resource(handle), &self.sides.desired.id(handle).scope)
+        else {
+            return false;
+        };
+        let host = HostView::new(self.sides.observed, node);
+        host.ask(|host| host.units.get(&*unit.name)).known().is_some_and(|unit| unit.active == "active")
     }
 
     /// New members that join before this one: its list names them, so it can't join while one of them does not.

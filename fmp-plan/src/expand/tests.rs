@@ -178,3 +178,30 @@ fn new_mains_join_one_after_the_other_each_with_the_members_of_its_day() {
     let plan = lab.plan();
     assert_eq!(waits(&plan, "main-5/etcd-member"), Some("main-4/file/etc/fmp/node.env is settled"));
 }
+
+/// Every etcd waits for a restart, and no apiserver runs, so that nobody says what may be restarted.
+fn all_apiservers_down() -> Lab {
+    let mut lab = Lab::settled(3, 0);
+    for main in ["main-1", "main-2", "main-3"] {
+        lab.outdate(main, "etcd.service");
+        lab.stop(main, "kube-apiserver.service", "failed");
+    }
+    lab.seen.api = fmp_core::observed::Fact::Unknown("no apiserver answers".into());
+    lab
+}
+
+#[test]
+fn what_is_down_is_started_although_what_it_stands_on_waits_for_a_restart() {
+    let plan = all_apiservers_down().plan();
+    let started: Vec<String> = (1..=3).map(|main| format!("main-{main}/unit/kube-apiserver.service")).collect();
+    assert_eq!(ids(&plan), started);
+    assert!(waits(&plan, "main-1/unit/etcd.service").unwrap().starts_with("an apiserver answers: "));
+}
+
+#[test]
+fn what_would_come_up_with_something_new_waits_for_what_it_stands_on() {
+    let mut lab = all_apiservers_down();
+    lab.edit_beneath("main-1", "/etc/kubernetes/audit-policy.yaml");
+    let plan = lab.plan();
+    assert_eq!(waits(&plan, "main-1/unit/kube-apiserver.service"), Some("main-1/unit/etcd.service is settled"));
+}

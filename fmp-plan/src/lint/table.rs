@@ -77,7 +77,7 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         Action::RemoveEtcdMember { .. }
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
-        | Action::PromoteEtcdLearner { .. } => [voter()].into(),
+        | Action::PromoteEtcdLearner { .. } => [voter(), Capability::Membership(node.clone())].into(),
         Action::CreateMachine { .. }
         | Action::StartMachine
         | Action::EstablishTrust { .. }
@@ -101,7 +101,8 @@ pub(super) fn budget(takes: &BTreeSet<Capability>) -> Budget {
         Capability::Voter(_)
         | Capability::Apiserver(_)
         | Capability::ControllerManager(_)
-        | Capability::Scheduler(_) => false,
+        | Capability::Scheduler(_)
+        | Capability::Membership(_) => false,
     };
     if takes.iter().all(is_of_the_node) { Budget::Works } else { Budget::Mains }
 }

@@ -68,5 +68,6 @@ pub(super) fn capability(capability: &Capability) -> String {
         Capability::ControllerManager(node) => format!("controller-manager on {node}"),
         Capability::Scheduler(node) => format!("scheduler on {node}"),
         Capability::Pods(node) => format!("new pods on {node}"),
+        Capability::Membership(node) => format!("other changes of etcd's members than that of {node}"),
     }
 }

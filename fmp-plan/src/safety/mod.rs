@@ -6,6 +6,7 @@
 mod foreign;
 mod nodes;
 mod quorum;
+mod verdict;
 
 use std::collections::BTreeSet;
 
@@ -15,29 +16,16 @@ use fmp_core::{
     resource::Capability,
     spec::Spec,
 };
-use serde::{Deserialize, Serialize};
 
 pub(crate) use foreign::foreign;
 pub(crate) use nodes::{Nodes, max_unavailable};
-pub use quorum::Voters;
 pub(crate) use quorum::{owner, peer_url};
+pub use verdict::{Ground, Health, Refusal, Unseen, Verdict};
 
 use crate::action::Action;
 
 /// The unit that runs etcd.
 pub(crate) const ETCD: &str = "etcd.service";
-
-/// Whether a set of disruptions is safe, with the fact that decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Everything that holds now holds meanwhile.
-    Safe,
-    /// A person agreed to what would be lost; the consent's text.
-    Consented(String),
-    /// It would break what holds, or can't be judged. What is to be waited for.
-    Unsafe(String),
-}
 
 /// What an action takes away while it lasts, where what it is done to works.
 ///
@@ -49,7 +37,9 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         Action::RemoveEtcdMember { .. }
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
-        | Action::PromoteEtcdLearner { .. } => BTreeSet::from([Capability::Voter(node.clone())]),
+        | Action::PromoteEtcdLearner { .. } => {
+            BTreeSet::from([Capability::Voter(node.clone()), Capability::Membership(node.clone())])
+        }
         // At a birth there is nothing to lose, and first members wait for each other.
         Action::BootstrapEtcd { .. }
         | Action::CreateMachine { .. }
@@ -93,50 +83,59 @@ pub(crate) fn permit_among(
     nodes: &Nodes<'_>,
     disrupts: &BTreeSet<Capability>,
 ) -> Verdict {
-    let mut consented = None;
+    let mut grounds = Vec::new();
+    let mut consents = BTreeSet::new();
     for capability in disrupts {
-        let (node, until) = match capability {
-            Capability::Voter(node) => (node, voters(spec, observed, disrupts)),
+        let (node, ground) = match capability {
+            Capability::Voter(node) => (node, quorum::quorum(spec, &observed.etcd, disrupts)),
+            Capability::Membership(node) => (node, quorum::membership(spec, &observed.etcd, disrupts)),
             Capability::Apiserver(node) => (node, apiservers(spec, observed, disrupts)),
-            Capability::Pods(node) => (node, nodes.blocked(disrupts)),
+            Capability::Pods(node) => (node, nodes.ground(disrupts)),
             // Another main's takes the lead; where there is none, the apiserver stays, and so do its pods.
-            Capability::ControllerManager(node) | Capability::Scheduler(node) => (node, None),
+            Capability::ControllerManager(_) | Capability::Scheduler(_) => continue,
         };
-        if let Some(until) = until {
-            let consent = format!("outage {node}");
-            if !spec.consents.contains(&consent) {
-                return Verdict::Unsafe(format!("{until}, or cluster.toml says `consent = [\"{consent}\"]`"));
+        let Some(ground) = ground else { continue };
+        if !ground.holds() {
+            match consent(capability, node) {
+                Some(consent) if spec.consents.contains(&consent) => _ = consents.insert(consent),
+                consent => return Verdict::Unsafe(Refusal { ground, consent }),
             }
-            consented = Some(consent);
+        }
+        if !grounds.contains(&ground) {
+            grounds.push(ground);
         }
     }
-    consented.map_or(Verdict::Safe, Verdict::Consented)
+    if consents.is_empty() { Verdict::Safe(grounds) } else { Verdict::Consented { consents, grounds } }
 }
 
-/// Why these voters can't be spared.
-fn voters(spec: &Spec, observed: &Observed, disrupts: &BTreeSet<Capability>) -> Option<String> {
-    let down = |node: &NodeName| disrupts.contains(&Capability::Voter(node.clone()));
-    match &observed.etcd {
-        Fact::Known(etcd) => Voters::new(spec, etcd).blocked(down),
-        Fact::Absent => None,
-        Fact::Unknown(why) => Some(format!("etcd's members are seen: {why}")),
+/// The consent by which a person lets go what one node gives. To a change of members that etcd would not survive, or that
+/// nobody can judge, nobody can agree.
+fn consent(capability: &Capability, node: &NodeName) -> Option<String> {
+    match capability {
+        Capability::Membership(_) => None,
+        Capability::Voter(_)
+        | Capability::Apiserver(_)
+        | Capability::ControllerManager(_)
+        | Capability::Scheduler(_)
+        | Capability::Pods(_) => Some(format!("outage {node}")),
     }
 }
 
-/// Why these apiservers can't be spared: another one must answer meanwhile. One that is known not to answer may always be
-/// started again.
-fn apiservers(spec: &Spec, observed: &Observed, disrupts: &BTreeSet<Capability>) -> Option<String> {
+/// What is counted where apiservers are taken away: another one must answer meanwhile, but one that is known not to answer
+/// may always be started again. `None`: there is none yet.
+fn apiservers(spec: &Spec, observed: &Observed, disrupts: &BTreeSet<Capability>) -> Option<Ground> {
     let api = match &observed.api {
         Fact::Known(api) => api,
         Fact::Absent => return None,
-        Fact::Unknown(why) => return Some(format!("an apiserver answers: {why}")),
+        Fact::Unknown(why) => return Some(Ground::Unseen { what: Unseen::Apiservers, why: why.clone() }),
     };
-    let is_taken = |node: &NodeName| disrupts.contains(&Capability::Apiserver(node.clone()));
-    let (taken, staying): (Vec<&NodeName>, Vec<&NodeName>) =
-        spec.mains().map(|(node, _)| node).partition(|n| is_taken(n));
-    let harmless = taken.iter().all(|node| api.ready.get(*node) == Some(&Fact::Known(false)));
-    let one_stays = staying.iter().any(|node| api.ready.get(*node) == Some(&Fact::Known(true)));
-    (!harmless && !one_stays).then(|| "another apiserver answers meanwhile".to_owned())
+    let mains = || spec.mains().map(|(node, _)| node);
+    let is_taken = |node: &&NodeName| disrupts.contains(&Capability::Apiserver((*node).clone()));
+    let health = |node: &NodeName| api.ready.get(node).map_or(Health::Unknown, Health::of);
+    Some(Ground::Apiservers {
+        apiservers: mains().map(|node| (node.to_string(), health(node))).collect(),
+        taken: mains().filter(is_taken).map(ToString::to_string).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -155,16 +154,21 @@ mod tests {
     #[track_caller]
     fn check_unsafe(lab: &Lab, disrupts: &BTreeSet<Capability>, until: &str) {
         match verdict(lab, disrupts) {
-            Verdict::Unsafe(found) => assert!(found.starts_with(until), "{found}"),
+            Verdict::Unsafe(found) => assert!(found.to_string().starts_with(until), "{found}"),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[track_caller]
+    fn check_safe(lab: &Lab, disrupts: &BTreeSet<Capability>) {
+        assert!(matches!(verdict(lab, disrupts), Verdict::Safe(_)), "{:?}", verdict(lab, disrupts));
     }
 
     #[test]
     fn one_main_at_a_time_may_restart_anything() {
         let lab = Lab::settled(3, 0);
         for unit in [ETCD, "kube-apiserver.service", "kube-scheduler.service", "kubelet.service"] {
-            assert_eq!(verdict(&lab, &restart("main-2", unit)), Verdict::Safe, "{unit}");
+            check_safe(&lab, &restart("main-2", unit));
         }
     }
 
@@ -181,7 +185,7 @@ mod tests {
         lab.api().ready.insert(node("main-2"), Fact::Unknown("no answer".into()));
         lab.api().ready.remove(&node("main-3"));
         check_unsafe(&lab, &restart("main-1", "kube-apiserver.service"), "another apiserver answers meanwhile");
-        assert_eq!(verdict(&lab, &restart("main-2", "kube-apiserver.service")), Verdict::Safe);
+        check_safe(&lab, &restart("main-2", "kube-apiserver.service"));
     }
 
     #[test]
@@ -191,16 +195,16 @@ mod tests {
             [(node("main-1"), Fact::Unknown("no answer".into())), (node("main-2"), Fact::Known(false))].into();
         assert_eq!(lab.api().ready.get(&node("main-3")), None);
         check_unsafe(&lab, &restart("main-1", "kube-apiserver.service"), "another apiserver answers meanwhile");
-        assert_eq!(verdict(&lab, &restart("main-2", "kube-apiserver.service")), Verdict::Safe, "its cure");
+        check_safe(&lab, &restart("main-2", "kube-apiserver.service"));
     }
 
     #[test]
     fn what_does_not_exist_yet_can_not_be_lost() {
         let mut lab = Lab::settled(3, 0);
         lab.seen.api = Fact::Absent;
-        assert_eq!(verdict(&lab, &restart("main-1", ETCD)), Verdict::Safe);
+        check_safe(&lab, &restart("main-1", ETCD));
         lab.seen.etcd = Fact::Absent;
-        assert_eq!(verdict(&lab, &restart("main-1", ETCD)), Verdict::Safe);
+        check_safe(&lab, &restart("main-1", ETCD));
     }
 
     #[test]
@@ -217,7 +221,13 @@ mod tests {
         let lab = Lab::settled(1, 0);
         check_unsafe(&lab, &restart("main-1", ETCD), "1 of etcd's 1 voters stay healthy meanwhile, now 0 would, or");
         let lab = Lab::agreed(1, 0, &["outage main-1"]);
-        assert_eq!(verdict(&lab, &restart("main-1", ETCD)), Verdict::Consented("outage main-1".into()));
+        match verdict(&lab, &restart("main-1", ETCD)) {
+            Verdict::Consented { consents, grounds } => {
+                assert_eq!(consents, BTreeSet::from(["outage main-1".to_owned()]));
+                assert!(grounds.iter().any(|ground| !ground.holds()));
+            }
+            other => panic!("{other:?}"),
+        }
         let lab = Lab::agreed(1, 0, &["outage main-2"]);
         check_unsafe(&lab, &restart("main-1", ETCD), "1 of etcd's 1 voters");
     }
@@ -228,8 +238,86 @@ mod tests {
         lab.wipe(1);
         let learner = Action::AddEtcdLearner { peer_url: crate::testing::url(1) };
         let change = disrupted(&node("main-1"), &learner);
-        assert_eq!(verdict(&lab, &change), Verdict::Safe);
+        check_safe(&lab, &change);
         let both: BTreeSet<_> = change.into_iter().chain(restart("main-2", ETCD)).collect();
         check_unsafe(&lab, &both, "2 of etcd's 3 voters stay healthy meanwhile");
+    }
+
+    fn learner(main: u8) -> BTreeSet<Capability> {
+        let peer_url = crate::testing::url(main);
+        disrupted(&node(&format!("main-{main}")), &Action::AddEtcdLearner { peer_url })
+    }
+
+    #[test]
+    fn two_changes_of_membership_are_not_safe_together_whatever_else_is_lost() {
+        let mut lab = Lab::agreed(5, 0, &["outage main-1", "outage main-2"]);
+        lab.wipe(1);
+        lab.wipe(2);
+        check_safe(&lab, &learner(1));
+        let both: BTreeSet<_> = learner(1).into_iter().chain(learner(2)).collect();
+        check_unsafe(&lab, &both, "one change of etcd's members is over before the next one begins");
+    }
+
+    #[test]
+    fn membership_waits_for_the_learner_that_is_there_and_for_a_quorum_of_the_others() {
+        let mut lab = Lab::agreed(3, 0, &["outage main-1"]);
+        lab.wipe(1);
+        check_safe(&lab, &learner(1));
+        lab.take_in(9);
+        lab.member(9).learner = true;
+        check_unsafe(&lab, &learner(1), "etcd's learner https://198.18.0.19:2380 has its vote or is removed");
+        lab.etcd().remove(&crate::testing::url(9));
+        lab.member(2).healthy = Fact::Unknown("no answer".into());
+        check_unsafe(&lab, &learner(1), "2 of etcd's 3 voters are healthy without main-1; now 1");
+        lab.seen.etcd = Fact::Unknown("timeout".into());
+        let verdict = verdict(&lab, &BTreeSet::from([Capability::Membership(node("main-1"))]));
+        assert!(matches!(verdict, Verdict::Unsafe(Refusal { ground: Ground::Unseen { .. }, .. })), "{verdict:?}");
+    }
+
+    /// Whatever a rule would have to count can't be seen: it is not safe, for each capability that a rule is about.
+    #[test]
+    fn unknown_is_never_safe() {
+        let all = |node: &NodeName| {
+            let node = || node.clone();
+            [
+                Capability::Voter(node()),
+                Capability::Membership(node()),
+                Capability::Apiserver(node()),
+                Capability::Pods(node()),
+            ]
+        };
+        let mut lab = Lab::settled(3, 1);
+        lab.seen.etcd = Fact::Unknown("timeout".into());
+        lab.seen.api = Fact::Unknown("timeout".into());
+        for capability in all(&node("main-1")) {
+            let found = verdict(&lab, &BTreeSet::from([capability.clone()]));
+            match &found {
+                Verdict::Unsafe(Refusal { ground: Ground::Unseen { why, .. }, .. }) => assert_eq!(why, "timeout"),
+                other => panic!("{capability:?}: {other:?}"),
+            }
+            assert!(!found.permits());
+        }
+    }
+
+    #[test]
+    fn a_verdict_tells_the_facts_that_it_used() {
+        let mut lab = Lab::settled(3, 1);
+        lab.member(3).healthy = Fact::Unknown("no answer".into());
+        let Verdict::Unsafe(refusal) = verdict(&lab, &restart("main-1", ETCD)) else { panic!("it is safe") };
+        let health = [("main-1", Health::Healthy), ("main-2", Health::Healthy), ("main-3", Health::Unknown)];
+        let voters = health.into_iter().map(|(name, health)| (name.to_owned(), health)).collect();
+        assert_eq!(refusal.ground, Ground::Quorum { voters, taken: BTreeSet::from(["main-1".to_owned()]) });
+        assert_eq!(refusal.consent.as_deref(), Some("outage main-1"));
+        let written = serde_json::to_string(&Verdict::Unsafe(refusal.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Verdict>(&written).unwrap(), Verdict::Unsafe(refusal));
+    }
+
+    #[test]
+    fn what_holds_can_be_shown_from_what_was_counted() {
+        let lab = Lab::settled(3, 1);
+        for disrupts in [restart("main-1", ETCD), restart("work-1", "kubelet.service")] {
+            let Verdict::Safe(grounds) = verdict(&lab, &disrupts) else { panic!("{disrupts:?} is not safe") };
+            assert!(!grounds.is_empty() && grounds.iter().all(Ground::holds), "{grounds:?}");
+        }
     }
 }

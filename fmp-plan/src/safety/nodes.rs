@@ -12,6 +12,8 @@ use fmp_core::{
     spec::Spec,
 };
 
+use super::verdict::{Ground, Unseen};
+
 /// Nodes that may be away at once: one, or a tenth of many.
 pub(crate) fn max_unavailable(spec: &Spec) -> usize {
     (spec.workers().count() / 10).max(1)
@@ -32,20 +34,23 @@ impl<'a> Nodes<'a> {
         Self { api, away: spec.nodes.keys().filter(is_away).collect(), most: max_unavailable(spec) }
     }
 
-    /// Why the nodes among `disrupts` can't be spared. A node that is known not to be Ready may always be touched: that is
-    /// its cure.
-    pub(super) fn blocked(&self, disrupts: &BTreeSet<Capability>) -> Option<String> {
+    /// What is counted where nodes are taken away. A node that is known not to be Ready may always be touched: that is its
+    /// cure. `None`: there is no API yet.
+    pub(super) fn ground(&self, disrupts: &BTreeSet<Capability>) -> Option<Ground> {
         let api = match self.api {
             Fact::Known(api) => api,
             Fact::Absent => return None,
-            Fact::Unknown(why) => return Some(format!("the API says which nodes are Ready: {why}")),
+            Fact::Unknown(why) => return Some(Ground::Unseen { what: Unseen::Nodes, why: why.clone() }),
         };
         let taken: BTreeSet<&NodeName> = disrupts.iter().filter_map(pods_of).collect();
-        let harmless = taken.iter().all(|node| is_gone(api, node));
-        let away: Vec<&NodeName> = self.away.difference(&taken).copied().collect();
-        (!harmless && away.len() + taken.len() > self.most).then(|| {
-            let nodes = if self.most == 1 { "node is" } else { "nodes are" };
-            format!("at most {} {nodes} away at once; {}", self.most, told(&away, taken.len()))
+        let mut away = self.away.difference(&taken).copied();
+        let (first, more) = (away.next().cloned(), away.count());
+        Some(Ground::Nodes {
+            taken: taken.len(),
+            ready: taken.iter().filter(|node| !is_gone(api, node)).count(),
+            away: more + usize::from(first.is_some()),
+            first,
+            most: self.most,
         })
     }
 }
@@ -56,7 +61,8 @@ fn pods_of(capability: &Capability) -> Option<&NodeName> {
         Capability::Voter(_)
         | Capability::Apiserver(_)
         | Capability::ControllerManager(_)
-        | Capability::Scheduler(_) => None,
+        | Capability::Scheduler(_)
+        | Capability::Membership(_) => None,
     }
 }
 
@@ -68,14 +74,6 @@ fn is_away(api: &Api, node: &NodeName) -> bool {
 /// Whether nothing is lost where this node goes away.
 fn is_gone(api: &Api, node: &NodeName) -> bool {
     api.nodes.get(node.as_str()).is_none_or(|seen| !seen.ready)
-}
-
-fn told(away: &[&NodeName], taken: usize) -> String {
-    match away {
-        [] => format!("{taken} would be"),
-        [only] => format!("{only} is not Ready"),
-        [first, more @ ..] => format!("{first} and {} more are not Ready", more.len()),
-    }
 }
 
 #[cfg(test)]
@@ -91,7 +89,8 @@ mod tests {
 
     fn blocked_at(lab: &Lab, taken: &[&str]) -> Option<String> {
         let taken = taken.iter().map(|name| Capability::Pods(node(name))).collect();
-        Nodes::new(&lab.spec, &lab.seen).blocked(&taken)
+        let ground = Nodes::new(&lab.spec, &lab.seen).ground(&taken).unwrap();
+        (!ground.holds()).then(|| ground.to_string())
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! Quorum: which voters may be spared now.
+//! Quorum: which voters may be spared now, and when membership may change.
 //!
-//! Owns the arithmetic of voters. Knows nothing of hosts and steps.
+//! Owns who etcd's voters are. Knows nothing of hosts and steps; the arithmetic is the verdict's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     NodeName,
     observed::{Etcd, Fact},
+    resource::Capability,
     spec::{Node, Spec},
 };
+
+use super::verdict::{Ground, Health, Unseen};
 
 /// How the member of a main is known, before and after it has a name.
 pub(crate) fn peer_url(main: &Node) -> String {
@@ -20,52 +23,53 @@ pub(crate) fn owner<'a>(spec: &'a Spec, url: &str) -> Option<&'a NodeName> {
     spec.mains().find(|(_, main)| peer_url(main) == url).map(|(name, _)| name)
 }
 
-/// The voters of one etcd cluster and which of them answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Voters {
-    /// How each is, by the node that it runs on; by peer URL where no node has that address.
-    health: BTreeMap<String, Health>,
+/// The voters that etcd itself names, by the node that each runs on; by peer URL where no node has that address. A
+/// learner has no vote.
+fn voters(spec: &Spec, etcd: &Etcd) -> BTreeMap<String, Health> {
+    let owner = |url: &str| owner(spec, url).map_or_else(|| url.to_owned(), ToString::to_string);
+    let voters = etcd.members.iter().filter(|(_, member)| !member.learner);
+    voters.map(|(url, member)| (owner(url), Health::of(&member.healthy))).collect()
 }
 
-/// What is known of one voter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
-    Healthy,
-    Unhealthy,
-    Unknown,
+/// What is counted where voters are taken away. `None`: there is no etcd.
+pub(super) fn quorum(spec: &Spec, etcd: &Fact<Etcd>, disrupts: &BTreeSet<Capability>) -> Option<Ground> {
+    let taken = disrupts.iter().filter_map(|capability| match capability {
+        Capability::Voter(node) => Some(node.to_string()),
+        Capability::Apiserver(_)
+        | Capability::ControllerManager(_)
+        | Capability::Scheduler(_)
+        | Capability::Pods(_)
+        | Capability::Membership(_) => None,
+    });
+    seen(etcd, |etcd| Ground::Quorum { voters: voters(spec, etcd), taken: taken.collect() })
 }
 
-impl Voters {
-    /// The voters that etcd itself names. A learner has no vote.
-    pub fn new(spec: &Spec, etcd: &Etcd) -> Self {
-        let owner = |url: &str| owner(spec, url).map_or_else(|| url.to_owned(), ToString::to_string);
-        let health = |healthy: &Fact<bool>| match healthy {
-            Fact::Known(true) => Health::Healthy,
-            Fact::Known(false) => Health::Unhealthy,
-            Fact::Absent | Fact::Unknown(_) => Health::Unknown,
-        };
-        let voters = etcd.members.iter().filter(|(_, member)| !member.learner);
-        Self { health: voters.map(|(url, member)| (owner(url), health(&member.healthy))).collect() }
-    }
+/// What is counted where membership changes.
+pub(super) fn membership(spec: &Spec, etcd: &Fact<Etcd>, disrupts: &BTreeSet<Capability>) -> Option<Ground> {
+    let changing: BTreeSet<NodeName> = disrupts
+        .iter()
+        .filter_map(|capability| match capability {
+            Capability::Membership(node) => Some(node.clone()),
+            Capability::Voter(_)
+            | Capability::Apiserver(_)
+            | Capability::ControllerManager(_)
+            | Capability::Scheduler(_)
+            | Capability::Pods(_) => None,
+        })
+        .collect();
+    seen(etcd, |etcd| {
+        let is_own = |url: &String| owner(spec, url).is_some_and(|node| changing.contains(node));
+        let mut others = etcd.members.iter().filter(|(url, member)| member.learner && !is_own(url));
+        let learner = others.next().map(|(url, _)| url.clone());
+        Ground::Membership { voters: voters(spec, etcd), learner, changing }
+    })
+}
 
-    /// Voters that must answer for a write: more than half.
-    pub fn quorum(&self) -> usize {
-        self.health.len() / 2 + 1
-    }
-
-    /// Why the voters on the nodes that are `down` can't be spared, or `None` where they can.
-    ///
-    /// What is known to be unhealthy already may always be started again: that is its cure. A voter that can't be seen
-    /// may be the one that holds the quorum, so it is no more to be spared than a healthy one, and counts as little as
-    /// an unhealthy one among those that stay.
-    pub fn blocked(&self, down: impl Fn(&NodeName) -> bool) -> Option<String> {
-        let is_down = |name: &String| name.parse::<NodeName>().is_ok_and(|node| down(&node));
-        let (taken, staying): (Vec<_>, Vec<_>) = self.health.iter().partition(|(name, _)| is_down(name));
-        let stay = staying.iter().filter(|(_, health)| **health == Health::Healthy).count();
-        let harmless = taken.iter().all(|(_, health)| **health == Health::Unhealthy);
-        let (quorum, total) = (self.quorum(), self.health.len());
-        (!harmless && stay < quorum)
-            .then(|| format!("{quorum} of etcd's {total} voters stay healthy meanwhile, now {stay} would"))
+fn seen(etcd: &Fact<Etcd>, count: impl FnOnce(&Etcd) -> Ground) -> Option<Ground> {
+    match etcd {
+        Fact::Known(etcd) => Some(count(etcd)),
+        Fact::Absent => None,
+        Fact::Unknown(why) => Some(Ground::Unseen { what: Unseen::Members, why: why.clone() }),
     }
 }
 
@@ -73,16 +77,23 @@ impl Voters {
 mod tests {
     use super::*;
 
-    /// `+` is healthy, `-` is not, `?` is unknown; whether those at `taken` may be.
-    fn spared(voters: &str, taken: &[usize]) -> bool {
+    fn name(at: usize) -> String {
+        format!("main-{at}")
+    }
+
+    /// `+` is healthy, `-` is not, `?` is unknown.
+    fn of(voters: &str) -> BTreeMap<String, Health> {
         let health = |c: char| match c {
             '+' => Health::Healthy,
             '-' => Health::Unhealthy,
             _ => Health::Unknown,
         };
-        let name = |at: usize| format!("main-{at}");
-        let voters = Voters { health: voters.chars().enumerate().map(|(at, c)| (name(at), health(c))).collect() };
-        voters.blocked(|node| taken.iter().any(|at| node.as_str() == name(*at))).is_none()
+        voters.chars().enumerate().map(|(at, c)| (name(at), health(c))).collect()
+    }
+
+    /// Whether the voters at `taken` may be spared.
+    fn spared(voters: &str, taken: &[usize]) -> bool {
+        Ground::Quorum { voters: of(voters), taken: taken.iter().copied().map(name).collect() }.holds()
     }
 
     #[test]
@@ -131,5 +142,23 @@ mod tests {
     #[test]
     fn whoever_has_no_vote_takes_none_away() {
         assert!(spared("+--", &[7]));
+    }
+
+    /// Whether the members of `changing` may be changed, with a learner of somebody else or without.
+    fn changes(voters: &str, changing: &[usize], learner: Option<&str>) -> bool {
+        let changing = changing.iter().map(|at| name(*at).parse().unwrap()).collect();
+        Ground::Membership { voters: of(voters), changing, learner: learner.map(str::to_owned) }.holds()
+    }
+
+    #[test]
+    fn one_member_is_changed_at_a_time_while_the_others_have_a_quorum() {
+        assert!(changes("-++", &[0], None));
+        assert!(changes("+++", &[3], None), "one that joins");
+        assert!(!changes("--+++", &[0, 1], None));
+        assert!(changes("--+++", &[0], None));
+        assert!(!changes("-+-", &[0], None));
+        assert!(!changes("-+?", &[0], None), "unknown is not healthy");
+        assert!(!changes("++-", &[1], None), "its own vote does not count");
+        assert!(!changes("-++", &[0], Some("https://198.18.0.12:2380")), "etcd takes one learner");
     }
 }

@@ -35,8 +35,8 @@ impl Judge for Fresh {
         let steps = in_flight.iter().copied().chain([step]);
         let disrupts: BTreeSet<Capability> = steps.flat_map(|step| step.disrupts.iter().cloned()).collect();
         match safety::permit(&self.spec, observed, &disrupts) {
-            Verdict::Safe | Verdict::Consented(_) => Judgement::Ready,
-            Verdict::Unsafe(until) => Judgement::Unsafe(until),
+            Verdict::Safe(_) | Verdict::Consented { .. } => Judgement::Ready,
+            Verdict::Unsafe(refusal) => Judgement::Unsafe(refusal.to_string()),
         }
     }
 }

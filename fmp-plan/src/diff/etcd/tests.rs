@@ -162,7 +162,7 @@ fn a_member_that_left_the_file_is_still_a_member() {
 
 #[test]
 fn a_second_learner_waits_for_the_first() {
-    let mut lab = wiped(3);
+    let mut lab = wiped(5);
     lab.wipe(2);
     (lab.member(2).learner, lab.member(2).started) = (true, false);
     lab.member(1).healthy = Fact::Known(false);
