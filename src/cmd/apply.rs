@@ -2,6 +2,7 @@
 
 mod judge;
 pub(crate) mod lease;
+pub(crate) mod others;
 mod process;
 
 use std::{
@@ -39,6 +40,9 @@ pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exi
     let observed = super::look(&session, &reach, Depth::Requirements).await?;
     if let Some(exit) = unfit(&session, &observed) {
         return Ok(exit);
+    }
+    for (node, command) in others::still_running(&observed) {
+        output::note(&format!("{node} still runs {command}, which another fmp began; it is waited for"));
     }
     let now = super::plan::make(&session, &observed)?;
     let plan = match given {
@@ -168,6 +172,10 @@ async fn carry_out(
     let lease = lease::acquire(session, reach, observed).await?;
     let epoch = lease.record().epoch;
     let cx = Context { epoch, texts: std::sync::Arc::new(plan.texts.clone()) };
+    if let Err(report) = others::end(reach, &cx, observed).await {
+        lease.release().await;
+        return Err(report);
+    }
     let mut options = Options::new(interrupts());
     options.lease = Some(lease.lost());
     options.journal = journal(session, plan, epoch, observed.now);

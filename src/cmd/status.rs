@@ -7,6 +7,7 @@ use fmp_core::{
     spec::Spec,
 };
 
+use super::apply::others::still_running;
 use crate::{cli::Places, exit::Exit, output, session::Session};
 
 /// Prints machines, etcd, apiservers, nodes. Exit code 1 where something that should be up is not.
@@ -22,6 +23,9 @@ fn told(spec: &Spec, observed: &Observed) -> (String, bool) {
     let mut out = format!("cluster {}, Kubernetes {}\n", spec.name, spec.kubernetes);
     let etcd = etcd(&mut out, observed);
     let api = api(&mut out, spec, observed);
+    for (node, command) in still_running(observed) {
+        _ = writeln!(out, "host: {node} runs {command}, which some fmp began");
+    }
     (out, etcd && api)
 }
 
@@ -88,9 +92,6 @@ fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
         if let Fact::Unknown(why) = host {
             well = false;
             _ = writeln!(out, "host: {name} does not answer: {why}");
-        }
-        for unit in host.known().into_iter().flat_map(|host| &host.running) {
-            _ = writeln!(out, "host: {name} still runs {unit} of an earlier fmp");
         }
     }
     well

@@ -66,6 +66,7 @@ pub(crate) fn run(lab: &Lab) {
     }
     interrupted(lab);
     lab.settle();
+    left_behind(lab);
     lab.fmp(&["plan", "--deep"]).exits(0);
     for node in everyone() {
         let left = lab.sh(node, "find / -xdev -name '.fmp-tmp-*' -o -xdev -path '/run/fmp/*' -name '*.new'");
@@ -150,6 +151,34 @@ impl Run {
         _ = self.child.stderr.take().expect("it is a pipe").read_to_string(&mut said);
         Ended::ByItself { code: self.child.wait().expect("its end can be seen").code(), said }
     }
+}
+
+/// Takes the host's lock in the middle of the next upload, which leaves it free meanwhile.
+const HOLDER: &str = "rm \"$(sed -n 's/^program //p' /var/lib/fmp/ledger/artifact%2Fkubectl)\"
+    systemd-run --quiet --collect --unit=holder -- sh -c '
+        until ls /opt/fmp/store/*/.fmp-tmp-upload-* >/dev/null 2>&1; do :; done
+        exec flock /run/fmp/lock sleep 300'";
+
+/// A command that outlives its run is named by whoever looks, and is over before the next run begins anything.
+fn left_behind(lab: &Lab) {
+    let node = "main-3";
+    lab.sh(node, HOLDER);
+    let mut run = Run::start(lab);
+    let uploads = |progress: Progress| matches!(progress.news, News::StepStarted { kind: ActionKind::Upload, .. });
+    assert!(run.events.iter().any(uploads), "an upload begins");
+    until("the upload waits for the lock", SOON, || lab.try_sh(node, "! flock -n /run/fmp/lock true"));
+    run.child.kill().expect("it can be killed");
+    run.child.wait().expect("its end can be seen");
+    let named = format!("{node} runs fmp-");
+    let status = lab.fmp(&["status"]).out;
+    assert!(status.contains(&named), "`fmp status` does not name it: {status}");
+    // The next run begins nothing before the other one's command is over.
+    lab.sh(node, "systemd-run --quiet --collect --on-active=10 systemctl stop holder");
+    let next = lab.fmp(&["apply", "--yes"]).exits(0);
+    let named = format!("{node} still runs fmp-");
+    assert!(next.err.contains(&named), "`fmp apply` does not name it: {}{}", next.out, next.err);
+    let status = lab.fmp(&["status"]).out;
+    assert!(!status.contains("which some fmp began"), "{status}");
 }
 
 /// Ctrl-C while a unit starts: it says that something is left, and ends with an error.

@@ -15,6 +15,8 @@ pub struct Host {
     pub facts: HostFacts,
     /// The cluster that the ledger says this host belongs to.
     pub cluster_id: Fact<String>,
+    /// The machine id of whoever took this cluster's id (`/var/lib/fmp/machine-id`): a copied disk shows another.
+    pub pinned_machine_id: Fact<String>,
     /// What FMP wrote on this host, by resource key (`file/etc/…`, `unit/etcd.service`).
     pub ledger: BTreeMap<String, LedgerEntry>,
     /// Every path that was asked for, and every path that the ledger names.
@@ -31,7 +33,8 @@ pub struct Host {
     pub etcd_data: bool,
     /// Whether etcd on this host was ever ready (`/var/lib/fmp/etcd-born`): an empty data directory was wiped then.
     pub etcd_born: bool,
-    /// Transient units of an earlier `fmp` that still run, such as `fmp-7-main-1-etcd`.
+    /// Commands and transient units that some `fmp` began and that still run, such as `fmp-7-main-1-files`: its epoch
+    /// and its step. Volatile.
     pub running: BTreeSet<String>,
     /// The node's part of the pod range, as `/etc/fmp/node.env` says it.
     pub pod_cidr: Option<Cidr>,
@@ -157,6 +160,47 @@ pub struct FileSeen {
     pub stat: String,
     /// Its text, where it differs from what was asked for, is text, no secret, and at most 64 KiB.
     pub text: Option<String>,
+}
+
+/// Whether a host is the machine that joined its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin<'a> {
+    /// It is, or there is nothing to compare yet.
+    Same,
+    /// It belongs to a cluster, and nothing says on which machine that began.
+    Missing,
+    /// It began on this machine, which is another one.
+    Other(&'a str),
+}
+
+impl Host {
+    /// Whether this is still the machine on which its ledger began. A machine that belongs to no cluster, and one that
+    /// has no id, can't be another one than before.
+    pub fn pin(&self) -> Pin<'_> {
+        match (&self.cluster_id, &self.pinned_machine_id) {
+            (Fact::Absent | Fact::Unknown(_), _) | (Fact::Known(_), Fact::Unknown(_)) => Pin::Same,
+            (Fact::Known(_), _) if self.facts.machine_id.is_empty() => Pin::Same,
+            (Fact::Known(_), Fact::Absent) => Pin::Missing,
+            (Fact::Known(_), Fact::Known(pinned)) if *pinned == self.facts.machine_id => Pin::Same,
+            (Fact::Known(_), Fact::Known(pinned)) => Pin::Other(pinned),
+        }
+    }
+}
+
+/// Larger files are stamped by `stat`: hashing a program at each start would cost half a second.
+const STAMPED_BY_DIGEST: u64 = 1 << 20;
+
+impl FileSeen {
+    /// The value with which `stamp.sh` would note this file, which lies at `path`: its digest, or `stat` where it is
+    /// large or a secret.
+    pub fn as_stamped(&self, path: &str) -> String {
+        let is_key = std::path::Path::new(path).extension().is_some_and(|kind| kind == "key");
+        let is_secret = is_key || path.ends_with("/encryption.yaml");
+        match self.digest {
+            Some(digest) if !is_secret && self.bytes <= STAMPED_BY_DIGEST => digest.to_string(),
+            Some(_) | None => format!("stat:{}", self.stat),
+        }
+    }
 }
 
 /// A systemd unit.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 pub use cluster::{Api, Etcd, EtcdMember, NodeSeen};
 pub use host::{
-    Certificate, Cgroup, ClockSync, Disk, FileSeen, Host, HostFacts, LedgerEntry, Listener, Stamp, UnitSeen,
+    Certificate, Cgroup, ClockSync, Disk, FileSeen, Host, HostFacts, LedgerEntry, Listener, Pin, Stamp, UnitSeen,
 };
 use serde::{Deserialize, Serialize};
 

@@ -15,6 +15,9 @@ pub const ETCD_PERMIT: &str = "/run/fmp/etcd-permit.env";
 /// Written by etcd's unit when it was ready for the first time: an empty data directory was wiped then.
 pub const ETCD_BORN: &str = "/var/lib/fmp/etcd-born";
 
+/// The id of the machine that took the cluster's id, written with it.
+pub const MACHINE_ID: &str = "/var/lib/fmp/machine-id";
+
 /// The script that notes what a unit reads when it starts.
 pub const STAMP: &str = "/opt/fmp/lib/stamp.sh";
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fmp_core::{
     NodeName,
     graph::Desired,
-    observed::{Fact, Host, Observed},
+    observed::{Fact, Host, Observed, Pin},
     resource::{Authority, Holding, Resource, Scope, Trust},
     spec::{Role, Spec},
 };
@@ -166,7 +166,10 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: Trust) -> Del
     let from = match (sides.trust.holders(what), here) {
         (_, Fact::Unknown(why)) => return Delta::blocked(host.until(&what.to_string(), &why)),
         (Holders::Held(mains), Fact::Known(mark)) if mains.contains(name) || same(sides, mains, what, &mark) => {
-            return Delta::InSync;
+            return match unpinned(host, what) {
+                None => Delta::InSync,
+                Some(why) => pin(host, wanted, mains, why),
+            };
         }
         (Holders::Held(mains), _) => {
             let others: Vec<NodeName> = mains.iter().filter(|main| *main != name).cloned().collect();
@@ -184,6 +187,23 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: Trust) -> Del
     let item = TrustItem { what, private: wanted.private, from };
     let facts = host.premises(|| FactKey::Trust { node: name.clone(), what });
     Delta::from(Work::new(Verb::Create, Task::Trust(item), facts))
+}
+
+/// Why a host that has the cluster's id has to take it once more: it says on which machine it was taken.
+fn unpinned(host: &HostView<'_>, what: Holding) -> Option<String> {
+    match (what, host.state.known().map(Host::pin)) {
+        (Holding::ClusterId, Some(Pin::Missing)) => Some("nothing says on which machine its ledger began".to_owned()),
+        (Holding::ClusterId, Some(Pin::Other(pinned))) => Some(format!("its ledger began on the machine {pinned}")),
+        (Holding::ClusterId, Some(Pin::Same) | None)
+        | (Holding::Authority(_) | Holding::ServiceAccountKey | Holding::EncryptionConfig, _) => None,
+    }
+}
+
+fn pin(host: &HostView<'_>, wanted: Trust, holders: &BTreeSet<NodeName>, why: String) -> Delta {
+    let Trust { what, private } = wanted;
+    let item = TrustItem { what, private, from: TrustSource::Copy(holders.iter().cloned().collect()) };
+    let facts = host.premises(|| FactKey::Host { node: host.name.clone() });
+    Delta::from(Work::new(Verb::Update, Task::Trust(item), facts).because([why]))
 }
 
 /// What this host has of it: on a work node the public part alone.

@@ -162,19 +162,7 @@ fn stamp_differences(
 
 /// A path as a stamp would say it now, in the form that its value then has.
 fn now(host: &HostView<'_>, path: &str) -> Option<String> {
-    let seen = *host.ask(|host| host.files.get(path)).known()?;
-    let by_stat = is_secret(path) || seen.bytes > STAMPED_BY_DIGEST;
-    match seen.digest {
-        Some(digest) if !by_stat => Some(digest.to_string()),
-        Some(_) | None => Some(format!("stat:{}", seen.stat)),
-    }
-}
-
-/// Larger files are stamped by `stat`: hashing a program at each start would cost half a second.
-const STAMPED_BY_DIGEST: u64 = 1 << 20;
-
-fn is_secret(path: &str) -> bool {
-    std::path::Path::new(path).extension().is_some_and(|kind| kind == "key") || path.ends_with("/encryption.yaml")
+    host.ask(|host| host.files.get(path)).known().map(|seen| seen.as_stamped(path))
 }
 
 fn is_drop_in(path: &str) -> bool {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{Certificate, Fact, FileSeen, Host, NodeSeen, Observed, UnitSeen},
+    observed::{Certificate, Fact, FileSeen, Host, NodeSeen, Observed, Pin, UnitSeen},
     resource::Holding,
 };
 
@@ -85,6 +85,11 @@ fn identity(host: &Host) -> String {
         Fact::Known(id) => _ = write!(words, ", cluster {id}"),
         Fact::Absent => words.push_str(", no cluster"),
         Fact::Unknown(_) => words.push_str(", cluster unknown"),
+    }
+    match host.pin() {
+        Pin::Same => {}
+        Pin::Missing => words.push_str(", on no machine yet"),
+        Pin::Other(pinned) => _ = write!(words, " of the machine {pinned}"),
     }
     if is_bare(host) {
         words.push_str(", bare");

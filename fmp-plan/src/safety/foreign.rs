@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fmp_core::{
     NodeName,
     graph::Desired,
-    observed::{Fact, Host, Observed},
+    observed::{Fact, Host, Observed, Pin},
     resource::{Resource, Scope},
     spec::Spec,
 };
@@ -128,6 +128,9 @@ fn signs(host: &Host, ours: &Ours) -> Vec<String> {
         (Fact::Known(id), Ours::New) => signs.push(format!("its ledger names cluster {id}, the mains name none")),
         (Fact::Known(_), Ours::Named(_) | Ours::Unknown) | (Fact::Absent | Fact::Unknown(_), _) => {}
     }
+    if let Pin::Other(pinned) = host.pin() {
+        signs.push(format!("its ledger began on the machine {pinned}, this machine is {}", host.facts.machine_id));
+    }
     signs.extend(host.strangers.iter().map(|(name, found)| format!("{name} is there: {found}")));
     if matches!(host.cluster_id, Fact::Absent) {
         signs.extend(unclaimed(host));
@@ -161,7 +164,7 @@ mod tests {
     use super::*;
     use crate::{
         Plan, Standing,
-        testing::{Lab, waits},
+        testing::{Lab, ids, step, waits},
     };
 
     #[track_caller]
@@ -199,6 +202,54 @@ mod tests {
         ["main-1", "main-2", "main-3"].iter().for_each(|main| lab.silence(main));
         (lab.seen.etcd, lab.seen.api) = (Fact::Unknown("no main".into()), Fact::Unknown("no main".into()));
         nobody_is_foreign(&lab.plan());
+    }
+
+    /// The disk of `name` answers from another machine.
+    fn move_disk(lab: &mut Lab, name: &str) {
+        "f".repeat(32).clone_into(&mut lab.host(name).facts.machine_id);
+    }
+
+    #[test]
+    fn a_disk_that_was_copied_to_another_machine_is_foreign() {
+        let why = format!("its ledger began on the machine {}, this machine is {}", "0".repeat(32), "f".repeat(32));
+        for name in ["main-1", "work-1"] {
+            let mut lab = Lab::settled(3, 1);
+            move_disk(&mut lab, name);
+            check_foreign(&lab, name, &why);
+        }
+    }
+
+    #[test]
+    fn a_bare_machine_under_a_known_name_is_a_replacement() {
+        let mut lab = Lab::settled(3, 1);
+        lab.clear("work-1");
+        move_disk(&mut lab, "work-1");
+        let plan = lab.plan();
+        nobody_is_foreign(&plan);
+        assert!(ids(&plan).contains(&"work-1/trust"), "{:?}", ids(&plan));
+    }
+
+    #[test]
+    fn a_machine_without_an_id_is_nobody_else() {
+        let mut lab = Lab::settled(1, 1);
+        lab.host("work-1").facts.machine_id.clear();
+        assert_eq!(lab.plan().standing(), Standing::InSync);
+    }
+
+    #[test]
+    fn who_adopts_another_machine_pins_it_anew() {
+        for name in ["main-1", "work-1"] {
+            let mut lab = Lab::agreed(1, 1, &[&format!("adopt {name}")]);
+            move_disk(&mut lab, name);
+            let plan = lab.plan();
+            assert_eq!((ids(&plan), plan.consents.len()), (vec![format!("{name}/trust").as_str()], 1));
+            let pinned = format!("{name}/trust/cluster-id");
+            let change = plan.changes.iter().find(|change| change.id == pinned).unwrap();
+            assert_eq!(change.why, [format!("its ledger began on the machine {}", "0".repeat(32))]);
+            assert!(step(&plan, &format!("{name}/trust")).disrupts.is_empty());
+            lab.host(name).pinned_machine_id = Fact::Known("f".repeat(32));
+            assert_eq!((lab.plan().standing(), lab.plan().consents.len()), (Standing::InSync, 0));
+        }
     }
 
     #[test]

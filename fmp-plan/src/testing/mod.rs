@@ -145,7 +145,7 @@ impl Lab {
         host.certificates.values_mut().for_each(|seen| *seen = Fact::Absent);
         host.secrets.values_mut().for_each(|secret| *secret = Fact::Absent);
         host.images = Fact::Unknown("containerd does not run".into());
-        host.cluster_id = Fact::Absent;
+        (host.cluster_id, host.pinned_machine_id) = (Fact::Absent, Fact::Absent);
         host.ledger.clear();
         (host.etcd_data, host.etcd_born, host.pod_cidr) = (false, false, None);
     }

@@ -178,6 +178,7 @@ fn host(name: &NodeName) -> Host {
     Host {
         facts: facts(name),
         cluster_id: Fact::Known(CLUSTER.into()),
+        pinned_machine_id: Fact::Known(facts(name).machine_id),
         ledger: BTreeMap::new(),
         files: BTreeMap::new(),
         units: BTreeMap::new(),

@@ -5,6 +5,7 @@
 
 mod apply;
 mod destroy;
+mod fence;
 mod ledger;
 pub(crate) mod observe;
 mod settle;
@@ -14,6 +15,7 @@ mod watch;
 
 use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, sync::Arc};
 
+pub use fence::Fenced;
 use fmp_bundle::Store;
 use fmp_core::{NodeName, observed::Observed, resource::Check};
 use fmp_exec::{Applied, Context, Failure, Provider, Questions, Task, Watched};

@@ -6,7 +6,7 @@ use fmp_core::{
     Digest, NodeName,
     observed::{self, Fact, FileSeen, HostFacts, Listener, Machine, Observed},
     resource::Holding,
-    role::paths::{ETCD_BORN, NODE_ENV},
+    role::paths::{ETCD_BORN, MACHINE_ID, NODE_ENV},
     spec::Environment,
 };
 use fmp_exec::{Questions, provider::HostQuestions};
@@ -14,7 +14,7 @@ use fmp_exec::{Questions, provider::HostQuestions};
 use super::{
     World,
     etcd::CONTAINERD,
-    files::Content,
+    files::{Content, File},
     host::{Host, Power},
 };
 
@@ -74,6 +74,9 @@ impl Host {
         observed::Host {
             facts: self.facts_seen(ask),
             cluster_id: self.cluster_id().map_or(Fact::Absent, |id| Fact::Known(id.to_owned())),
+            pinned_machine_id: known(
+                self.files.get(MACHINE_ID).and_then(File::text).map(|id| id.trim_end().to_owned()),
+            ),
             ledger: self.ledger.clone(),
             files: self.files_seen(ask),
             units: ask.units.iter().map(|name| (name.to_string(), known(self.unit_seen(name)))).collect(),

@@ -97,9 +97,9 @@ impl<'a> Work<'a> {
         args: &[&str],
         input: Input,
     ) -> Result<Applied, Failure> {
-        let script = format!("{PRELUDE}\n{script}");
+        let (script, command) = (self::script(script), command(self.cx.epoch, self.step.id.as_str()));
         let epoch = self.cx.epoch.to_string();
-        let mut words = vec!["-c", &script, "fmp", &epoch, self.step.id.as_str()];
+        let mut words = vec!["-c", &script, "fmp", &epoch, &command];
         words.extend(args);
         match host.transport.run("sh", &words, input).await {
             Ok(output) => answer::read(node, self.step, &output),
@@ -133,6 +133,17 @@ impl<'a> Work<'a> {
         }
         Err(failure)
     }
+}
+
+/// One of our scripts as a host gets it.
+pub(super) fn script(script: &str) -> String {
+    format!("{PRELUDE}\n{script}")
+}
+
+/// What a step's command is called on its host, as the name of a unit: `fmp-7-main-1-files`.
+pub(super) fn command(epoch: u64, step: &str) -> String {
+    let plain = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
+    format!("fmp-{epoch}-{}", step.chars().map(plain).collect::<String>())
 }
 
 /// A failure before anything was tried, which trying again does not mend.

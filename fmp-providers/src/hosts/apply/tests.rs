@@ -183,6 +183,23 @@ async fn trust_is_made_once_and_copied_as_it_is() {
 }
 
 #[tokio::test]
+async fn whoever_takes_the_clusters_id_notes_its_machine() {
+    let lab = Lab::new();
+    lab.put("/etc/machine-id", "11\n");
+    lab.apply(trust(&TrustSource::Create)).await.unwrap();
+    assert_eq!(lab.read("/var/lib/fmp/machine-id"), "11\n");
+    // The same disk in another machine: taken once more, nothing else is new.
+    lab.put("/etc/machine-id", "22\n");
+    let id = lab.read("/var/lib/fmp/cluster-id");
+    let from = TrustSource::Copy(vec!["a".parse().unwrap()]);
+    let item = TrustItem { what: Holding::ClusterId, private: false, from };
+    let again = Action::EstablishTrust { items: vec![item] };
+    assert_eq!(lab.apply(again.clone()).await.unwrap(), Applied::Done);
+    assert_eq!((lab.read("/var/lib/fmp/machine-id").as_str(), lab.read("/var/lib/fmp/cluster-id")), ("22\n", id));
+    assert_eq!(lab.apply(again).await.unwrap(), Applied::AlreadyDone);
+}
+
+#[tokio::test]
 async fn another_content_is_never_copied_over() {
     let lab = Lab::new();
     lab.apply(trust(&TrustSource::Create)).await.unwrap();

@@ -38,12 +38,14 @@ pub(super) fn read(answer: &str, ask: &HostQuestions, asked_ms: &RangeInclusive<
     let named = Named::read(&sections)?;
     let paths = Paths::of(ask);
     let files = files(&sections, &paths)?;
-    let cluster_id = texts.line("/var/lib/fmp/cluster-id").map_or(Fact::Absent, |id| Fact::Known(id.to_owned()));
+    let line = |path| texts.line(path).map_or(Fact::Absent, |text| Fact::Known(text.to_owned()));
+    let cluster_id = line("/var/lib/fmp/cluster-id");
     let pod_cidr = texts.lines("/etc/fmp/node.env").iter().find_map(|line| line.strip_prefix("POD_CIDR="));
     Ok(Host {
         facts: facts(&sections, &texts, &units, ask, asked_ms)?,
         ledger: ledger(&texts, cluster_id.known().map_or("", String::as_str)),
         cluster_id,
+        pinned_machine_id: line("/var/lib/fmp/machine-id"),
         units: ask.units.iter().map(|name| (name.to_string(), units.seen(name, &texts))).collect(),
         certificates: certificates(&texts, &paths, &files),
         secrets: secrets(&sections, &paths, &files)?,
@@ -51,10 +53,16 @@ pub(super) fn read(answer: &str, ask: &HostQuestions, asked_ms: &RangeInclusive<
         images: images(&sections),
         etcd_data: named.has("etcd-data"),
         etcd_born: named.has("etcd-born"),
-        running: units.running(),
+        running: running(&sections, &units),
         pod_cidr: pod_cidr.and_then(|range| range.parse().ok()),
         strangers: named.pairs("stranger").into_iter().map(|(name, path)| (name, absolute(&path).to_owned())).collect(),
     })
+}
+
+/// Commands by their files, `NAME.PROCESS`, and units: one that waits for its own unit is one.
+fn running(sections: &Sections<'_>, units: &Units<'_>) -> BTreeSet<String> {
+    let commands = sections.lines("running").map(|file| file.rsplit_once('.').map_or(file, |(name, _)| name));
+    commands.map(str::to_owned).chain(units.running()).collect()
 }
 
 /// Paths come back as they were looked up, below the root.

@@ -33,6 +33,7 @@ look_at() {
 set +f
 owned=$(sed -n '/^\(file\|program\|secret\) /p' ./var/lib/fmp/ledger/* 2>/dev/null)
 ledger=$(printf '%s\n' ./var/lib/fmp/ledger/*)
+commands=$(printf '%s\n' ./run/fmp/running/*)
 stamps=$(printf '%s\n' ./run/fmp/stamp/*)
 disks=$(printf '%s\n' /sys/block/*/size)
 processes=$(printf '%s\n' /proc/[0-9]*/fd)
@@ -121,6 +122,12 @@ states=$(systemctl show --no-pager \
     -- $units chrony.service chronyd.service ntpd.service systemd-timesyncd.service 'fmp-[0-9]*' 2>&1)
 printf '%s\n' "$states"
 
+section running
+# A command's file is locked as long as it runs.
+for command in $commands; do
+    [ ! -f "$command" ] || flock -n "$command" true || printf '%s\n' "${command##*/}"
+done
+
 section enabled
 # Not the property UnitFileState: systemd keeps its first answer to that until it reads its units again.
 set --
@@ -145,7 +152,7 @@ done)
 section lines
 # shellcheck disable=SC2086
 grep -aHs '' -- $(regular "$certificates") $ledger $stamps $disks $sysctls \
-    ./etc/os-release ./etc/machine-id ./etc/fmp/node.env ./var/lib/fmp/cluster-id \
+    ./etc/os-release ./etc/machine-id ./etc/fmp/node.env ./var/lib/fmp/cluster-id ./var/lib/fmp/machine-id \
     /proc/filesystems /proc/meminfo /proc/modules /proc/swaps \
     /proc/sys/kernel/hostname /proc/sys/kernel/osrelease /sys/devices/system/cpu/online
 

@@ -132,3 +132,66 @@ async fn an_answer_that_broke_off_makes_the_host_unknown() {
     assert!(matches!(seen.hosts[&"a".parse::<NodeName>().unwrap()], Fact::Unknown(_)));
     assert!(matches!(seen.hosts[&"b".parse::<NodeName>().unwrap()], Fact::Known(_)));
 }
+
+/// What a unit's start notes of each path.
+fn stamped(lab: &Lab, paths: &[&str]) -> std::collections::BTreeMap<String, String> {
+    let (root, notes) = (lab.path("a", ""), lab.path("a", "run/fmp/stamp"));
+    let root = root.to_str().unwrap().trim_end_matches('/');
+    let script = include_str!("../../../../fmp-core/src/role/data/stamp.sh");
+    let moved = script.replace("/run/fmp/stamp", notes.to_str().unwrap());
+    assert_ne!(moved, script, "the notes lie elsewhere now");
+    let mut stamp = std::process::Command::new("sh");
+    stamp.args(["-c", &moved, "stamp", "x.service"]).args(paths.iter().map(|path| format!("{root}{path}")));
+    assert!(stamp.env("INVOCATION_ID", "abc").status().unwrap().success());
+    let stamp = std::fs::read_to_string(notes.join("x.service")).unwrap();
+    let pair = |line: &str| {
+        let (path, value) = line.split_once('\t').unwrap();
+        (path.strip_prefix(root).unwrap().to_owned(), value.to_owned())
+    };
+    stamp.lines().skip(1).map(pair).collect()
+}
+
+#[tokio::test]
+async fn the_planner_reads_files_as_a_units_start_notes_them() {
+    const MIB: usize = 1 << 20;
+    let lab = Lab::new();
+    let texts = ["/etc/empty", "/etc/small", "/etc/with space", "/etc/limit", "/etc/above"];
+    let secrets = ["/etc/kubernetes/pki/sa.key", "/etc/kubernetes/encryption.yaml"];
+    for (path, bytes) in texts.into_iter().zip([0, 1, 2, MIB, MIB + 1]) {
+        lab.put(path, &"x".repeat(bytes));
+    }
+    secrets.iter().for_each(|path| lab.put(path, "canary"));
+    lab.put("/opt/tool", &"x".repeat(2 * MIB));
+    let all: Vec<&str> = texts.into_iter().chain(secrets).chain(["/opt/tool", "/etc/gone"]).collect();
+    let noted = stamped(&lab, &all);
+    let ask = HostQuestions {
+        files: texts.into_iter().chain(["/etc/gone"]).map(|path| (path.into(), Digest::of(""))).collect(),
+        keys: secrets.map(Into::into).into(),
+        programs: ["/opt/tool".into()].into(),
+        ..HostQuestions::default()
+    };
+    let host = look_at_one(&lab, ask).await;
+    let seen = |path: &&str| Some((String::from(*path), host.files[*path].known()?.as_stamped(path)));
+    assert_eq!(all.iter().filter_map(seen).collect::<std::collections::BTreeMap<_, _>>(), noted);
+    let by_digest = noted.iter().filter(|(_, value)| value.starts_with("sha256:")).map(|(path, _)| path.as_str());
+    assert_eq!(by_digest.collect::<Vec<_>>(), ["/etc/empty", "/etc/limit", "/etc/small", "/etc/with space"]);
+}
+
+#[tokio::test]
+async fn a_command_is_seen_as_long_as_it_runs() {
+    let lab = Lab::new();
+    for left in ["fmp-6-a-files.1", "fmp-7-a-upload-x.2"] {
+        lab.put(&format!("/run/fmp/running/{left}"), "");
+    }
+    let file = lab.path("a", "/run/fmp/running/fmp-7-a-upload-x.2");
+    let mut runs = std::process::Command::new("flock");
+    // Its own end of the pipe is closed once it holds the lock.
+    let mut runs = runs.arg(file).args(["sh", "-c", "echo; exec cat >/dev/null"]);
+    runs = runs.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut runs = runs.spawn().unwrap();
+    std::io::Read::read_exact(&mut runs.stdout.take().unwrap(), &mut [0]).unwrap();
+    assert_eq!(look_at_one(&lab, HostQuestions::default()).await.running, ["fmp-7-a-upload-x".to_owned()].into());
+    drop(runs.stdin.take());
+    runs.wait().unwrap();
+    assert!(look_at_one(&lab, HostQuestions::default()).await.running.is_empty());
+}

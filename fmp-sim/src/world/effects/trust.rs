@@ -6,7 +6,7 @@ use fmp_core::{
     Digest, NodeName,
     observed::Certificate,
     resource::{Authority, Holding},
-    role::paths::key,
+    role::paths::{MACHINE_ID, key},
 };
 use fmp_exec::{Applied, Failure, FailureKind};
 use fmp_plan::action::{TrustItem, TrustSource};
@@ -30,6 +30,13 @@ impl World {
                 TrustSource::Create => self.make(item.what),
                 TrustSource::Copy(holders) => self.copy(item.what, holders)?,
             };
+            if item.what == Holding::ClusterId {
+                these.push((
+                    MACHINE_ID,
+                    Content::Text(format!("{}\n", self.hosts[node].facts.machine_id).into()),
+                    0o644,
+                ));
+            }
             these.retain(|(path, ..)| item.private || item.what.private_path() != Some(path));
             let host = &self.hosts[node];
             these.retain(|(path, content, _)| host.files.get(*path).is_none_or(|file| file.content != *content));

@@ -35,8 +35,7 @@ sum=$(sha256sum "$temp")
 [ "${sum%% *}" = "$hex" ] || answer torn
 
 lock
-unit=$(printf 'fmp-%s-%s' "$epoch" "$step" | tr -c 'a-z0-9\n-' -)
 # Unpacking is left to the runtime, which knows its snapshotter.
-systemd-run --quiet --collect --wait --unit="$unit" -- "${PWD%/}$ctr" -n k8s.io images import --no-unpack "${PWD%/}${temp#.}" || exit 1
+systemd-run --quiet --collect --wait --unit="$command" -- "${PWD%/}$ctr" -n k8s.io images import --no-unpack "${PWD%/}${temp#.}" || exit 1
 pin
 answer done

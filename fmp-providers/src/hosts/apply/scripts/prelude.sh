@@ -1,4 +1,4 @@
-# What every change on a host begins with. Run as `sh -c PRELUDE+SCRIPT fmp EPOCH STEP ARGUMENT…`; contents and secrets
+# What every change on a host begins with. Run as `sh -c PRELUDE+SCRIPT fmp EPOCH NAME ARGUMENT…`; contents and secrets
 # come over standard input, never as arguments.
 #
 # The last line of the output is the answer: `fmp<tab>WORD` and what belongs to it. `begun` stands before it once
@@ -11,7 +11,7 @@ nl='
 tab=$(printf '\t')
 cd "${FMP_ROOT:-/}" || exit 1
 epoch=$1
-step=$2
+command=$2
 shift 2
 
 # answer WORD FIELD…: ends the script.
@@ -100,8 +100,12 @@ restore_labels() {
     [ ! -e /sys/fs/selinux/enforce ] || restorecon -F "$@"
 }
 
-# temporary files that must not outlive the script
+# Files that must not outlive the script: temporary ones, and the one by which whoever looks sees what runs here. That is
+# locked as long as this process and those that it starts live.
 temps=
-trap 'IFS=$nl; [ -z "$temps" ] || rm -f $temps' EXIT
+running=./run/fmp/running/$command.$$
+trap 'IFS=$nl; rm -f $temps "$running"' EXIT
 
-mkdir -p ./run/fmp ./var/lib/fmp/ledger || exit 1
+mkdir -p ./run/fmp/running ./var/lib/fmp/ledger || exit 1
+exec 8>"$running"
+flock 8

@@ -16,6 +16,15 @@ is_of_this_run() {
     [ -s "./var/lib/fmp/ledger/$1" ] && grep -qx "epoch $epoch" "./var/lib/fmp/ledger/$1"
 }
 
+# Whoever takes the cluster's id notes which machine it is: the copy of a disk has the one and is not the other.
+machine=
+is_pinned() {
+    [ ! -s ./etc/machine-id ] || read -r machine <./etc/machine-id
+    pinned=
+    [ ! -s ./var/lib/fmp/machine-id ] || read -r pinned <./var/lib/fmp/machine-id
+    [ -z "$machine" ] || [ "$machine" = "$pinned" ]
+}
+
 judge() {
     [ "$3" != create ] || [ ! -e ".$7" ] || is_of_this_run "$1" || stale "$7" absent "a file"
 }
@@ -41,6 +50,8 @@ compare() {
         differing=$((differing + 1))
     elif ! cmp -s ".$7" ".${7%/*}/.fmp-tmp-$number"; then
         stale "$7" "absent or the same as its holders'" "another content"
+    elif [ "$7" = /var/lib/fmp/cluster-id ] && ! is_pinned; then
+        differing=$((differing + 1))
     fi
 }
 
@@ -52,6 +63,8 @@ note_each() {
 
 place() {
     number=$((number + 1))
+    # Before the id: a host that has it is pinned.
+    [ "$7" != /var/lib/fmp/cluster-id ] || is_pinned || replace ./var/lib/fmp/machine-id "$machine" || exit 1
     mv -fT ".${7%/*}/.fmp-tmp-$number" ".$7" || exit 1
     folders=$folders$nl.${7%/*}
     restore_labels ".$7"

@@ -58,7 +58,7 @@ lock
 judge
 mv -fT "$temp" ".$path" || exit 1
 if [ "$before" = absent ]; then
-    sync ".$path" "$folder" </dev/null >/dev/null 2>&1 9>&- &
+    sync ".$path" "$folder" </dev/null >/dev/null 2>&1 8>&- 9>&- &
 else
     sync "$folder" || exit 1
 fi
