@@ -1,15 +1,8 @@
 //! One observation by several providers.
 
-use std::sync::Arc;
-
-use fmp_core::{
-    bundle::Lock,
-    check,
-    observed::{Fact, Observed},
-    role,
-    spec::Spec,
-};
-use fmp_exec::{Context, Provider, Questions, ask, merge};
+use fmp_core::{bundle::Lock, check, role, spec::Spec};
+use fmp_exec::{Questions, ask};
+pub use fmp_providers::driver::observe;
 
 /// What must be asked to plan for `spec`.
 ///
@@ -31,24 +24,4 @@ pub fn add_requirements(questions: &mut Questions, spec: &Spec) {
             host.ports = wanted.ports.into_iter().flat_map(|ports| ports.0).collect();
         }
     }
-}
-
-/// Asks all providers, one after the other: each asks its hosts all at once.
-pub async fn observe(providers: &[Arc<dyn Provider>], cx: &Context, ask: &Questions) -> Observed {
-    let mut observed = merge::nothing();
-    for provider in providers {
-        observed = merge::merge(observed, provider.observe(cx, ask).await);
-    }
-    unborn(observed, ask)
-}
-
-/// A cluster none of whose mains exists yet has neither etcd nor an API: nobody could say so, since nobody could be asked.
-fn unborn(mut observed: Observed, ask: &Questions) -> Observed {
-    let mut mains = ask.hosts.iter().filter(|(_, asked)| asked.main).peekable();
-    let any = mains.peek().is_some();
-    if any && mains.all(|(node, _)| observed.hosts.get(node) == Some(&Fact::Absent)) {
-        observed.etcd = Fact::Absent;
-        observed.api = Fact::Absent;
-    }
-    observed
 }

@@ -1,5 +1,6 @@
 //! The executor as a state machine, and the provider traits. Pure: time comes in with the event, no runtime is named.
 
+pub mod absence;
 pub mod ask;
 pub mod event;
 pub mod executor;

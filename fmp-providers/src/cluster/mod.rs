@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use fmp_core::{
     NodeName,
-    observed::{Api, Etcd, Fact, Host},
+    observed::{Api, Etcd, Fact},
 };
 use tokio::time::{Duration, timeout};
 
@@ -76,22 +76,6 @@ pub(crate) async fn observe(mains: &[Main<'_>]) -> Seen {
     }
     seen.api = seen.api.map_known(|api| Api { ready, ..api });
     seen
-}
-
-/// etcd as the hosts complete it: absent where every main is known to hold no member.
-pub(crate) fn etcd_fact(seen: Fact<Etcd>, mains: &[&Fact<Host>]) -> Fact<Etcd> {
-    absent_where(seen, mains, |host| !host.etcd_data)
-}
-
-/// The API as the hosts complete it: absent where no main has an apiserver.
-pub(crate) fn api_fact(seen: Fact<Api>, mains: &[&Fact<Host>]) -> Fact<Api> {
-    let has_none = |host: &Host| matches!(host.units.get("kube-apiserver.service"), Some(Fact::Absent));
-    absent_where(seen, mains, has_none)
-}
-
-fn absent_where<T>(seen: Fact<T>, mains: &[&Fact<Host>], lacks: impl Fn(&Host) -> bool) -> Fact<T> {
-    let all_lack = mains.iter().all(|host| host.known().is_some_and(&lacks));
-    if seen.known().is_none() && !mains.is_empty() && all_lack { Fact::Absent } else { seen }
 }
 
 /// Everything that one main can say: of its own apiserver it is no witness.

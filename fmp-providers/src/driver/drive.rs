@@ -10,7 +10,7 @@ use std::{
 use fmp_core::observed::Observed;
 use fmp_exec::{
     Command, Context, Effect, Event, Executor, FailureSummary, Millis, Outcome, PlanError, Progress, Retry, StepAt,
-    Watched, lease::Refused, merge,
+    Watched, lease::Refused,
 };
 use fmp_plan::{Plan, Step};
 use tokio::{
@@ -235,13 +235,7 @@ impl<'a> Drive<'a> {
         let asked: Vec<StepAt> = std::mem::take(&mut self.to_judge).into_iter().collect();
         let steps: Vec<&Step> = asked.iter().map(|at| self.step(*at)).collect();
         let (ask, cx, providers) = (self.judge.questions(&steps), self.cx.clone(), self.routes.all.clone());
-        self.spawn(asked, async move {
-            let mut observed = merge::nothing();
-            for provider in providers {
-                observed = merge(observed, provider.observe(&cx, &ask).await);
-            }
-            Answer::Seen(Box::new(observed))
-        });
+        self.spawn(asked, async move { Answer::Seen(Box::new(super::observe(&providers, &cx, &ask).await)) });
     }
 
     fn spawn(&mut self, about: Vec<StepAt>, task: impl Future<Output = Answer> + Send + 'static) {

@@ -15,7 +15,8 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use fmp_core::observed::Observed;
 use fmp_exec::{
-    Context, Judgement, Limits, Outcome, PlanError, Progress, Provider, Questions, journal::Header, lease::Refused,
+    Context, Judgement, Limits, Outcome, PlanError, Progress, Provider, Questions, absence, journal::Header,
+    lease::Refused, merge,
 };
 use fmp_plan::{Plan, Step, step::Subject};
 use tokio::sync::{mpsc, watch};
@@ -38,6 +39,15 @@ pub async fn run(
     let routes = routes::Routes::new(plan, providers)?;
     let drive = drive::Drive::new(plan, routes, cx, judge, options, sink)?;
     Ok(drive.finish().await)
+}
+
+/// Asks all providers, one after the other: each asks its hosts all at once. `ask` names every main.
+pub async fn observe(providers: &[Arc<dyn Provider>], cx: &Context, ask: &Questions) -> Observed {
+    let mut observed = merge::nothing();
+    for provider in providers {
+        observed = merge(observed, provider.observe(cx, ask).await);
+    }
+    absence::infer(observed, ask)
 }
 
 /// The safety function, and what it wants to know.

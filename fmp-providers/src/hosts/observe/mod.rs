@@ -73,10 +73,8 @@ pub(super) async fn observe(managed: &BTreeMap<NodeName, Managed>, ask: &Questio
     for (node, answer) in answers {
         hosts.insert(node, answer.map_or_else(|error| Fact::Unknown(told(&error)), Fact::Known));
     }
-    let mains: Vec<_> = mains.iter().map(|(node, _)| &hosts[*node]).collect();
-    let (etcd, api) = (cluster::etcd_fact(seen.etcd, &mains), cluster::api_fact(seen.api, &mains));
     let not_asked = || Fact::Unknown("hosts don't say which machines there are".to_owned());
-    Observed { now: unix_ms() / 1000, machines: not_asked(), hosts, etcd, api }
+    Observed { now: unix_ms() / 1000, machines: not_asked(), hosts, etcd: seen.etcd, api: seen.api }
 }
 
 /// Asks one host.
