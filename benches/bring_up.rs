@@ -13,6 +13,8 @@ use std::{
 
 use fmp::{
     core::{profile::Profiles, spec},
+    exec::{Progress, critical, progress::News},
+    planner::{Plan, codec},
     providers::environment::Local,
 };
 
@@ -36,6 +38,10 @@ struct Bench {
 
 impl Bench {
     fn fmp(&self, args: &[&str]) -> Run {
+        self.run(args, 0)
+    }
+
+    fn run(&self, args: &[&str], code: i32) -> Run {
         let begun = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_fmp"))
             .arg("--file")
@@ -50,7 +56,7 @@ impl Bench {
             .unwrap();
         let status = PathBuf::from(format!("/proc/{}/status", child.id()));
         let watcher = std::thread::spawn(move || peak_mb(&status));
-        assert!(child.wait().unwrap().success(), "{args:?}: {}", self.read("err"));
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{args:?}: {}", self.read("err"));
         let took = begun.elapsed();
         Run { took, peak_mb: watcher.join().unwrap(), out: self.read("out"), complaint: self.read("err") }
     }
@@ -98,11 +104,13 @@ fn main() {
                 machines.create(name, node.address).await.unwrap();
             }
         });
-        let run = bench.fmp(&["apply", "--yes"]);
+        let plan = codec::read(&bench.run(&["plan", "--format", "json"], 2).out).unwrap();
+        let run = bench.fmp(&["apply", "--yes", "--json"]);
+        where_it_goes(&plan, &run.out, &mut note);
         note("1 bring-up, in sync at its end", "s", run.took.as_secs_f64());
         note("2 bytes sent by SSH", "GB", sent_gb(&run.complaint));
         note("3 peak memory of fmp apply", "MB", f64::from(u32::try_from(run.peak_mb).unwrap_or(0)));
-        assert!(run.out.contains("in sync"), "{}", run.out);
+        assert!(run.complaint.contains("in sync"), "{}", run.complaint);
         bench.fmp(&["observe"]);
         note("4 observing", "s", bench.fmp(&["observe"]).took.as_secs_f64());
         note("5 observing --deep", "s", bench.fmp(&["observe", "--deep"]).took.as_secs_f64());
@@ -110,8 +118,39 @@ fn main() {
     }
     bench.fmp(&["destroy", "--name", NAME]);
     for (what, (unit, all)) in figures {
-        row(&what[2..], unit, all);
+        let name = what.split_once(' ').map_or(what, |(_, name)| name);
+        row(name, unit, all);
     }
+}
+
+/// How many kinds of steps are told of: the others take less than a second.
+const KINDS: usize = 6;
+
+/// The run's own length, that of its critical path, and the kinds of steps that took longest.
+#[expect(clippy::print_stdout, reason = "what a run was spent on")]
+fn where_it_goes(plan: &Plan, events: &str, note: &mut impl FnMut(&'static str, &'static str, f64)) {
+    let news: Vec<Progress> = events.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let wall = news.iter().find_map(|progress| match progress.news {
+        News::RunFinished { millis, .. } => Some(millis),
+        _ => None,
+    });
+    let durations = critical::durations(&news);
+    assert_eq!(durations.len(), plan.steps.len(), "the run carried out the plan that was made before it");
+    let path = critical::critical_path(plan, &durations).unwrap();
+    note("1a all steps", "s", seconds(wall.unwrap()));
+    note("1b critical path", "s", seconds(path.millis));
+    let kinds = critical::by_kind(plan, &durations);
+    let mut kinds: Vec<_> = kinds.into_iter().map(|(kind, millis)| (millis, kind)).collect();
+    kinds.sort_unstable_by(|one, other| other.cmp(one));
+    let told = kinds.iter().take(KINDS).map(|(millis, kind)| format!("{kind:?} {:.1} s", seconds(*millis)));
+    println!("steps of a kind together: {}", told.collect::<Vec<_>>().join(", "));
+    for step in path.steps.iter().filter(|step| durations[*step] > 500) {
+        println!("  critical: {step} {:.1} s", seconds(durations[step]));
+    }
+}
+
+fn seconds(millis: u64) -> f64 {
+    Duration::from_millis(millis).as_secs_f64()
 }
 
 /// What `fmp apply` says that it sent.

@@ -2,6 +2,7 @@
 
 pub mod absence;
 pub mod ask;
+pub mod critical;
 pub mod event;
 pub mod executor;
 pub mod failure;
@@ -16,6 +17,7 @@ pub mod provider;
 mod structure;
 pub mod time;
 
+pub use critical::{CriticalPath, critical_path};
 pub use event::{Command, Event, Judgement, StepAt};
 pub use executor::Executor;
 pub use failure::{Effect, Failure, FailureKind, FailureSummary, Retry};
