@@ -1,6 +1,7 @@
 //! Hosts, SSH, machines and the cluster: everything of FMP that does I/O.
 
 mod cluster;
+pub mod conformance;
 pub mod driver;
 pub mod environment;
 pub mod hosts;
