@@ -168,7 +168,7 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: Trust) -> Del
         (Holders::Held(mains), Fact::Known(mark)) if mains.contains(name) || same(sides, mains, what, &mark) => {
             return match unpinned(host, what) {
                 None => Delta::InSync,
-                Some(why) => pin(host, wanted, mains, why),
+                Some(why) => pin(host, wanted, why),
             };
         }
         (Holders::Held(mains), _) => {
@@ -199,9 +199,10 @@ fn unpinned(host: &HostView<'_>, what: Holding) -> Option<String> {
     }
 }
 
-fn pin(host: &HostView<'_>, wanted: Trust, holders: &BTreeSet<NodeName>, why: String) -> Delta {
+/// It takes what it has once more from itself, so that nothing else has to be there for it.
+fn pin(host: &HostView<'_>, wanted: Trust, why: String) -> Delta {
     let Trust { what, private } = wanted;
-    let item = TrustItem { what, private, from: TrustSource::Copy(holders.iter().cloned().collect()) };
+    let item = TrustItem { what, private, from: TrustSource::Copy(vec![host.name.clone()]) };
     let facts = host.premises(|| FactKey::Host { node: host.name.clone() });
     Delta::from(Work::new(Verb::Update, Task::Trust(item), facts).because([why]))
 }

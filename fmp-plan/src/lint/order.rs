@@ -102,7 +102,9 @@ impl<'a> Hosts<'a> {
         if holders.is_empty() {
             findings.add(Rule::Lender, id, format!("nobody lends {what}"));
         }
-        let brought = holders.iter().filter_map(|holder| Some((holder, *self.trust.get(&(holder, holding))?)));
+        // What a host takes from itself it has.
+        let others = holders.iter().filter(|holder| graph.step(at).subject.node() != Some(holder));
+        let brought = others.filter_map(|holder| Some((holder, *self.trust.get(&(holder, holding))?)));
         let brought: Vec<(&NodeName, usize)> = brought.collect();
         if brought.is_empty() {
             return;

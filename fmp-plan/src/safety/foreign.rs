@@ -164,6 +164,7 @@ mod tests {
     use super::*;
     use crate::{
         Plan, Standing,
+        lint::lint,
         testing::{Lab, ids, step, waits},
     };
 
@@ -247,9 +248,19 @@ mod tests {
             let change = plan.changes.iter().find(|change| change.id == pinned).unwrap();
             assert_eq!(change.why, [format!("its ledger began on the machine {}", "0".repeat(32))]);
             assert!(step(&plan, &format!("{name}/trust")).disrupts.is_empty());
+            assert!(lint(&plan).is_empty(), "{:?}", lint(&plan));
             lab.host(name).pinned_machine_id = Fact::Known("f".repeat(32));
             assert_eq!((lab.plan().standing(), lab.plan().consents.len()), (Standing::InSync, 0));
         }
+    }
+
+    #[test]
+    fn all_machines_may_be_others_at_once() {
+        let mut lab = Lab::agreed(3, 1, &["adopt main-1", "adopt main-2", "adopt main-3", "adopt work-1"]);
+        ["main-1", "main-2", "main-3", "work-1"].iter().for_each(|name| move_disk(&mut lab, name));
+        let plan = lab.plan();
+        assert_eq!(ids(&plan), ["main-1/trust", "main-2/trust", "main-3/trust", "work-1/trust"]);
+        assert!(plan.steps.iter().all(|step| step.after.is_empty()) && lint(&plan).is_empty(), "{plan:#?}");
     }
 
     #[test]
