@@ -15,6 +15,7 @@ pub fn questions(spec: &Spec, lock: &Lock) -> Result<Questions, role::LowerError
 /// What its profile requires besides: ports, programs, modules, sysctls. Asked before a host is first touched; a host
 /// answers it in a tenth of a second, which is too much for every plan.
 pub fn add_requirements(questions: &mut Questions, spec: &Spec) {
+    questions.network_policies = !spec.network.mode.may_enforce_policies();
     for (name, node) in &spec.nodes {
         let wanted = check::questions(&spec.profile, node.role);
         if let Some(host) = questions.hosts.get_mut(name) {

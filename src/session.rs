@@ -119,7 +119,7 @@ impl Session {
             Environment::Ssh => Packing::Gzip,
         };
         let hosts = HostProvider::new(self.spec.nodes.iter().map(managed).collect(), self.store.clone());
-        let hosts = Arc::new(hosts.packed(packing));
+        let hosts = Arc::new(hosts.packed(packing).keeping(self.spec.profile.settings.directories.clone()));
         let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
         if let Some(machines) = &machines {
             providers.push(Arc::new(MachineProvider::new(machines.clone())));

@@ -17,6 +17,9 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
         questions.hosts.insert(name.clone(), host);
     }
     for (_, id, resource) in desired.iter() {
+        if let Resource::Object(object) = resource {
+            questions.kinds.insert(object.kind().to_owned());
+        }
         if let Scope::Node(node) = &id.scope
             && let Some(host) = questions.hosts.get_mut(node)
         {
@@ -30,7 +33,8 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
 #[must_use]
 pub fn only(questions: &Questions, nodes: impl Fn(&NodeName) -> bool) -> Questions {
     let hosts = questions.hosts.iter().filter(|(node, _)| nodes(node));
-    Questions { hosts: hosts.map(|(node, host)| (node.clone(), host.clone())).collect(), deep: questions.deep }
+    let hosts = hosts.map(|(node, host)| (node.clone(), host.clone())).collect();
+    Questions { hosts, kinds: questions.kinds.clone(), ..*questions }
 }
 
 fn ask(host: &mut HostQuestions, resource: &Resource) {
@@ -43,11 +47,50 @@ fn ask(host: &mut HostQuestions, resource: &Resource) {
             host.keys.insert(certificate.key_path.clone());
         }
         Resource::Unit(unit) => _ = host.units.insert(unit.name.clone()),
-        // These are asked of every host, or of none.
+        // These are asked of every host, of none, or of the API.
         Resource::Machine
         | Resource::EtcdMember(_)
         | Resource::Image(_)
         | Resource::NodeObject(_)
         | Resource::Object(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::{
+        bundle::Lock,
+        profile::Profiles,
+        role,
+        spec::{self, NetworkMode},
+    };
+
+    use super::*;
+
+    fn asked(mode: &str) -> (Spec, Questions) {
+        let text = include_str!("../../fixtures/ssh-7/cluster.toml");
+        let text = text.replace("mode = \"flannel\"", &format!("mode = \"{mode}\""));
+        let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+        let lock = Lock::parse(include_str!("../../fixtures/bundle.lock")).unwrap();
+        let questions = questions(&spec, &role::questions_graph(&spec, &lock).unwrap());
+        (spec, questions)
+    }
+
+    #[test]
+    fn the_api_is_asked_for_the_kinds_that_are_wanted() {
+        let (spec, questions) = asked("routed");
+        assert_eq!(spec.network.mode, NetworkMode::Routed);
+        let kinds: Vec<&str> = questions.kinds.iter().map(String::as_str).collect();
+        assert_eq!(kinds, ["ClusterRole", "ClusterRoleBinding"]);
+        // Without flanneld there is no role of ours.
+        let kinds: Vec<String> = asked("external").1.kinds.into_iter().collect();
+        assert_eq!(kinds, ["ClusterRoleBinding"]);
+    }
+
+    #[test]
+    fn a_part_of_the_questions_asks_the_api_the_same() {
+        let (_, all) = asked("routed");
+        let mains = only(&all, |node| node.as_str().starts_with("main"));
+        assert_eq!((mains.hosts.len(), mains.kinds), (3, all.kinds));
     }
 }

@@ -127,6 +127,10 @@ pub struct Questions {
     pub hosts: BTreeMap<NodeName, HostQuestions>,
     /// Whether large files are read again although their digest is cached.
     pub deep: bool,
+    /// Kinds of objects of the API of which FMP applies some, such as `ClusterRole`.
+    pub kinds: BTreeSet<String>,
+    /// Whether network policies are looked for, whoever applied them.
+    pub network_policies: bool,
 }
 
 /// What one host is asked.

@@ -4,6 +4,7 @@
 //! gathered; [`questions`] says which to ask for. Read [`host`] and [`cluster`] first.
 
 mod clock;
+mod network;
 mod ports;
 mod programs;
 mod questions;
@@ -93,6 +94,7 @@ pub fn all(spec: &Spec, observed: &Observed) -> Vec<Finding> {
         }
     }
     findings.extend(cluster(spec, &hosts));
+    findings.extend(network::policies(spec, observed));
     findings.sort();
     findings
 }

@@ -266,3 +266,27 @@ fn a_host_that_does_not_answer_is_no_reason_to_be_silent_about_it() {
     assert_eq!((told[0].subject.as_str(), told[0].check.as_str()), ("main-1", "reach"));
     assert!(told[0].message.contains("no route to host") && told[0].fix.contains("[nodes.main-1.ssh]"), "{told:?}");
 }
+
+/// What is found about policies with these names, in the example with this network.
+fn about_policies(mode: &str, names: &[&str]) -> Vec<String> {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let text = text.replace("mode = \"flannel\"", &format!("mode = \"{mode}\""));
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let network_policies = Fact::Known(names.iter().map(|name| (*name).to_owned()).collect());
+    let (ready, nodes, objects) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let api = Fact::Known(crate::observed::Api { ready, nodes, objects, network_policies });
+    let seen = Observed { now: 0, machines: Fact::Absent, hosts: BTreeMap::new(), etcd: Fact::Absent, api };
+    all(&spec, &seen).into_iter().map(|f| format!("{} {}: {}", f.subject, f.check, f.message)).collect()
+}
+
+#[test]
+fn policies_that_nobody_enforces_are_named() {
+    let told = "the network mode `routed` enforces none, what they forbid is let through";
+    let named = format!("cluster network-policy: NetworkPolicy shop/deny: {told}");
+    assert_eq!(about_policies("routed", &["shop/deny"]), [named]);
+    let many = about_policies("routed", &["a/1", "a/2", "a/3", "a/4"]);
+    assert_eq!(many, [format!("cluster network-policy: NetworkPolicy a/1, a/2, a/3 and others: {told}")]);
+    assert_eq!(about_policies("flannel", &["a/1"]).len(), 1);
+    assert_eq!(about_policies("routed", &[]), [""; 0]);
+    assert_eq!(about_policies("external", &["a/1"]), [""; 0], "whoever brings that network knows");
+}

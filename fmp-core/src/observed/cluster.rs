@@ -52,6 +52,8 @@ pub struct Api {
     pub nodes: BTreeMap<String, NodeSeen>,
     /// Digest of each managed object as FMP last applied it (from its annotation), by `Kind/namespace/name`.
     pub objects: BTreeMap<String, Fact<String>>,
+    /// Network policies of whomever, as `namespace/name`; the first twenty.
+    pub network_policies: Fact<BTreeSet<String>>,
 }
 
 /// A Node object.

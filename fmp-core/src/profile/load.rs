@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use toml::{Table, Value};
 
-use super::{Machines, Profile};
+use super::{Directories, Machines, Profile};
 use crate::Digest;
 
 /// The one schema of profiles that this version reads.
@@ -15,6 +15,12 @@ const RENDERED: RangeInclusive<u16> = 25..=29;
 
 /// A profile inherits from a profile that inherits from a profile; more than this many is a circle, or a mistake.
 const GENERATIONS: usize = 8;
+
+/// Folders of the system: what lies right in them is shared with others.
+const SYSTEM: [&str; 17] = [
+    "bin", "boot", "dev", "etc", "home", "lib", "media", "mnt", "opt", "proc", "root", "run", "sbin", "srv", "sys",
+    "usr", "var",
+];
 
 /// The texts of profiles, by the name that `cluster.toml` calls them by.
 #[derive(Debug, Clone)]
@@ -151,9 +157,35 @@ fn contradiction(profile: &Profile) -> Option<String> {
         Some(format!("[machines.{kind}] is missing"))
     } else if settings.shutdown_grace_critical_s > settings.shutdown_grace_s {
         Some("shutdown-grace-critical-s is a part of shutdown-grace-s and can't be longer".to_owned())
+    } else if profile.systems.is_empty() {
+        Some("it allows no operating system".to_owned())
     } else {
-        profile.systems.is_empty().then(|| "it allows no operating system".to_owned())
+        shared_directory(&settings.directories)
     }
+}
+
+/// A data directory that is not ours alone: `fmp destroy` removes it whole.
+fn shared_directory(Directories { containerd, etcd, kubelet }: &Directories) -> Option<String> {
+    let all = [containerd, etcd, kubelet];
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let is_own = |path: &str| {
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let of_the_system = parts.first().is_some_and(|first| SYSTEM.contains(first));
+        path.starts_with('/')
+            && path.chars().all(is_plain)
+            && parts.iter().all(|part| !["", ".", ".."].contains(part))
+            && parts.len() >= if of_the_system { 3 } else { 2 }
+    };
+    let holds = |one: &String, other: &String| other.strip_prefix(&**one).is_some_and(|rest| rest.starts_with('/'));
+    if let Some(path) = all.into_iter().find(|path| !is_own(path)) {
+        return Some(format!("[settings.directories] needs folders of their own, such as /var/lib/etcd: not `{path}`"));
+    }
+    let pairs = all.iter().flat_map(|one| all.iter().map(move |other| (*one, *other)));
+    let nested = pairs.clone().find(|(one, other)| holds(one, other));
+    let same = etcd == kubelet || etcd == containerd || kubelet == containerd;
+    let shared = nested.map(|(one, other)| format!("`{other}` lies in `{one}`"));
+    let shared = shared.or_else(|| same.then(|| "two of them are the same".to_owned()));
+    shared.map(|how| format!("[settings.directories] needs folders of their own: {how}"))
 }
 
 /// Counted from 1.
@@ -219,6 +251,15 @@ mod tests {
     }
 
     #[test]
+    fn data_may_lie_elsewhere() {
+        let own = own("schema = 1\ninherits = 'local'\n[settings.directories]\netcd = '/data/etcd'\n").unwrap();
+        assert_eq!(
+            (own.settings.directories.etcd.as_str(), own.settings.directories.kubelet.as_str()),
+            ("/data/etcd", "/var/lib/kubelet")
+        );
+    }
+
+    #[test]
     fn what_is_relaxed_is_inherited() {
         let relaxes = |text: &str| own(&format!("schema = 1\ninherits = 'local'\n{text}")).unwrap().relaxes;
         assert_eq!(relaxes("relaxes = ['more']").len(), relaxes("").len() + 1);
@@ -241,6 +282,17 @@ mod tests {
             ("schema = 1\ninherits = 'local'\n[host]\nkernel = 'new'", "`new` is not a kernel's version"),
             ("schema = 1\ninherits = 'local'\nkubernetes = ['1.30']", "Kubernetes 1.30 is not one that FMP knows"),
             ("schema = 1\ninherits = 'local'\nkubernetes = []", "no version of Kubernetes"),
+            ("schema = 1\ninherits = 'local'\n[settings.directories]\netcd = '/'", "folders of their own"),
+            ("schema = 1\ninherits = 'local'\n[settings.directories]\netcd = ''", "folders of their own"),
+            ("schema = 1\ninherits = 'local'\n[settings.directories]\netcd = '/data'", "not `/data`"),
+            ("schema = 1\ninherits = 'local'\n[settings.directories]\nkubelet = '/var/lib'", "not `/var/lib`"),
+            (
+                "schema = 1\ninherits = 'local'\n[settings.directories]\nkubelet = '/data/x/../..'",
+                "folders of their own",
+            ),
+            ("schema = 1\ninherits = 'local'\n[settings.directories]\nkubelet = '/data/a b'", "folders of their own"),
+            ("schema = 1\ninherits = 'local'\n[settings.directories]\netcd = '/var/lib/kubelet/etcd'", "lies in"),
+            ("schema = 1\ninherits = 'local'\n[settings.directories]\netcd = '/var/lib/kubelet'", "are the same"),
             ("schema = 1\ninherits = 'nobody'", "there is no profile `nobody`; known: "),
             ("schema = 1\ninherits = 'own.toml'", "inherits from itself"),
             ("schema = 1\ntitle = 'half'", "missing field"),

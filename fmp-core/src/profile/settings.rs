@@ -102,6 +102,14 @@ pub struct Directories {
     pub kubelet: String,
 }
 
+impl Default for Directories {
+    /// Where everybody looks for them.
+    fn default() -> Self {
+        let [containerd, etcd, kubelet] = ["containerd", "etcd", "kubelet"].map(|name| format!("/var/lib/{name}"));
+        Self { containerd, etcd, kubelet }
+    }
+}
+
 impl Settings {
     /// What the kubelet keeps from pods on nodes of `role`.
     pub const fn reserved(&self, role: Role) -> Reserved {

@@ -10,3 +10,10 @@ pub struct Object {
     /// The manifest as JSON: one object.
     pub manifest: Text,
 }
+
+impl Object {
+    /// Its kind: the first part of its key.
+    pub fn kind(&self) -> &str {
+        self.key.split_once('/').map_or(&*self.key, |(kind, _)| kind)
+    }
+}

@@ -116,7 +116,12 @@ mod tests {
     fn allocated(nodes: &[(&str, &str)]) -> Vec<String> {
         let spec = cluster("1.29.15", "routed");
         let nodes = nodes.iter().map(|(name, range)| ((*name).to_owned(), seen(range))).collect();
-        let api = Fact::Known(Api { ready: BTreeMap::new(), nodes, objects: BTreeMap::new() });
+        let api = Fact::Known(Api {
+            ready: BTreeMap::new(),
+            nodes,
+            objects: BTreeMap::new(),
+            network_policies: Fact::Absent,
+        });
         let observed = Observed { api, ..nothing(&spec) };
         allocate(&spec, Some(&observed)).iter().map(|(name, range)| format!("{name} {range}")).collect()
     }

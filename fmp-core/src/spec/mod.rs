@@ -162,6 +162,16 @@ pub enum NetworkMode {
     External,
 }
 
+impl NetworkMode {
+    /// Whether network policies may be enforced: flanneld enforces none, what somebody else brings is theirs to know.
+    pub const fn may_enforce_policies(self) -> bool {
+        match self {
+            Self::Routed | Self::Flannel => false,
+            Self::External => true,
+        }
+    }
+}
+
 /// How clients outside reach the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiEntrance {

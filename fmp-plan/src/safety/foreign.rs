@@ -27,7 +27,7 @@ pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Fo
     let mut unowned = unowned(desired, observed);
     let mut foreign = Foreign::default();
     for (node, host) in spec.nodes.keys().filter_map(|node| Some((node, observed.host(node)?))) {
-        let mut found = signs(host, &ours);
+        let mut found = signs(host, &ours, &spec.profile.settings.directories.etcd);
         found.extend(unowned.remove(node).into_iter().flatten());
         let consent = format!("adopt {node}");
         if found.is_empty() {
@@ -118,7 +118,7 @@ fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<Str
 }
 
 /// What on a host is not ours.
-fn signs(host: &Host, ours: &Ours) -> Vec<String> {
+fn signs(host: &Host, ours: &Ours, etcd_data: &str) -> Vec<String> {
     let mut signs = Vec::new();
     match (&host.cluster_id, ours) {
         (Fact::Known(id), Ours::Named(ours)) if id != ours => {
@@ -133,13 +133,13 @@ fn signs(host: &Host, ours: &Ours) -> Vec<String> {
     }
     signs.extend(host.strangers.iter().map(|(name, found)| format!("{name} is there: {found}")));
     if matches!(host.cluster_id, Fact::Absent) {
-        signs.extend(unclaimed(host));
+        signs.extend(unclaimed(host, etcd_data));
     }
     signs
 }
 
 /// What lies on a host that belongs to no cluster yet: the first three of each sort are enough to see whose it is.
-fn unclaimed(host: &Host) -> Vec<String> {
+fn unclaimed(host: &Host, etcd_data: &str) -> Vec<String> {
     let files = host.files.iter().filter(|(_, file)| matches!(file, Fact::Known(_))).map(|(path, _)| path);
     let certificates =
         host.certificates.iter().filter(|(_, seen)| matches!(seen, Fact::Known(_))).map(|(path, _)| path);
@@ -154,7 +154,7 @@ fn unclaimed(host: &Host) -> Vec<String> {
         }
     }
     if host.etcd_data {
-        signs.push("/var/lib/etcd/member holds etcd data and no ledger owns it".to_owned());
+        signs.push(format!("{etcd_data}/member holds etcd data and no ledger owns it"));
     }
     signs
 }

@@ -49,7 +49,7 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
         now: 0,
         machines: Fact::Unknown("the environment makes no machines".into()),
         etcd: Fact::Known(Etcd { cluster_id: "c".into(), members: members.collect() }),
-        api: Fact::Known(Api { ready, nodes, objects }),
+        api: Fact::Known(Api { ready, nodes, objects, network_policies: Fact::Unknown("nobody asked".into()) }),
         hosts: hosts.into_iter().map(|(name, host)| (name, Fact::Known(host))).collect(),
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::observed::{Api, Fact, NodeSeen};
+use fmp_exec::Questions;
 use serde::Deserialize;
 
 use super::{Answers, Unanswered};
+use crate::transport::quote;
 
 /// Where every apiserver listens.
 pub(crate) const PORT: u16 = 6443;
@@ -16,9 +18,20 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Holds the digest of the manifest that was applied.
 pub(crate) const DIGEST: &str = "fmp.io/digest";
 
-/// Lines for the probe, which asks the main's own apiserver. What is asked for as it lies there needs no look at the API's list of kinds.
-pub(super) const QUESTIONS: &str = "api nodes 127.0.0.1:6443 get --raw=/api/v1/nodes\n\
-    api objects 127.0.0.1:6443 get clusterroles,clusterrolebindings -l app.kubernetes.io/managed-by=fmp -o json\n";
+/// Enough to name some and to see that there are more.
+const POLICIES: &str = "/apis/networking.k8s.io/v1/networkpolicies?limit=20";
+
+/// Lines for the probe, which asks the main's own apiserver. What is asked for as it lies there needs no look at the
+/// API's list of kinds.
+pub(super) fn questions(ask: &Questions) -> String {
+    let nodes = Some("api nodes 127.0.0.1:6443 get --raw=/api/v1/nodes\n".to_owned());
+    let objects = (!ask.kinds.is_empty()).then(|| {
+        let kinds = quote(&ask.kinds.iter().map(String::as_str).collect::<Vec<_>>().join(","));
+        format!("api objects 127.0.0.1:6443 get {kinds} --all-namespaces -l {MANAGED_BY}=fmp -o json\n")
+    });
+    let policies = ask.network_policies.then(|| format!("api policies 127.0.0.1:6443 get --raw={}\n", quote(POLICIES)));
+    [nodes, objects, policies].into_iter().flatten().collect()
+}
 
 #[derive(Debug, Deserialize)]
 struct List<T> {
@@ -37,6 +50,11 @@ struct Node {
 #[derive(Debug, Deserialize)]
 struct Object {
     kind: String,
+    metadata: Metadata,
+}
+
+#[derive(Debug, Deserialize)]
+struct Policy {
     metadata: Metadata,
 }
 
@@ -105,18 +123,28 @@ struct NodeInfo {
 }
 
 /// Reads both answers; who is ready is seen elsewhere.
-pub(super) fn read(answers: &Answers) -> Fact<Api> {
+pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
     let nodes: List<Node> = match list(answers, "nodes") {
         Ok(nodes) => nodes,
         Err(why) => return Fact::Unknown(why),
     };
     let objects: List<Object> = match list(answers, "objects") {
         Ok(objects) => objects,
+        Err(_) if ask.kinds.is_empty() => List { items: Vec::new() },
         Err(why) => return Fact::Unknown(why),
     };
     let nodes = nodes.items.into_iter().map(|node| (node.metadata.name.clone(), seen(node))).collect();
     let objects = objects.items.into_iter().map(applied).collect();
-    Fact::Known(Api { ready: BTreeMap::new(), nodes, objects })
+    Fact::Known(Api { ready: BTreeMap::new(), nodes, objects, network_policies: policies(answers, ask) })
+}
+
+fn policies(answers: &Answers, ask: &Questions) -> Fact<BTreeSet<String>> {
+    if !ask.network_policies {
+        return Fact::Unknown("nobody asked".to_owned());
+    }
+    let name = |policy: Policy| format!("{}/{}", policy.metadata.namespace, policy.metadata.name);
+    list(answers, "policies")
+        .map_or_else(Fact::Unknown, |policies| Fact::Known(policies.items.into_iter().map(name).collect()))
 }
 
 fn list<T: for<'de> Deserialize<'de>>(answers: &Answers, question: &str) -> Result<List<T>, String> {

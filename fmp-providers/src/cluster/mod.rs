@@ -16,6 +16,7 @@ use fmp_core::{
     NodeName,
     observed::{Api, Etcd, Fact},
 };
+use fmp_exec::Questions;
 use tokio::time::{Duration, timeout};
 
 use crate::{
@@ -55,17 +56,17 @@ impl From<Answer> for Seen {
 }
 
 /// Asks the first main for all, and the others where it does not know.
-pub(crate) async fn observe(mains: &[Main<'_>]) -> Seen {
+pub(crate) async fn observe(mains: &[Main<'_>], questions: &Questions) -> Seen {
     let Some((first, others)) = mains.split_first() else { return unknown("there is no main to ask").into() };
     let witness = others.first().unwrap_or(first);
-    let (answer, witnessed) = tokio::join!(full(first, mains), ready_only(witness, first));
+    let (answer, witnessed) = tokio::join!(full(first, mains, questions), ready_only(witness, first));
     let mut seen = Seen { etcd: answer.etcd, api: answer.api };
     let mut ready = answer.ready;
     merge(&mut ready, witnessed);
     if seen.etcd.known().is_none() || seen.api.known().is_none() {
         // Three mains are usual and seven are many: one after the other is slow only where several don't answer.
         for main in others {
-            let answer = full(main, mains).await;
+            let answer = full(main, mains, questions).await;
             prefer_known(&mut seen.etcd, answer.etcd);
             prefer_known(&mut seen.api, answer.api);
             merge(&mut ready, answer.ready);
@@ -79,9 +80,9 @@ pub(crate) async fn observe(mains: &[Main<'_>]) -> Seen {
 }
 
 /// Everything that one main can say: of its own apiserver it is no witness.
-async fn full(main: &Main<'_>, mains: &[Main<'_>]) -> Answer {
+async fn full(main: &Main<'_>, mains: &[Main<'_>], questions: &Questions) -> Answer {
     let others: Vec<_> = mains.iter().filter(|other| other.0 != main.0).collect();
-    let mut script = format!("{PROBE}{}{}", etcd::QUESTIONS, api::QUESTIONS);
+    let mut script = format!("{PROBE}{}{}", etcd::QUESTIONS, api::questions(questions));
     for other in &others {
         script.push_str(&ready_question(other));
     }
@@ -90,7 +91,7 @@ async fn full(main: &Main<'_>, mains: &[Main<'_>]) -> Answer {
         Err(why) => return unknown(&why),
     };
     let ready = others.iter().map(|other| (other.0.clone(), readiness(&answer, other.0))).collect();
-    Answer { etcd: etcd::read(&answer), api: api::read(&answer), ready }
+    Answer { etcd: etcd::read(&answer), api: api::read(&answer, questions), ready }
 }
 
 fn unknown(why: &str) -> Answer {

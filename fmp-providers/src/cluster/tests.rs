@@ -10,7 +10,9 @@ use crate::hosts::testing::Lab;
 
 const KUBECTL: &str = r#"case "$*" in
     *--server=https://127.0.0.1:6443*' get --raw=/api/v1/nodes') echo '{"items":[{"metadata":{"name":"w"}}]}' ;;
-    *--server=https://127.0.0.1:6443*' get clusterroles,clusterrolebindings '*) echo '{"items":[]}' ;;
+    *--server=https://127.0.0.1:6443*' get ClusterRole,ConfigMap --all-namespaces '*) echo '{"items":[]}' ;;
+    *--server=https://127.0.0.1:6443*' get --raw=/apis/networking.k8s.io/v1/networkpolicies'*)
+        echo '{"items":[{"metadata":{"name":"deny","namespace":"shop"}}]}' ;;
     *--server=https://192.0.2.1:6443*' get --raw=/readyz') printf ok ;;
     *) echo "not expected: $*" >&2; exit 9 ;;
 esac"#;
@@ -18,7 +20,8 @@ esac"#;
 async fn observed(lab: &Lab) -> fmp_core::observed::Observed {
     let ask = HostQuestions { main: true, ..HostQuestions::default() };
     let hosts = ["a", "b"].map(|name| (name.parse().unwrap(), ask.clone())).into();
-    lab.provider.observe(&lab.cx, &Questions { hosts, deep: false }).await
+    let kinds = ["ClusterRole", "ConfigMap"].map(str::to_owned).into();
+    lab.provider.observe(&lab.cx, &Questions { hosts, kinds, network_policies: true, ..Questions::default() }).await
 }
 
 #[tokio::test]
@@ -29,7 +32,8 @@ async fn an_apiserver_is_ready_when_another_main_says_so() {
     }
     let seen = observed(&lab).await;
     let Fact::Known(api) = seen.api else { panic!("{:?}", seen.api) };
-    assert!(api.nodes.contains_key("w"));
+    assert!(api.nodes.contains_key("w") && api.objects.is_empty());
+    assert_eq!(api.network_policies, Fact::Known(["shop/deny".to_owned()].into()));
     for node in ["a", "b"] {
         assert_eq!(api.ready[&node.parse::<NodeName>().unwrap()], Fact::Known(true), "{node}");
     }
@@ -52,4 +56,19 @@ async fn without_any_answer_the_api_is_unknown_and_says_why() {
     }
     let seen = observed(&lab).await;
     assert!(matches!(&seen.api, Fact::Unknown(why) if why.contains("refused")), "{:?}", seen.api);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_that_nobody_wants_to_know() {
+    let lab = Lab::new();
+    for host in ["a", "b"] {
+        lab.program_of(host, "kubectl", KUBECTL);
+    }
+    let ask = HostQuestions { main: true, ..HostQuestions::default() };
+    let questions = Questions { hosts: [("a".parse().unwrap(), ask)].into(), ..Questions::default() };
+    let seen = lab.provider.observe(&lab.cx, &questions).await;
+    let Fact::Known(api) = seen.api else { panic!("{:?}", seen.api) };
+    assert!(matches!(api.network_policies, Fact::Unknown(_)), "{:?}", api.network_policies);
+    let calls = lab.read("calls");
+    assert!(!calls.contains("all-namespaces") && !calls.contains("networkpolicies"), "{calls}");
 }

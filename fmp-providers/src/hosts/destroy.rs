@@ -1,6 +1,6 @@
 //! Taking everything of ours off a host.
 
-use fmp_core::NodeName;
+use fmp_core::{NodeName, profile::Directories};
 use fmp_exec::{Applied, Context, Failure};
 use fmp_plan::{
     Step,
@@ -8,7 +8,7 @@ use fmp_plan::{
     step::{StepId, Subject},
 };
 
-use super::{HostProvider, apply, observe};
+use super::HostProvider;
 use crate::transport::Input;
 
 const SCRIPT: &str = include_str!("destroy.sh");
@@ -33,9 +33,8 @@ impl HostProvider {
             watch: None,
             reason: String::new(),
         };
-        let Self { hosts, store, packing } = self;
-        let now = observe::unix_ms() / 1000;
-        let work = apply::Work { hosts, store, packing: *packing, cx, step: &step, now };
-        work.run(work.host()?, SCRIPT, &[cluster_id], Input::Empty).await
+        let work = self.work(cx, &step);
+        let Directories { containerd, etcd, kubelet } = &self.directories;
+        work.run(work.host()?, SCRIPT, &[cluster_id, etcd, kubelet, containerd], Input::Empty).await
     }
 }

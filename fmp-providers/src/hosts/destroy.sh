@@ -1,7 +1,11 @@
-# Takes everything that the ledger names off this host: `CLUSTER`. Nothing else is touched; a host of another cluster, or
-# one on which something stays mounted, is left as it is.
+# Takes everything that the ledger names off this host: `CLUSTER ETCD KUBELET CONTAINERD`, the cluster's id and where those
+# keep their data. Nothing else is touched; a host of another cluster, or one on which something stays mounted, is left as
+# it is.
 
 cluster=$1
+etcd=$2
+kubelet=$3
+containerd=$4
 kept_by=./var/lib/fmp/ledger
 
 lock
@@ -11,7 +15,16 @@ found=none
 
 parts() { sed -n "s/^$1 //p" "$kept_by"/* 2>/dev/null; }
 of_kind() { grep -lx "kind $1" "$kept_by"/* 2>/dev/null; }
-mounts() { cut -d ' ' -f 5 /proc/self/mountinfo | grep -E '^/(var/lib/(kubelet|containerd)|run/containerd)/' | sort -r; }
+mounts() { cut -d ' ' -f 5 /proc/self/mountinfo | below "$kubelet" "$containerd" /run/containerd | sort -r; }
+
+# below FOLDER…: the lines that lie below one of them.
+below() {
+    while IFS= read -r path; do
+        for folder; do
+            case $path in "$folder"/*) printf '%s\n' "$path" ;; esac
+        done
+    done
+}
 
 # forget_folder FOLDER: it and those above it, as long as they are empty and were made for us.
 forget_folder() {
@@ -55,7 +68,7 @@ for kind in image etcd-member unit certificate file artifact trust; do
         rm -f "$entry"
     done
 done
-rm -rf --one-file-system ./var/lib/etcd/member ./var/lib/kubelet ./var/lib/containerd ./run/containerd ./var/lib/cni \
+rm -rf --one-file-system ".$etcd/member" ".$kubelet" ".$containerd" ./run/containerd ./var/lib/cni \
     ./etc/systemd/logind.conf.d/99-kubelet.conf || exit 1
 systemctl daemon-reload
 rm -rf --one-file-system ./run/fmp/stamp ./run/fmp/etcd-permit.env ./var/lib/fmp

@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, sync::Arc};
 
 pub use fence::Fenced;
 use fmp_bundle::Store;
-use fmp_core::{NodeName, observed::Observed, resource::Check};
+use fmp_core::{NodeName, observed::Observed, profile::Directories, resource::Check};
 use fmp_exec::{Applied, Context, Failure, Provider, Questions, Task, Watched};
 use fmp_plan::{Step, step::Subject};
 
@@ -63,18 +63,34 @@ pub struct HostProvider {
     hosts: BTreeMap<NodeName, Managed>,
     store: Store,
     packing: Packing,
+    directories: Directories,
 }
 
 impl HostProvider {
     /// A provider for these hosts, which takes programs and images from `store`.
     pub fn new(hosts: BTreeMap<NodeName, Managed>, store: Store) -> Self {
-        Self { hosts, store, packing: Packing::default() }
+        Self { hosts, store, packing: Packing::default(), directories: Directories::default() }
+    }
+
+    /// The same for hosts that keep their data where this profile says.
+    #[must_use]
+    pub fn keeping(self, directories: Directories) -> Self {
+        Self { directories, ..self }
     }
 
     /// The same with another way to send.
     #[must_use]
     pub fn packed(self, packing: Packing) -> Self {
         Self { packing, ..self }
+    }
+}
+
+impl HostProvider {
+    /// What it takes to carry a step out.
+    fn work<'a>(&'a self, cx: &'a Context, step: &'a Step) -> apply::Work<'a> {
+        let Self { hosts, store, packing, directories } = self;
+        let now = observe::unix_ms() / 1000;
+        apply::Work { hosts, store, packing: *packing, directories, cx, step, now }
     }
 }
 
@@ -88,13 +104,11 @@ impl Provider for HostProvider {
     }
 
     fn observe<'a>(&'a self, _: &'a Context, ask: &'a Questions) -> Task<'a, Observed> {
-        Box::pin(observe::observe(&self.hosts, ask))
+        Box::pin(observe::observe(&self.hosts, &self.directories, ask))
     }
 
     fn apply<'a>(&'a self, cx: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
-        let Self { hosts, store, packing } = self;
-        let now = observe::unix_ms() / 1000;
-        Box::pin(apply::apply(apply::Work { hosts, store, packing: *packing, cx, step, now }))
+        Box::pin(apply::apply(self.work(cx, step)))
     }
 
     fn watch<'a>(&'a self, _: &'a Context, check: &'a Check) -> Task<'a, Result<Watched, Failure>> {

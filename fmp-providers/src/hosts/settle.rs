@@ -7,7 +7,8 @@ use super::HostProvider;
 use crate::transport::Input;
 
 /// Waits for the file systems that we write to. Programs are written in the background while a run goes on.
-const SCRIPT: &str = "for folder in /opt/fmp /etc /var/lib; do [ ! -d $folder ] || sync -f $folder || exit 1; done";
+const SCRIPT: &str =
+    r#"for folder in /opt/fmp /etc /var/lib "$@"; do [ ! -d "$folder" ] || sync -f "$folder" || exit 1; done"#;
 
 impl HostProvider {
     /// Returns when everything that was written on these hosts survives a power cut.
@@ -17,9 +18,10 @@ impl HostProvider {
     pub async fn settle(&self, nodes: impl IntoIterator<Item = &NodeName>) -> Result<(), Vec<Failure>> {
         let mut waiting = tokio::task::JoinSet::new();
         for (node, host) in nodes.into_iter().filter_map(|node| Some((node.clone(), self.hosts.get(node)?))) {
-            let transport = host.transport.clone();
+            let (transport, directories) = (host.transport.clone(), self.directories.clone());
             waiting.spawn(async move {
-                let output = transport.run("sh", &["-c", SCRIPT], Input::Empty).await;
+                let words = ["-c", SCRIPT, "fmp", &directories.etcd, &directories.containerd];
+                let output = transport.run("sh", &words, Input::Empty).await;
                 match output {
                     Ok(output) if output.success() => Ok(()),
                     Ok(output) => Err(unsettled(&node, &output.complaint())),

@@ -146,6 +146,7 @@ impl World {
                 ready: mains().map(|(node, _)| ready(node)).collect(),
                 nodes: self.nodes.iter().map(|(name, node)| (name.clone(), self.node_seen(name, node))).collect(),
                 objects: self.objects.iter().map(|(key, digest)| (key.clone(), Fact::Known(digest.clone()))).collect(),
+                network_policies: Fact::Unknown("nobody asked".to_owned()),
             });
         }
         if mains().any(|(_, host)| host.power == Power::Off) {

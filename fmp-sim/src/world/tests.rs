@@ -85,7 +85,7 @@ fn observe(world: &World) -> Observed {
         ..HostQuestions::default()
     };
     let hosts = ["main-1", "main-2", "main-3", "work-1"].map(|name| (node(name), asked.clone()));
-    world.observe(&Questions { hosts: hosts.into(), deep: false })
+    world.observe(&Questions { hosts: hosts.into(), ..Questions::default() })
 }
 
 fn unit(world: &World, name: &str) -> UnitSeen {

@@ -50,8 +50,8 @@ fn with_data(sides: Sides<'_>, etcd: &Etcd, host: &HostView<'_>, peer_url: &str)
         Some(_) => Delta::InSync,
         None => Delta::blocked(format!(
             "{0}'s old etcd data is gone: etcd knows no member {peer_url}, and a removed member's data can't be used \
-             again; move /var/lib/etcd/member away on {0}",
-            host.name
+             again; move {1}/member away on {0}",
+            host.name, sides.spec.profile.settings.directories.etcd
         )),
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn start(
     let name = ledger::file_name(key::ETCD_MEMBER);
     let unit_name = ledger::file_name(&key::unit(ETCD_UNIT));
     let input = Input::from(members.join(",").as_str());
-    work.run(work.host()?, START, &[state, &name, ETCD_UNIT, &unit_name], input).await
+    work.run(work.host()?, START, &[state, &name, ETCD_UNIT, &unit_name, &work.directories.etcd], input).await
 }
 
 /// Changes membership by way of the first main whose etcd answers.

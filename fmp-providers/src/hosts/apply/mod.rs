@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use fmp_bundle::Store;
-use fmp_core::{Digest, NodeName, Secret};
+use fmp_core::{Digest, NodeName, Secret, profile::Directories};
 use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Retry};
 use fmp_plan::{
     Step,
@@ -38,6 +38,7 @@ pub(super) struct Work<'a> {
     pub(super) hosts: &'a BTreeMap<NodeName, Managed>,
     pub(super) store: &'a Store,
     pub(super) packing: Packing,
+    pub(super) directories: &'a Directories,
     pub(super) cx: &'a Context,
     pub(super) step: &'a Step,
     /// Seconds since 1970, for certificates.

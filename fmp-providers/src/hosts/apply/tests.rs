@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use fmp_core::{
     Digest,
+    profile::Directories,
     resource::{Authority, CertificateRequest, Holding, Usage},
 };
 use fmp_exec::{Applied, Effect, FailureKind};
@@ -279,6 +280,23 @@ async fn etcd_is_never_born_on_a_folder_that_holds_something() {
     let born = lab.apply(Action::BootstrapEtcd { members: [].into() }).await.unwrap();
     assert!(matches!(born, Applied::Stale(_)), "{born:?}");
     assert!(!lab.path("a", "/run/fmp/etcd-permit.env").exists());
+}
+
+#[tokio::test]
+async fn etcds_data_lies_where_the_profile_says() {
+    let mut lab = Lab::new();
+    let etcd = "/data/etcd".to_owned();
+    lab.provider = lab.provider.keeping(Directories { etcd, ..Directories::default() });
+    lab.program("systemctl", "");
+    lab.put("/var/lib/fmp/cluster-id", "c0ffee\n");
+    lab.put("/data/etcd/lost+found", "");
+    let born = lab.apply(Action::BootstrapEtcd { members: [].into() }).await.unwrap();
+    let Applied::Stale(mismatch) = born else { panic!("{born:?}") };
+    assert_eq!(mismatch.what, "a: /data/etcd");
+    // What lies elsewhere is nobody's data.
+    fs::remove_file(lab.path("a", "/data/etcd/lost+found")).unwrap();
+    lab.put("/var/lib/etcd/member/wal", "");
+    assert_eq!(lab.apply(Action::BootstrapEtcd { members: [].into() }).await.unwrap(), Applied::Done);
 }
 
 const MEMBERS: &str = "echo '1a, started, a, https://192.0.2.1:2380, https://192.0.2.1:2379, false'\n\

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use fmp_core::resource::Holding;
+use fmp_core::{profile::Directories, resource::Holding};
 use fmp_exec::provider::HostQuestions;
 
 use crate::transport::quote;
@@ -76,7 +76,7 @@ impl Paths {
 }
 
 /// The whole script for one host.
-pub(super) fn script(ask: &HostQuestions, nonce: &str, deep: bool) -> String {
+pub(super) fn script(ask: &HostQuestions, directories: &Directories, nonce: &str, deep: bool) -> String {
     let paths = Paths::of(ask);
     let mut script = String::with_capacity(PROBE.len() + (16 << 10));
     let mut list = |name: &str, words: &mut dyn Iterator<Item = String>| {
@@ -99,6 +99,8 @@ pub(super) fn script(ask: &HostQuestions, nonce: &str, deep: bool) -> String {
     list("ports", &mut std::iter::once(ports.join("|")));
     list("strangers", &mut STRANGERS.iter().map(|(name, path)| format!("{name} {path}")));
     list("ctr", &mut std::iter::once(ctr(&paths)));
+    list("etcd_data", &mut std::iter::once(format!(".{}", directories.etcd)));
+    list("containerd_data", &mut std::iter::once(format!(".{}", directories.containerd)));
     list("nonce", &mut std::iter::once(nonce.to_owned()));
     list("deep", &mut std::iter::once(u8::from(deep).to_string()));
     script.push_str(PROBE);

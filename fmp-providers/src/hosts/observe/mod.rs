@@ -22,6 +22,7 @@ use std::{
 use fmp_core::{
     NodeName,
     observed::{Fact, Host, Observed},
+    profile::Directories,
 };
 use fmp_exec::provider::{HostQuestions, Questions};
 use tokio::{task::JoinSet, time::timeout};
@@ -55,7 +56,11 @@ enum ObserveError {
 }
 
 /// Asks all hosts and the cluster at once.
-pub(super) async fn observe(managed: &BTreeMap<NodeName, Managed>, ask: &Questions) -> Observed {
+pub(super) async fn observe(
+    managed: &BTreeMap<NodeName, Managed>,
+    directories: &Directories,
+    ask: &Questions,
+) -> Observed {
     let nonce = pki::random::<32>().map(|bytes| Arc::<str>::from(pki::hex(&bytes)));
     let mut probes = JoinSet::new();
     let mut hosts = BTreeMap::new();
@@ -65,11 +70,11 @@ pub(super) async fn observe(managed: &BTreeMap<NodeName, Managed>, ask: &Questio
             continue;
         };
         let (transport, nonce, deep) = (host.transport.clone(), nonce.clone(), ask.deep);
-        let (node, questions) = (node.clone(), questions.clone());
-        probes.spawn(async move { (node, probe(&*transport, &questions, &nonce, deep).await) });
+        let (node, questions, directories) = (node.clone(), questions.clone(), directories.clone());
+        probes.spawn(async move { (node, probe(&*transport, &questions, &directories, &nonce, deep).await) });
     }
     let mains: Vec<_> = managed.iter().filter(|(node, host)| host.main && ask.hosts.contains_key(*node)).collect();
-    let (answers, seen) = tokio::join!(probes.join_all(), cluster::observe(&mains));
+    let (answers, seen) = tokio::join!(probes.join_all(), cluster::observe(&mains, ask));
     for (node, answer) in answers {
         hosts.insert(node, answer.map_or_else(|error| Fact::Unknown(told(&error)), Fact::Known));
     }
@@ -78,9 +83,15 @@ pub(super) async fn observe(managed: &BTreeMap<NodeName, Managed>, ask: &Questio
 }
 
 /// Asks one host.
-async fn probe(transport: &dyn Transport, ask: &HostQuestions, nonce: &str, deep: bool) -> Result<Host, ObserveError> {
+async fn probe(
+    transport: &dyn Transport,
+    ask: &HostQuestions,
+    directories: &Directories,
+    nonce: &str,
+    deep: bool,
+) -> Result<Host, ObserveError> {
     let deadline = if deep { DEEP_DEADLINE } else { DEADLINE };
-    let script = ask::script(ask, nonce, deep);
+    let script = ask::script(ask, directories, nonce, deep);
     let begun = unix_ms();
     let run = transport.run("sh", &["-c", r#"eval "$(cat)""#], Input::Bytes(script.into_bytes()));
     let output =

@@ -166,7 +166,7 @@ printf 'clock\t%s\n' "$(date +%s%3N)"
 printf 'root\t%s\n' "$(stat -f -c '%S %b %a' .)"
 [ ! -f /sys/fs/cgroup/cgroup.controllers ] || printf 'cgroup2\t\n'
 [ ! -f /run/systemd/timesync/synchronized ] || printf 'synchronised\t\n'
-[ ! -d ./var/lib/etcd/member ] || printf 'etcd-data\t\n'
+[ ! -d "$etcd_data/member" ] || printf 'etcd-data\t\n'
 [ ! -f ./var/lib/fmp/etcd-born ] || printf 'etcd-born\t\n'
 case $nl$states$nl in
     *"Id=chron"*"ActiveState=active"*) ! command -v chronyc >/dev/null || printf 'chrony\t%s\n' "$(chronyc -c tracking)" ;;
@@ -224,7 +224,7 @@ fi
 
 section images
 if [ -S ./run/containerd/containerd.sock ] && [ -x "$ctr" ]; then
-    meta=$(stat -c '%d %i %s %.9Y %.9Z' ./var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db 2>/dev/null)
+    meta=$(stat -c '%d %i %s %.9Y %.9Z' "$containerd_data"/io.containerd.metadata.v1.bolt/meta.db 2>/dev/null)
     listed=
     [ ! -f ./var/lib/fmp/images ] || [ "$deep" = 1 ] || listed=$(cat ./var/lib/fmp/images)
     if [ -z "$meta" ] || [ "$meta" != "${listed%%"$nl"*}" ]; then

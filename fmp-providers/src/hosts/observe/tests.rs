@@ -3,6 +3,7 @@
 use fmp_core::{
     Digest, NodeName,
     observed::{Fact, Host, Observed},
+    profile::Directories,
     resource::{Authority, Holding},
 };
 use fmp_exec::{
@@ -22,7 +23,7 @@ async fn look(lab: &Lab, ask: HostQuestions) -> Observed {
         lab.program_of(name, "systemctl", SYSTEMCTL);
     }
     let hosts = ["a", "b"].map(|name| (name.parse().unwrap(), ask.clone())).into();
-    lab.provider.observe(&lab.cx, &Questions { hosts, deep: false }).await
+    lab.provider.observe(&lab.cx, &Questions { hosts, ..Questions::default() }).await
 }
 
 async fn look_at_one(lab: &Lab, ask: HostQuestions) -> Host {
@@ -194,4 +195,14 @@ async fn a_command_is_seen_as_long_as_it_runs() {
     drop(runs.stdin.take());
     runs.wait().unwrap();
     assert!(look_at_one(&lab, HostQuestions::default()).await.running.is_empty());
+}
+
+#[tokio::test]
+async fn etcds_data_is_looked_for_where_the_profile_says() {
+    let mut lab = Lab::new();
+    lab.put("/data/etcd/member/wal", "");
+    assert!(!look_at_one(&lab, HostQuestions::default()).await.etcd_data);
+    let etcd = "/data/etcd".to_owned();
+    lab.provider = lab.provider.keeping(Directories { etcd, ..Directories::default() });
+    assert!(look_at_one(&lab, HostQuestions::default()).await.etcd_data);
 }
