@@ -7,6 +7,7 @@ pub mod event;
 pub mod executor;
 pub mod failure;
 pub mod journal;
+pub mod judge;
 pub mod kind;
 pub mod lease;
 pub mod limits;

@@ -15,7 +15,7 @@ use fmp_core::{
     NodeName, Severity, check,
     observed::{Fact, Observed},
 };
-use fmp_exec::{Context, Outcome, Questions, journal::Header, outcome::WhyNot};
+use fmp_exec::{Context, Outcome, journal::Header, outcome::WhyNot};
 use fmp_plan::{Plan, Standing, Step, codec, render, step::Subject};
 use fmp_providers::driver::{self, Options, Report};
 use miette::{IntoDiagnostic, miette};
@@ -286,11 +286,4 @@ fn tell(outcome: &Outcome) {
     if held_up > 0 {
         output::note(&format!("{held_up} steps were not begun: they need one that failed"));
     }
-}
-
-/// What safety reads: the mains, and what is seen through them.
-fn safety_questions(all: &Questions, spec: &fmp_core::spec::Spec) -> Questions {
-    let is_main =
-        |node: &fmp_core::NodeName| spec.nodes.get(node).is_some_and(|node| node.role == fmp_core::spec::Role::Main);
-    fmp_exec::ask::only(all, is_main)
 }

@@ -83,12 +83,41 @@ pub enum LowerError {
 /// # Errors
 /// A bundle that lacks something, or an unknown version of Kubernetes.
 pub fn lower(spec: &Spec, lock: &Lock, observed: &Observed) -> Result<Lowered, LowerError> {
-    let known = |name: &NodeName| match observed.hosts.get(name) {
-        Some(Fact::Known(_) | Fact::Absent) => Ok(()),
-        Some(Fact::Unknown(why)) => Err(why.clone()),
-        None => Err("nobody asked it".to_owned()),
-    };
-    build(spec, lock, &pod_ranges::allocate(spec, Some(observed)), known)
+    lower_given(spec, lock, &Given::of(spec, observed))
+}
+
+/// All that lowering reads of an observation. Where it is the same, so is what is wanted: whoever lowers often can keep it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Given {
+    ranges: BTreeMap<NodeName, Cidr>,
+    /// Hosts of which nothing can be said, and why.
+    silent: BTreeMap<NodeName, String>,
+}
+
+impl Given {
+    /// What an observation gives.
+    pub fn of(spec: &Spec, observed: &Observed) -> Self {
+        let silent = |name: &NodeName| match observed.hosts.get(name) {
+            Some(Fact::Known(_) | Fact::Absent) => None,
+            Some(Fact::Unknown(why)) => Some((name.clone(), why.clone())),
+            None => Some((name.clone(), "nobody asked it".to_owned())),
+        };
+        let ranges = pod_ranges::allocate(spec, Some(observed)).into_iter();
+        Self {
+            ranges: ranges.map(|(name, range)| (name.clone(), range)).collect(),
+            silent: spec.nodes.keys().filter_map(silent).collect(),
+        }
+    }
+}
+
+/// The same as [`lower`], from what an observation gives.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_given(spec: &Spec, lock: &Lock, given: &Given) -> Result<Lowered, LowerError> {
+    let known = |name: &NodeName| given.silent.get(name).map_or(Ok(()), |why| Err(why.clone()));
+    let ranges = given.ranges.iter().map(|(name, range)| (name, *range)).collect();
+    build(spec, lock, &ranges, known)
 }
 
 /// The same with every host taken as there: which paths, units and certificates to ask hosts for. Ids and paths don't

@@ -114,6 +114,8 @@ fn trust(drafts: &mut Drafts, node: &NodeName, item: &TrustItem) -> Slot {
     let slot = drafts.gather(node, TRUST, || Action::EstablishTrust { items: Vec::new() });
     if let Action::EstablishTrust { items } = &mut drafts.step_mut(slot).action {
         items.push(item.clone());
+        // The cluster's id first: where a power cut comes in between, what lies there already is known to be ours.
+        items.sort_by_key(|item| item.what);
     }
     slot
 }

@@ -205,3 +205,14 @@ fn what_would_come_up_with_something_new_waits_for_what_it_stands_on() {
     let plan = lab.plan();
     assert_eq!(waits(&plan, "main-1/unit/kube-apiserver.service"), Some("main-1/unit/etcd.service is settled"));
 }
+
+#[test]
+fn a_host_belongs_to_its_cluster_before_anything_else_lies_there() {
+    let plan = Lab::bare(3, 1).plan();
+    let firsts = plan.steps.iter().filter_map(|step| match &step.action {
+        crate::Action::EstablishTrust { items } => Some(items[0].what),
+        _ => None,
+    });
+    let firsts: Vec<_> = firsts.collect();
+    assert_eq!(firsts, vec![fmp_core::resource::Holding::ClusterId; 4]);
+}

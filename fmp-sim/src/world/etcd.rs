@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
-    NodeName,
+    Digest, NodeName,
     observed::{Api, Etcd, EtcdMember, Fact, NodeSeen},
-    role::paths::ETCD_BORN,
+    role::paths::{ETCD_BORN, ETCD_PERMIT},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{World, files::Content, host::Power};
+use super::{
+    Deed, World,
+    files::{Content, File},
+    host::{Data, Host, Power},
+};
 
 /// The unit that runs etcd.
 pub(crate) const ETCD: &str = "etcd.service";
@@ -29,51 +33,100 @@ pub(crate) struct EtcdCluster {
 }
 
 /// One member.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) id: String,
     /// Empty before its first start.
     pub(crate) name: String,
     pub(crate) learner: bool,
+    /// `NOSPACE`, `CORRUPT`.
+    pub(crate) alarms: BTreeSet<String>,
 }
 
 impl World {
-    /// Whether the process of this very member runs.
-    pub(crate) fn is_up(&self, member: &Member) -> bool {
-        let holds = |host: &super::Host| host.etcd_data.as_ref() == Some(&member.id) && host.runs(ETCD);
-        self.hosts.values().any(holds)
+    /// Whether a host's process of this very member answers.
+    fn is_member(&self, host: &Host, member: &Member) -> bool {
+        host.etcd_data.as_ref().is_some_and(|data| data.member == member.id)
+            && host.answers(ETCD)
+            && host.trusts(self.now())
     }
 
-    /// Whether a majority of the voters runs.
-    pub(crate) fn has_quorum(&self) -> bool {
-        let voters = self.etcd.iter().flat_map(|etcd| etcd.members.values()).filter(|member| !member.learner);
-        let (total, up) = voters.fold((0, 0), |(total, up), member| (total + 1, up + usize::from(self.is_up(member))));
-        total > 0 && up > total / 2
+    /// The host whose process of this very member answers.
+    pub(crate) fn runner(&self, member: &Member) -> Option<&Host> {
+        self.hosts.values().find(|host| host.main && self.is_member(host, member))
+    }
+
+    /// The part of the network in which a majority of the voters answers each other.
+    pub(crate) fn quorum_part(&self) -> Option<u8> {
+        let etcd = self.etcd.as_ref()?;
+        let voters = || etcd.members.values().filter(|member| !member.learner);
+        let quorum = voters().count() / 2 + 1;
+        let mut parts: BTreeMap<u8, usize> = BTreeMap::new();
+        for host in voters().filter_map(|member| self.runner(member)) {
+            *parts.entry(host.part).or_default() += 1;
+        }
+        parts.into_iter().find(|(_, voters)| *voters >= quorum).map(|(part, _)| part)
     }
 
     /// The member whose data a host holds.
-    fn member_of(&self, node: &str) -> Option<&Member> {
-        let data = self.hosts.get(node)?.etcd_data.as_ref()?;
-        self.etcd.as_ref()?.members.values().find(|member| member.id == *data)
+    fn member_of(&self, host: &Host) -> Option<&Member> {
+        let data = host.etcd_data.as_ref()?;
+        self.etcd.as_ref()?.members.values().find(|member| member.id == data.member)
+    }
+
+    /// Whether the host's member is a voter that answers in the part that has the quorum.
+    fn votes(&self, host: &Host, quorum: Option<u8>) -> bool {
+        quorum == Some(host.part)
+            && self.member_of(host).is_some_and(|member| !member.learner && self.is_member(host, member))
     }
 
     pub(crate) fn member_is_healthy(&self, node: &str) -> bool {
-        self.has_quorum() && self.member_of(node).is_some_and(|member| !member.learner && self.is_up(member))
+        self.hosts.get(node).is_some_and(|host| self.votes(host, self.quorum_part()))
+    }
+
+    pub(crate) fn serves(&self, host: &Host, quorum: Option<u8>) -> bool {
+        host.answers(APISERVER) && self.votes(host, quorum)
     }
 
     pub(crate) fn api_is_ready(&self, node: &str) -> bool {
-        self.hosts.get(node).is_some_and(|host| host.runs(APISERVER)) && self.member_is_healthy(node)
+        self.hosts.get(node).is_some_and(|host| self.serves(host, self.quorum_part()))
     }
 
-    pub(crate) fn any_api_is_ready(&self) -> bool {
-        self.hosts.keys().any(|node| self.api_is_ready(node.as_str()))
+    /// The part of the network in which apiservers answer.
+    pub(crate) fn api_part(&self) -> Option<u8> {
+        let quorum = self.quorum_part()?;
+        self.mains().any(|(_, host)| self.serves(host, Some(quorum))).then_some(quorum)
     }
 
-    /// Why a node is not ready; `None`: it is.
+    /// A main by way of which something can be done to etcd or the API, `last` after all others. Whether its apiserver must
+    /// answer is for the caller to say.
+    pub(crate) fn way_to_cluster(&self, last: Option<&NodeName>, by: fn(&Self, &Host) -> bool) -> Option<NodeName> {
+        let can = |node: &NodeName, host: &Host| self.way_to(node).is_ok() && by(self, host);
+        let mains = || self.mains().filter(|(node, host)| can(node, host)).map(|(node, _)| node);
+        mains().find(|node| Some(*node) != last).or_else(|| mains().next()).cloned()
+    }
+
+    /// Whether a main's member answers with the others' agreement.
+    pub(crate) fn by_etcd(&self, host: &Host) -> bool {
+        self.votes(host, self.quorum_part())
+    }
+
+    /// Whether a main's apiserver answers.
+    pub(crate) fn by_api(&self, host: &Host) -> bool {
+        self.serves(host, self.quorum_part())
+    }
+
+    /// Whether etcd takes no writes until somebody has seen to it.
+    pub(crate) fn has_alarm(&self) -> bool {
+        self.etcd.iter().flat_map(|etcd| etcd.members.values()).any(|member| !member.alarms.is_empty())
+    }
+
+    /// Why a node is not ready; `None`: it is. What the API says of it while it answers.
     pub(crate) fn why_not_ready(&self, node: &str) -> Option<&'static str> {
         let Some(host) = self.hosts.get(node) else { return Some("there is no such machine") };
-        let network = host.unit_seen(FLANNELD).is_none() || host.runs(FLANNELD);
-        match (host.runs(KUBELET), host.runs(CONTAINERD), network) {
+        let network = !host.has_unit(FLANNELD) || host.answers(FLANNELD);
+        let posts = host.answers(KUBELET) && host.trusts(self.now()) && self.api_part() == Some(host.part);
+        match (posts, host.answers(CONTAINERD), network) {
             (false, ..) => Some("Kubelet stopped posting node status."),
             (_, false, _) => Some("container runtime is down"),
             (_, _, false) => Some("container runtime network not ready: cni plugin not initialized"),
@@ -81,24 +134,87 @@ impl World {
         }
     }
 
-    /// A member that has a quorum for the first time notes that it was born.
+    /// Whether pods run on a node, whatever the API knows of it.
+    pub(crate) fn pods_run(host: &Host) -> bool {
+        [KUBELET, CONTAINERD].iter().all(|unit| host.answers(unit))
+            && (!host.has_unit(FLANNELD) || host.answers(FLANNELD))
+    }
+
+    /// A process of etcd without data begins a life where a permit lies there, and ends where none does.
+    pub(crate) fn members_begin(&mut self) {
+        let begins = |(_, host): &(&NodeName, &Host)| host.runs(ETCD) && host.etcd_data.is_none();
+        let nodes: Vec<NodeName> = self.hosts.iter().filter(begins).map(|(node, _)| node.clone()).collect();
+        for node in nodes {
+            let member = self.begun_member(&node);
+            let (life, clock_ms) = (self.next(), self.clock_ms);
+            let in_sync_ms = clock_ms + self.pace.catch_up(life);
+            if let Some(host) = self.hosts.get_mut(&node) {
+                match member {
+                    Some(member) => host.etcd_data = Some(Data { member, life, in_sync_ms }),
+                    None => host.end(ETCD),
+                }
+            }
+        }
+    }
+
+    /// The member that a process without data becomes: by its permit; without one it is born as its unit says it was.
+    fn begun_member(&mut self, node: &NodeName) -> Option<String> {
+        let host = self.hosts.get(node)?;
+        let (url, token) = (host.peer_url()?, host.cluster_id().unwrap_or_default().to_owned());
+        let permit = host.files.get(ETCD_PERMIT).and_then(File::text).map(str::to_owned);
+        let mut lines = permit.as_deref().unwrap_or("new").lines();
+        let born = lines.next() == Some("new");
+        // Every first member comes to the same ids by itself: they are a hash of URLs and token.
+        let id = |url: &str| short_id(&format!("{url} {token}"));
+        if born && self.etcd.is_none() {
+            let first = |url: &str| (url.to_owned(), Member { id: id(url), ..Member::default() });
+            let members = lines.map(first);
+            self.etcd = Some(EtcdCluster { id: short_id(&token), members: members.collect() });
+        }
+        let member = self.etcd.as_mut()?.members.get_mut(&url)?;
+        if born && member.id != id(&url) {
+            return None;
+        }
+        node.as_str().clone_into(&mut member.name);
+        Some(member.id.clone())
+    }
+
+    /// A member that has a quorum for the first time notes that it was born, and its permit goes.
     pub(crate) fn note_births(&mut self) {
-        let newborn = |node: &&NodeName| self.member_is_healthy(node.as_str());
-        let newborn: Vec<NodeName> = self.hosts.keys().filter(newborn).cloned().collect();
-        for node in newborn {
-            if !self.hosts[&node].files.contains_key(ETCD_BORN) {
-                self.put(node.as_str(), ETCD_BORN, Content::Text("".into()), 0o644);
+        let quorum = self.quorum_part();
+        if quorum.is_none() {
+            return;
+        }
+        let is_new = |host: &Host| !host.files.contains_key(ETCD_BORN) || host.files.contains_key(ETCD_PERMIT);
+        let healthy = |(_, host): &(&NodeName, &Host)| self.votes(host, quorum);
+        let voters: Vec<NodeName> = self.mains().filter(healthy).map(|(node, _)| node.clone()).collect();
+        for node in voters {
+            let written = self.next();
+            let Some(host) = self.hosts.get_mut(&node) else { continue };
+            let data = host.etcd_data.clone();
+            if is_new(host) {
+                host.put(ETCD_BORN, File::new(Content::Text("".into()), 0o644, written));
+                host.files.remove(ETCD_PERMIT);
+            }
+            if let Some(Data { member, life, .. }) = data {
+                self.tell(Deed::Voted { member, life });
             }
         }
     }
 
     /// Kubelets that reach the API make their Node object, or fill in what is theirs.
     pub(crate) fn register_nodes(&mut self) {
-        if !self.any_api_is_ready() {
+        let Some(part) = self.api_part() else { return };
+        if self.has_alarm() {
             return;
         }
-        let kubelets = self.hosts.iter().filter(|(_, host)| host.runs(KUBELET));
+        let kubelets = self.hosts.iter().filter(|(_, host)| host.answers(KUBELET) && host.part == part);
         for (name, host) in kubelets {
+            if self.nodes.get(name.as_str()).is_some_and(|node| {
+                node.kubelet_version == self.kubelet_version && node.address == host.facts.addresses.first().copied()
+            }) {
+                continue;
+            }
             let node = self.nodes.entry(name.to_string()).or_insert_with(no_node);
             node.kubelet_version.clone_from(&self.kubelet_version);
             node.address = host.facts.addresses.first().copied();
@@ -108,48 +224,62 @@ impl World {
 
     /// etcd as it is seen through the mains.
     pub(crate) fn etcd_seen(&self) -> Fact<Etcd> {
-        let mut mains = self.hosts.values().filter(|host| host.main);
         if let Some(etcd) = &self.etcd
-            && self.has_quorum()
+            && let Some(witness) = self.way_to_cluster(None, Self::by_etcd)
         {
-            let members = etcd.members.iter().map(|(url, member)| (url.clone(), self.member_seen(member)));
+            let part = self.hosts[&witness].part;
+            let members = etcd.members.iter().map(|(url, member)| (url.clone(), self.member_seen(member, part)));
             return Fact::Known(Etcd { cluster_id: etcd.id.clone(), members: members.collect() });
         }
-        if mains.clone().any(|host| host.power == Power::Off) {
+        if self.mains().any(|(node, _)| self.is_silent(node)) {
             return Fact::Unknown("a main can't be reached".to_owned());
         }
-        if mains.all(|host| host.etcd_data.is_none()) {
+        if self.mains().all(|(_, host)| host.etcd_data.is_none()) {
             return Fact::Absent;
         }
         Fact::Unknown("etcd has no quorum".to_owned())
     }
 
-    fn member_seen(&self, member: &Member) -> EtcdMember {
+    /// Whether nothing is known of a host: one that its environment knows to be absent is known.
+    fn is_silent(&self, node: &NodeName) -> bool {
+        self.way_to(node).is_err() && self.hosts.get(node).is_none_or(|host| host.power != Power::Absent)
+    }
+
+    /// As a main in `part` sees it. While there is an alarm anywhere, `etcdctl endpoint health` finds nobody healthy.
+    fn member_seen(&self, member: &Member, part: u8) -> EtcdMember {
+        let runner = self.runner(member).filter(|host| host.part == part);
+        let started = !member.name.is_empty();
+        let healthy = || Fact::Known(runner.is_some() && !self.has_alarm());
         EtcdMember {
             id: member.id.clone(),
             name: member.name.clone(),
             learner: member.learner,
-            started: !member.name.is_empty(),
-            healthy: Fact::Known(self.is_up(member)),
-            alarms: BTreeSet::new(),
-            lag: Some(0),
+            started,
+            healthy: if started { healthy() } else { Fact::Unknown("it could not be asked".to_owned()) },
+            alarms: member.alarms.clone(),
+            lag: runner.map(|host| if self.is_in_sync(host) { 0 } else { 1_000 }),
             leader: false,
         }
     }
 
+    /// Whether a host's member has caught up.
+    pub(crate) fn is_in_sync(&self, host: &Host) -> bool {
+        host.etcd_data.as_ref().is_some_and(|data| data.in_sync_ms <= self.clock_ms)
+    }
+
     /// The API as it is seen through the mains.
     pub(crate) fn api_seen(&self) -> Fact<Api> {
-        let mains = || self.hosts.iter().filter(|(_, host)| host.main);
-        if self.any_api_is_ready() {
-            let ready = |node: &NodeName| (node.clone(), Fact::Known(self.api_is_ready(node.as_str())));
+        let mains = || self.mains();
+        if self.way_to_cluster(None, Self::by_api).is_some() {
+            let quorum = self.quorum_part();
             return Fact::Known(Api {
-                ready: mains().map(|(node, _)| ready(node)).collect(),
+                ready: mains().map(|(node, host)| (node.clone(), Fact::Known(self.serves(host, quorum)))).collect(),
                 nodes: self.nodes.iter().map(|(name, node)| (name.clone(), self.node_seen(name, node))).collect(),
                 objects: self.objects.iter().map(|(key, digest)| (key.clone(), Fact::Known(digest.clone()))).collect(),
                 network_policies: Fact::Unknown("nobody asked".to_owned()),
             });
         }
-        if mains().any(|(_, host)| host.power == Power::Off) {
+        if mains().any(|(node, _)| self.is_silent(node)) {
             return Fact::Unknown("a main can't be reached".to_owned());
         }
         if mains().all(|(_, host)| host.unit_seen(APISERVER).is_none()) {
@@ -162,6 +292,13 @@ impl World {
         let why_not = self.why_not_ready(name);
         NodeSeen { ready: why_not.is_none(), message: why_not.unwrap_or_default().to_owned(), ..node.clone() }
     }
+}
+
+/// 64 bits, hexadecimal.
+pub(crate) fn short_id(text: &str) -> String {
+    let mut id = Digest::of(text).hex();
+    id.truncate(16);
+    id
 }
 
 /// A Node object of which nobody has said anything.

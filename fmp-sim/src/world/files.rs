@@ -61,6 +61,14 @@ impl File {
         }
     }
 
+    /// The same for whoever changes the host meanwhile.
+    pub(crate) fn shared_text(&self) -> Option<Arc<str>> {
+        match &self.content {
+            Content::Text(text) => Some(text.clone()),
+            Content::Program { .. } | Content::Certificate(_) | Content::Secret(_) => None,
+        }
+    }
+
     /// None for a secret, whose plain digest is never taken.
     pub(crate) const fn digest(&self) -> Option<Digest> {
         self.digest
@@ -100,9 +108,12 @@ impl File {
 impl World {
     /// Puts a file onto a host as a rename does: it is a new one, whole.
     pub(crate) fn put(&mut self, node: &str, path: &str, content: Content, mode: u32) {
+        if !self.stroke() {
+            return;
+        }
         let written = self.next();
         if let Some(host) = self.hosts.get_mut(node) {
-            host.files.insert(path.to_owned(), File::new(content, mode, written));
+            host.put(path, File::new(content, mode, written));
         }
     }
 }

@@ -9,13 +9,14 @@ use super::{World, files::Content, host::Power};
 impl World {
     /// Time passes.
     pub fn pass_s(&mut self, seconds: i64) {
-        self.now += seconds;
+        self.began += seconds;
     }
 
     /// One more machine is there, booted and bare, to become a work node.
     pub fn join_bare(&mut self, node: &NodeName, address: Ipv4Addr) {
-        let serial = u64::try_from(self.hosts.len()).unwrap_or(u64::MAX) + 1;
+        let serial = self.next();
         let host = super::host::Host::bare(node, address, false, &super::machine(), serial, true);
+        self.pinned.insert(node.clone(), serial);
         self.hosts.insert(node.clone(), host);
     }
 

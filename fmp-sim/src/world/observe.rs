@@ -34,7 +34,7 @@ impl World {
     pub fn observe(&self, ask: &Questions) -> Observed {
         let hosts = ask.hosts.iter().map(|(node, ask)| (node.clone(), self.host_seen(node, ask)));
         Observed {
-            now: self.now,
+            now: self.now(),
             machines: self.machines(),
             hosts: hosts.collect(),
             etcd: self.etcd_seen(),
@@ -55,7 +55,7 @@ impl World {
 
     fn host_seen(&self, node: &NodeName, ask: &HostQuestions) -> Fact<observed::Host> {
         match self.hosts.get(node) {
-            Some(host) if host.power == Power::On => Fact::Known(host.seen(ask, self.serial)),
+            Some(host) if self.way_to(node).is_ok() => Fact::Known(host.seen(ask, self.serial)),
             Some(host) if host.power == Power::Absent && self.environment == Environment::Local => Fact::Absent,
             Some(_) | None => Fact::Unknown(format!("{node} can't be reached")),
         }

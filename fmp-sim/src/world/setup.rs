@@ -11,6 +11,8 @@ use fmp_core::{
     spec::Environment,
 };
 
+use super::Pace;
+
 /// What a world is made of before anything is done to it.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -26,6 +28,8 @@ pub struct Setup {
     pub machine: HostFacts,
     /// What a kubelet says that its version is: `v1.29.15`.
     pub kubelet_version: String,
+    /// How fast machines are.
+    pub pace: Pace,
 }
 
 impl Setup {
@@ -37,7 +41,7 @@ impl Setup {
         kubernetes: &str,
     ) -> Self {
         let kubelet_version = format!("v{kubernetes}");
-        Self { now: 1_700_000_000, environment, mains, works, machine: machine(), kubelet_version }
+        Self { now: 1_700_000_000, environment, mains, works, machine: machine(), kubelet_version, pace: Pace::Instant }
     }
 }
 

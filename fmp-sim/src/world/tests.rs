@@ -171,6 +171,7 @@ const CONDITIONS: &str = "ConditionPathExists=|/var/lib/etcd/member\nConditionPa
 fn three_members() -> World {
     let mut world = world(Environment::Ssh);
     for main in ["main-1", "main-2", "main-3"] {
+        write(&mut world, main, "/var/lib/fmp/cluster-id", "0123456789abcdef\n");
         write(&mut world, main, &unit_file("etcd.service"), &format!("[Unit]\n{CONDITIONS}[Service]\n"));
     }
     done(&mut world, "main-1", Action::BootstrapEtcd { members: members() });

@@ -1,6 +1,6 @@
 //! systemd: units by their files, what a start notes, what a boot starts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use fmp_core::{
     Digest,
@@ -28,6 +28,10 @@ pub(crate) struct Unit {
 pub(crate) struct Running {
     /// What its start noted; none where the script that notes it was missing.
     stamp: Option<Stamp>,
+    /// Whether it has come so far that it answers.
+    pub(crate) answers: bool,
+    /// When it will, by the world's milliseconds; none where the world has not looked at it yet.
+    due_ms: Option<u64>,
 }
 
 /// How a start ended.
@@ -65,15 +69,27 @@ impl Host {
 
     /// `systemctl restart`: of a unit that does not run, a start.
     pub(crate) fn start(&mut self, name: &str) -> Started {
+        self.start_if(name, true)
+    }
+
+    /// The same; `conditions` says whether systemd heeds the unit's conditions, as it does.
+    pub(crate) fn start_if(&mut self, name: &str, conditions: bool) -> Started {
         let Some(text) = self.unit_text(name) else { return Started::NoSuchUnit };
-        let held_back = !self.conditions_hold(&text);
+        let held_back = conditions && !self.conditions_hold(&text);
         let stamp = self.stamp(name, &text, "ExecStartPre=");
         let loaded = self.unit_files(name);
         let unit = self.units.entry(name.to_owned()).or_default();
         unit.loaded = unit.loaded.take().or(loaded);
         unit.held_back = held_back;
-        unit.running = (!held_back).then_some(Running { stamp });
+        unit.running = (!held_back).then_some(Running { stamp, answers: false, due_ms: None });
         if held_back { Started::HeldBack } else { Started::Runs }
+    }
+
+    /// Its process ends.
+    pub(crate) fn end(&mut self, name: &str) {
+        if let Some(unit) = self.units.get_mut(name) {
+            unit.running = None;
+        }
     }
 
     /// `systemctl reload`: what it names is noted again, the other lines stay.
@@ -81,7 +97,7 @@ impl Host {
         let Some(text) = self.unit_text(name) else { return };
         let noted = self.stamp(name, &text, "ExecReload=");
         let running = self.units.get_mut(name).and_then(|unit| unit.running.as_mut());
-        if let Some(Running { stamp: Some(stamp) }) = running
+        if let Some(Running { stamp: Some(stamp), .. }) = running
             && let Some(Stamp(noted)) = noted
         {
             stamp.0.extend(noted);
@@ -90,18 +106,24 @@ impl Host {
 
     /// What starts by itself after the power came back.
     pub(crate) fn boot(&mut self) {
+        self.boot_with(true);
+    }
+
+    /// The same; `conditions` says whether systemd heeds the units' conditions.
+    pub(crate) fn boot_with(&mut self, conditions: bool) {
         self.reload_units();
         let enabled: Vec<String> =
             self.units.iter().filter(|(_, unit)| unit.enabled).map(|(name, _)| name.clone()).collect();
         for name in enabled {
-            self.start(&name);
+            self.start_if(&name, conditions);
         }
     }
 
     /// As `systemctl show` describes it; `None`: there is no such unit.
     pub(crate) fn unit_seen(&self, name: &str) -> Option<UnitSeen> {
         let has_file = self.files.contains_key(&unit_file(name));
-        let unit = self.units.get(name).cloned().unwrap_or_default();
+        let none = Unit::default();
+        let unit = self.units.get(name).unwrap_or(&none);
         if !has_file && unit.running.is_none() {
             return None;
         }
@@ -119,12 +141,17 @@ impl Host {
             needs_reload: unit.loaded.is_some() && unit.loaded != self.unit_files(name),
             drop_ins: drop_ins.collect(),
             condition: !unit.held_back,
-            stamp: unit.running.and_then(|running| running.stamp),
+            stamp: unit.running.as_ref().and_then(|running| running.stamp.clone()),
         })
     }
 
-    fn unit_text(&self, name: &str) -> Option<String> {
-        Some(self.files.get(&unit_file(name))?.text()?.replace("\\\n", " "))
+    fn unit_text(&self, name: &str) -> Option<Arc<str>> {
+        self.files.get(&unit_file(name))?.shared_text()
+    }
+
+    /// Whether there is such a unit.
+    pub(crate) fn has_unit(&self, name: &str) -> bool {
+        self.files.contains_key(&unit_file(name)) || self.units.get(name).is_some_and(|unit| unit.running.is_some())
     }
 
     fn drop_ins(&self, name: &str) -> impl Iterator<Item = (&String, &File)> {
@@ -155,6 +182,7 @@ impl Host {
         if !self.files.contains_key(STAMP) {
             return None;
         }
+        let text = text.replace("\\\n", " ");
         let command = text.lines().find(|line| line.trim().starts_with(directive) && line.contains(STAMP))?;
         let named = command.split_whitespace().skip_while(|word| *word != name).skip(1).map(str::to_owned);
         let unit = unit_file(name);
@@ -187,9 +215,23 @@ impl File {
 }
 
 impl World {
-    /// What comes true by itself once something changed: etcd notes its birth, kubelets register.
-    pub(crate) fn settle(&mut self) {
-        self.note_births();
-        self.register_nodes();
+    /// What was started answers once it has come so far. Whether a process began to answer.
+    pub(crate) fn units_come_up(&mut self) {
+        let (clock, pace) = (self.clock_ms, self.pace);
+        let mut next = None;
+        for host in self.hosts.values_mut().filter(|host| host.power.is_on()) {
+            for (name, unit) in &mut host.units {
+                let Some(running) = unit.running.as_mut().filter(|running| !running.answers) else { continue };
+                let due = *running.due_ms.get_or_insert_with(|| {
+                    self.serial += 1;
+                    clock + pace.unit(name, self.serial)
+                });
+                running.answers = due <= clock;
+                if !running.answers {
+                    next = Some(next.map_or(due, |next: u64| next.min(due)));
+                }
+            }
+        }
+        self.due_ms = next;
     }
 }

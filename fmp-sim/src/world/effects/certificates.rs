@@ -27,6 +27,9 @@ impl World {
             }
         }
         let nothing_to_do = wanted.is_empty();
+        if !nothing_to_do {
+            self.with_room(node, "/etc/kubernetes/pki", 1_024)?;
+        }
         for (issue, signer) in wanted {
             let serial = self.next();
             let certificate = self.certificate(&issue.request, signer, serial);
@@ -41,7 +44,7 @@ impl World {
     fn signer(&self, issue: &CertificateIssue) -> Result<String, Failure> {
         let authority = issue.request.signer;
         let lends = |node: &NodeName| {
-            let host = self.hosts.get(node).filter(|host| host.power.is_on())?;
+            let host = self.hosts.get(node).filter(|_| self.way_to(node).is_ok())?;
             host.files.get(authority.key())?;
             match &host.files.get(authority.certificate())?.content {
                 Content::Certificate(certificate) => Some(certificate.subject_key.clone()),
@@ -62,12 +65,12 @@ impl World {
             && found.organizations == request.organizations
             && found.names == request.names
             && found.usages == usages(request.usage)
-            && found.not_after > self.now + i64::from(request.renew_days) * DAY_S
+            && found.not_after > self.now() + i64::from(request.renew_days) * DAY_S
     }
 
     fn certificate(&self, request: &CertificateRequest, signer: String, serial: u64) -> Certificate {
         let key = Digest::of(format!("key {serial}"));
-        let not_before = self.now - 3_600;
+        let not_before = self.now() - 3_600;
         Certificate {
             common_name: request.common_name.clone(),
             organizations: request.organizations.clone(),

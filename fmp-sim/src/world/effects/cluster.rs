@@ -1,6 +1,6 @@
 //! Objects of the API.
 
-use fmp_core::{Digest, resource::NodeObject};
+use fmp_core::{Digest, NodeName, resource::NodeObject};
 use fmp_exec::{Applied, Failure, FailureKind};
 use fmp_plan::Step;
 
@@ -8,8 +8,13 @@ use super::stale;
 use crate::world::{World, etcd::no_node, later};
 
 impl World {
-    pub(crate) fn apply_node(&mut self, step: &Step, object: &NodeObject) -> Result<Applied, Failure> {
-        self.with_api()?;
+    pub(crate) fn apply_node(
+        &mut self,
+        step: &Step,
+        by: Option<&NodeName>,
+        object: &NodeObject,
+    ) -> Result<Applied, Failure> {
+        self.with_api(by)?;
         // A step on a Node object is done to the cluster; which node it is stands at the beginning of its name.
         let (name, _) = step.id.as_str().split_once('/').unwrap_or((step.id.as_str(), ""));
         let before = self.nodes.get(name).cloned();
@@ -30,15 +35,24 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(crate) fn apply_object(&mut self, key: &str, manifest: Digest) -> Result<Applied, Failure> {
-        self.with_api()?;
+    pub(crate) fn apply_object(
+        &mut self,
+        by: Option<&NodeName>,
+        key: &str,
+        manifest: Digest,
+    ) -> Result<Applied, Failure> {
+        self.with_api(by)?;
         let digest = manifest.to_string();
         let before = self.objects.insert(key.to_owned(), digest.clone());
         Ok(if before == Some(digest) { Applied::AlreadyDone } else { Applied::Done })
     }
 
-    fn with_api(&self) -> Result<(), Failure> {
-        let none = || later(FailureKind::Other("no apiserver answers".to_owned()));
-        self.any_api_is_ready().then_some(()).ok_or_else(none)
+    fn with_api(&self, by: Option<&NodeName>) -> Result<(), Failure> {
+        let refused = |why: &str| Err(later(FailureKind::Other(why.to_owned())));
+        match by {
+            None => refused("no apiserver answers"),
+            Some(_) if self.has_alarm() => refused("etcdserver: mvcc: database space exceeded"),
+            Some(_) => Ok(()),
+        }
     }
 }

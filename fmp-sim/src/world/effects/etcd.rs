@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use fmp_core::{
-    Digest, NodeName,
+    NodeName,
     role::paths::{ETCD_BORN, ETCD_PERMIT, key},
 };
 use fmp_exec::{Applied, Failure, FailureKind};
 
 use super::stale;
 use crate::world::{
-    World,
-    etcd::{ETCD, EtcdCluster, Member},
+    Deed, World,
+    etcd::{ETCD, EtcdCluster, Member, short_id},
     files::Content,
+    host::Host,
     later, never,
-    units::Started,
 };
 
 impl World {
@@ -23,28 +23,8 @@ impl World {
         node: &NodeName,
         members: &BTreeMap<NodeName, String>,
     ) -> Result<Applied, Failure> {
-        let host = self.running(node)?;
-        if host.etcd_data.is_some() {
-            let ran = host.runs(ETCD);
-            return self.start_member(node, None).map(|()| if ran { Applied::AlreadyDone } else { Applied::Done });
-        }
-        if host.files.contains_key(ETCD_BORN) {
-            return Ok(stale(format!("{node}: etcd data"), "a host that never held a voter", "one that was wiped"));
-        }
-        let token = host.cluster_id().unwrap_or_default().to_owned();
-        let url = own_url(node, members)?;
-        // Every first member comes to the same ids by itself: they are a hash of URLs and token.
-        let id = |url: &str| short_id(&format!("{url} {token}"));
-        let member = |url: &String| (url.clone(), Member { id: id(url), name: String::new(), learner: false });
-        let first = EtcdCluster { id: short_id(&token), members: members.values().map(member).collect() };
-        let etcd = self.etcd.get_or_insert(first);
-        let Some(born) = etcd.members.get_mut(url).filter(|member| member.id == id(url)) else {
-            return Ok(stale(format!("etcd member {url}"), "one of the first members", "not announced"));
-        };
-        node.as_str().clone_into(&mut born.name);
-        let data = born.id.clone();
-        self.start_member(node, Some(data))?;
-        Ok(Applied::Done)
+        own_url(node, members)?;
+        self.begin_member(node, "new", members)
     }
 
     pub(crate) fn start_learner(
@@ -52,45 +32,45 @@ impl World {
         node: &NodeName,
         members: &BTreeMap<NodeName, String>,
     ) -> Result<Applied, Failure> {
-        let url = own_url(node, members)?;
+        own_url(node, members)?;
+        self.begin_member(node, "existing", members)
+    }
+
+    /// Starts the unit; where it is to be born, with a permit that lies there until the member is ready.
+    fn begin_member(
+        &mut self,
+        node: &NodeName,
+        state: &str,
+        members: &BTreeMap<NodeName, String>,
+    ) -> Result<Applied, Failure> {
         let host = self.running(node)?;
-        let (data, ran) = (host.etcd_data.clone(), host.runs(ETCD));
-        let announced = self.etcd.as_mut().and_then(|etcd| etcd.members.get_mut(url));
-        let Some(member) = announced else {
-            return Ok(stale(format!("etcd member {url}"), "announced", "unknown to etcd"));
-        };
-        let id = member.id.clone();
-        match data {
-            Some(data) if data != id => {
-                return Ok(stale(format!("{node}: etcd data"), "empty", format!("member {data}")));
-            }
-            Some(_) if ran => return Ok(Applied::AlreadyDone),
-            Some(_) | None => {}
+        if host.etcd_data.is_some() && host.runs(ETCD) {
+            return Ok(Applied::AlreadyDone);
         }
-        node.as_str().clone_into(&mut member.name);
-        self.start_member(node, Some(id))?;
+        if host.cluster_id().is_none() {
+            return Ok(stale(format!("{node}: /var/lib/fmp/cluster-id"), "the cluster's id", "absent"));
+        }
+        if state == "new" && host.etcd_data.is_none() && host.files.contains_key(ETCD_BORN) {
+            return Ok(stale(format!("{node}: {ETCD_BORN}"), "absent", "there: it was a voter once"));
+        }
+        host.note(key::ETCD_MEMBER.to_owned(), "etcd-member", |_| "absent".to_owned());
+        if host.etcd_data.is_none() {
+            let urls: String = members.values().map(|url| format!("{url}\n")).collect();
+            self.put(node.as_str(), ETCD_PERMIT, Content::Text(format!("{state}\n{urls}").into()), 0o600);
+        }
+        self.start_unit(node, ETCD)?;
         Ok(Applied::Done)
     }
 
-    /// Starts the unit; where it is to be born, with the permit that lies there meanwhile.
-    fn start_member(&mut self, node: &NodeName, born: Option<String>) -> Result<(), Failure> {
-        self.put(node.as_str(), ETCD_PERMIT, Content::Text("".into()), 0o600);
-        let host = self.running(node)?;
-        host.note(key::ETCD_MEMBER.to_owned(), "etcd-member", |_| "absent".to_owned());
-        let enabled = host.enable(ETCD);
-        if !host.runs(ETCD) {
-            host.start(ETCD);
-        }
-        host.files.remove(ETCD_PERMIT);
-        if enabled == Started::NoSuchUnit {
-            return Err(never(FailureKind::Other(format!("{node} has no {ETCD}"))));
-        }
-        host.etcd_data = born.or(host.etcd_data.take());
-        Ok(())
-    }
-
-    pub(crate) fn remove_member(&mut self, peer_url: &str, id: &str) -> Result<Applied, Failure> {
-        let etcd = self.with_quorum()?;
+    pub(crate) fn remove_member(
+        &mut self,
+        by: Option<&NodeName>,
+        peer_url: &str,
+        id: &str,
+    ) -> Result<Applied, Failure> {
+        let holds = |host: &Host| host.etcd_data.as_ref().is_some_and(|data| data.member == id);
+        let had_data = self.hosts.values().any(holds);
+        let etcd = self.with_quorum(by)?;
         match etcd.members.get(peer_url) {
             None => Ok(Applied::AlreadyDone),
             Some(member) if member.id != id => {
@@ -98,14 +78,15 @@ impl World {
             }
             Some(_) => {
                 etcd.members.remove(peer_url);
+                self.tell(Deed::Removed { member: id.to_owned(), had_data });
                 Ok(Applied::Done)
             }
         }
     }
 
-    pub(crate) fn add_learner(&mut self, peer_url: &str) -> Result<Applied, Failure> {
+    pub(crate) fn add_learner(&mut self, by: Option<&NodeName>, peer_url: &str) -> Result<Applied, Failure> {
         let id = short_id(&format!("{peer_url} {}", self.next()));
-        let etcd = self.with_quorum()?;
+        let etcd = self.with_quorum(by)?;
         match etcd.members.get(peer_url) {
             Some(member) if member.learner => return Ok(Applied::AlreadyDone),
             Some(_) => return Ok(stale(format!("etcd member {peer_url}"), "unknown to etcd", "a voter")),
@@ -114,44 +95,42 @@ impl World {
         if etcd.members.values().any(|member| member.learner) {
             return Err(later(FailureKind::Other("etcd: too many learner members in cluster".to_owned())));
         }
-        etcd.members.insert(peer_url.to_owned(), Member { id, name: String::new(), learner: true });
+        etcd.members.insert(peer_url.to_owned(), Member { id, learner: true, ..Member::default() });
         Ok(Applied::Done)
     }
 
-    pub(crate) fn promote_learner(&mut self, peer_url: &str) -> Result<Applied, Failure> {
-        let up = |world: &Self| {
-            let etcd = world.etcd.as_ref()?;
-            Some(world.is_up(etcd.members.get(peer_url)?))
-        };
-        let in_sync = up(self) == Some(true);
-        match self.with_quorum()?.members.get_mut(peer_url) {
+    pub(crate) fn promote_learner(&mut self, by: Option<&NodeName>, peer_url: &str) -> Result<Applied, Failure> {
+        let in_sync = self.learner_is_in_sync(peer_url);
+        let guarded = self.guards.in_sync;
+        match self.with_quorum(by)?.members.get_mut(peer_url) {
             None => Ok(stale(format!("etcd member {peer_url}"), "a learner", "unknown to etcd")),
             Some(member) if !member.learner => Ok(Applied::AlreadyDone),
-            Some(_) if !in_sync => {
+            Some(_) if guarded && !in_sync => {
                 Err(later(FailureKind::Other("etcd: can only promote a learner member which is in sync".to_owned())))
             }
             Some(member) => {
                 member.learner = false;
+                let member = member.id.clone();
+                self.tell(Deed::Promoted { member, in_sync });
                 Ok(Applied::Done)
             }
         }
     }
 
-    fn with_quorum(&mut self) -> Result<&mut EtcdCluster, Failure> {
-        let quorum = self.has_quorum();
+    fn learner_is_in_sync(&self, peer_url: &str) -> bool {
+        let member = self.etcd.as_ref().and_then(|etcd| etcd.members.get(peer_url));
+        let runner = member.and_then(|member| self.runner(member));
+        runner.is_some_and(|host| Some(host.part) == self.quorum_part() && self.is_in_sync(host))
+    }
+
+    /// etcd, by way of a main whose member answers.
+    fn with_quorum(&mut self, by: Option<&NodeName>) -> Result<&mut EtcdCluster, Failure> {
         let none = || later(FailureKind::Other("etcd: no leader".to_owned()));
-        self.etcd.as_mut().filter(|_| quorum).ok_or_else(none)
+        self.etcd.as_mut().filter(|_| by.is_some()).ok_or_else(none)
     }
 }
 
 fn own_url<'m>(node: &NodeName, members: &'m BTreeMap<NodeName, String>) -> Result<&'m str, Failure> {
     let missing = || never(FailureKind::Other(format!("{node} is not among the members that it is to join")));
     members.get(node).map(String::as_str).ok_or_else(missing)
-}
-
-/// 64 bits, hexadecimal.
-fn short_id(text: &str) -> String {
-    let mut id = Digest::of(text).hex();
-    id.truncate(16);
-    id
 }

@@ -31,6 +31,9 @@ impl World {
         if !is(found, before) {
             return Ok(stale(format!("{node}: {path}"), words(before), host.previous(path)));
         }
+        if host.full {
+            return Err(never(FailureKind::NoRoom { host: node.to_string(), path: path.to_owned(), needed: bytes }));
+        }
         host.note(key::artifact(name), "artifact", |host| host.previous(path));
         self.put(node.as_str(), path, Content::Program { digest, bytes }, PROGRAM);
         Ok(Applied::Done)
@@ -60,17 +63,24 @@ impl World {
         if writes.is_empty() && removals.is_empty() {
             return Ok(Applied::AlreadyDone);
         }
+        let size: u64 =
+            writes.iter().filter_map(|write| cx.texts.get(&write.content)).map(|text| text.len() as u64).sum();
+        self.with_room(node, writes.first().map_or("/", |write| &write.path), size)?;
         for write in &writes {
             let no_text = || never(FailureKind::Bundle(format!("the plan has no text {}", write.content)));
             let text = cx.texts.get(&write.content).ok_or_else(no_text)?.clone();
             self.running(node)?.note(key::file(&write.path), "file", |host| host.previous(&write.path));
             self.put(node.as_str(), &write.path, Content::Text(text), write.mode);
         }
-        let host = self.running(node)?;
-        for removal in &removals {
-            host.files.remove(&*removal.path);
+        for removal in removals {
+            if !self.stroke() {
+                break;
+            }
+            self.running(node)?.files.remove(&*removal.path);
         }
-        host.reload_units();
+        if self.stroke() {
+            self.running(node)?.reload_units();
+        }
         Ok(Applied::Done)
     }
 }

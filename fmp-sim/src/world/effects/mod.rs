@@ -10,10 +10,10 @@ mod trust;
 mod units;
 
 use fmp_core::NodeName;
-use fmp_exec::{Applied, Context, Failure, FailureKind, Mismatch};
+use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Mismatch, Retry};
 use fmp_plan::{Action, Step, step::Subject};
 
-use super::{World, never};
+use super::{Deed, World, host::Host, never};
 
 impl World {
     /// Makes a step's change: compares, and changes all or nothing.
@@ -21,12 +21,86 @@ impl World {
     /// # Errors
     /// What a host would say.
     pub fn apply(&mut self, cx: &Context, step: &Step) -> Result<Applied, Failure> {
-        let applied = self.act(cx, step);
-        self.settle();
-        applied
+        self.carry_out(cx, step, None)
     }
 
-    fn act(&mut self, cx: &Context, step: &Step) -> Result<Applied, Failure> {
+    /// The same, broken off after `strokes` of its changes where that many are not enough.
+    ///
+    /// # Errors
+    /// What a host would say; that the connection was lost where it was broken off.
+    pub fn carry_out(&mut self, cx: &Context, step: &Step, strokes: Option<u32>) -> Result<Applied, Failure> {
+        self.there = step.subject.node().cloned();
+        let by = self.by(step);
+        let fenced = by.as_ref().map_or(Ok(()), |by| self.fence(by, cx.epoch));
+        self.strokes = strokes;
+        let applied = fenced.and_then(|()| self.act(cx, step, by.as_ref()));
+        let broken = self.strokes == Some(0);
+        self.there = None;
+        self.settle();
+        match (applied, by) {
+            (Ok(Applied::Done), Some(by)) => {
+                self.note_write(&by, cx.epoch);
+                if broken { Err(lost(&by)) } else { Ok(Applied::Done) }
+            }
+            (applied, _) => applied,
+        }
+    }
+
+    /// The host on which a step's change is made.
+    fn by(&self, step: &Step) -> Option<NodeName> {
+        let node = step.subject.node();
+        match &step.action {
+            Action::RemoveEtcdMember { .. } | Action::AddEtcdLearner { .. } | Action::PromoteEtcdLearner { .. } => {
+                self.way_to_cluster(node, Self::by_etcd)
+            }
+            Action::ApplyNode { .. } | Action::ApplyObject { .. } => self.way_to_cluster(node, Self::by_api),
+            Action::CreateMachine { .. } | Action::StartMachine => None,
+            Action::EstablishTrust { .. }
+            | Action::Upload { .. }
+            | Action::WriteFiles { .. }
+            | Action::IssueCertificates { .. }
+            | Action::StartUnit { .. }
+            | Action::RestartUnit { .. }
+            | Action::ReloadUnit { .. }
+            | Action::EnableUnit { .. }
+            | Action::BootstrapEtcd { .. }
+            | Action::StartEtcdLearner { .. }
+            | Action::ImportImage { .. } => node.cloned(),
+        }
+    }
+
+    /// A host refuses a run that is older than the newest it has heard of.
+    fn fence(&mut self, node: &NodeName, epoch: u64) -> Result<(), Failure> {
+        let guarded = self.guards.fencing;
+        let host = self.running(node)?;
+        if guarded && host.epoch > epoch {
+            return Err(never(FailureKind::Fenced { host: node.to_string(), newer: host.epoch }));
+        }
+        if host.epoch < epoch {
+            (host.epoch, host.epoch_of) = (epoch, None);
+        }
+        let machine = host.machine;
+        self.tell(Deed::Heard { machine, epoch });
+        Ok(())
+    }
+
+    fn note_write(&mut self, node: &NodeName, epoch: u64) {
+        if let Some(host) = self.hosts.get(node) {
+            let (machine, strange) = (host.machine, host.strange);
+            self.tell(Deed::Wrote { node: node.clone(), machine, epoch, strange });
+        }
+    }
+
+    /// A host whose disk has room.
+    fn with_room(&mut self, node: &NodeName, path: &str, needed: u64) -> Result<&mut Host, Failure> {
+        let host = self.running(node)?;
+        if host.full {
+            return Err(never(FailureKind::NoRoom { host: node.to_string(), path: path.to_owned(), needed }));
+        }
+        Ok(host)
+    }
+
+    fn act(&mut self, cx: &Context, step: &Step, by: Option<&NodeName>) -> Result<Applied, Failure> {
         let node = || node(step);
         match &step.action {
             Action::CreateMachine { address } => self.create_machine(node()?, *address),
@@ -42,15 +116,21 @@ impl World {
             Action::ReloadUnit { unit } => self.reload_unit(node()?, unit),
             Action::EnableUnit { unit } => self.enable_unit(node()?, unit),
             Action::BootstrapEtcd { members } => self.bootstrap_etcd(node()?, members),
-            Action::RemoveEtcdMember { peer_url, id } => self.remove_member(peer_url, id),
-            Action::AddEtcdLearner { peer_url } => self.add_learner(peer_url),
+            Action::RemoveEtcdMember { peer_url, id } => self.remove_member(by, peer_url, id),
+            Action::AddEtcdLearner { peer_url } => self.add_learner(by, peer_url),
             Action::StartEtcdLearner { members } => self.start_learner(node()?, members),
-            Action::PromoteEtcdLearner { peer_url } => self.promote_learner(peer_url),
+            Action::PromoteEtcdLearner { peer_url } => self.promote_learner(by, peer_url),
             Action::ImportImage { reference, .. } => self.import_image(node()?, reference),
-            Action::ApplyNode { object } => self.apply_node(step, object),
-            Action::ApplyObject { key, manifest } => self.apply_object(key, *manifest),
+            Action::ApplyNode { object } => self.apply_node(step, by, object),
+            Action::ApplyObject { key, manifest } => self.apply_object(by, key, *manifest),
         }
     }
+}
+
+/// A change that was begun, and nobody heard of its end.
+pub(crate) fn lost(node: &NodeName) -> Failure {
+    let kind = FailureKind::Lost(node.to_string());
+    Failure { effect: Effect::MayHaveHappened, retry: Retry::Later, kind, source: None }
 }
 
 fn node(step: &Step) -> Result<&NodeName, Failure> {

@@ -12,7 +12,7 @@ use fmp_exec::{Applied, Failure, FailureKind};
 use fmp_plan::action::{TrustItem, TrustSource};
 
 use super::stale;
-use crate::world::{World, files::Content, host::Host, later};
+use crate::world::{Deed, World, files::Content, host::Host, later};
 
 /// How long an authority lasts, as kubeadm has it: ten years.
 const AUTHORITY_S: i64 = 10 * 365 * 24 * 60 * 60;
@@ -23,11 +23,14 @@ type Part = (&'static str, Content, u32);
 impl World {
     pub(crate) fn establish_trust(&mut self, node: &NodeName, items: &[TrustItem]) -> Result<Applied, Failure> {
         self.running(node)?;
-        let mut parts = Vec::new();
+        let (mut parts, mut made) = (Vec::new(), Vec::new());
         for item in items {
             let mut these = match &item.from {
                 TrustSource::Create if self.holds(node, item.what) => continue,
-                TrustSource::Create => self.make(item.what),
+                TrustSource::Create => {
+                    made.push(item.what);
+                    self.make(item.what)
+                }
                 TrustSource::Copy(holders) => self.copy(item.what, holders)?,
             };
             if item.what == Holding::ClusterId {
@@ -41,8 +44,10 @@ impl World {
             let host = &self.hosts[node];
             these.retain(|(path, content, _)| host.files.get(*path).is_none_or(|file| file.content != *content));
             // A key that is there is never overwritten.
-            if let Some((path, ..)) =
-                these.iter().find(|(path, ..)| host.files.contains_key(*path) && item.what.private_path() == Some(path))
+            if self.guards.keys
+                && let Some((path, ..)) = these
+                    .iter()
+                    .find(|(path, ..)| host.files.contains_key(*path) && item.what.private_path() == Some(path))
             {
                 return Ok(stale(format!("{node}: {path}"), "absent", "another one"));
             }
@@ -50,6 +55,11 @@ impl World {
         }
         if parts.is_empty() {
             return Ok(Applied::AlreadyDone);
+        }
+        self.with_room(node, "/etc/kubernetes/pki", 1_024)?;
+        for what in made {
+            let again = self.is_in_use(node, what);
+            self.tell(Deed::Made { what, node: node.clone(), again });
         }
         for (what, (path, content, mode)) in parts {
             if let Some(host) = self.hosts.get_mut(node) {
@@ -66,8 +76,31 @@ impl World {
         paths.into_iter().flatten().all(|path| host.files.contains_key(path))
     }
 
+    /// Whether another one is in use: another host holds it, or one that it signed.
+    fn is_in_use(&self, maker: &NodeName, what: Holding) -> bool {
+        let held = |host: &Host| what.private_path().is_some_and(|path| host.files.contains_key(path));
+        let others = || self.hosts.iter().filter(|(node, _)| *node != maker);
+        let own = |path: &str| match self.hosts[maker].files.get(path).map(|file| &file.content) {
+            Some(Content::Certificate(certificate)) => Some(certificate.subject_key.clone()),
+            Some(Content::Text(_) | Content::Program { .. } | Content::Secret(_)) | None => None,
+        };
+        let signed = |signer: &String| {
+            let files = self.hosts.values().flat_map(|host| host.files.values());
+            let mut certificates = files.filter_map(|file| match &file.content {
+                Content::Certificate(certificate) => Some(certificate),
+                Content::Text(_) | Content::Program { .. } | Content::Secret(_) => None,
+            });
+            certificates.any(|found| !found.authority && found.signer == *signer)
+        };
+        let before = match what {
+            Holding::Authority(authority) => own(authority.certificate()),
+            Holding::ClusterId | Holding::ServiceAccountKey | Holding::EncryptionConfig => None,
+        };
+        others().any(|(_, host)| held(host)) || before.is_some_and(|key| signed(&key))
+    }
+
     fn copy(&self, what: Holding, holders: &[NodeName]) -> Result<Vec<Part>, Failure> {
-        let answers = |node: &&NodeName| self.hosts.get(*node).is_some_and(|host: &Host| host.power.is_on());
+        let answers = |node: &&NodeName| self.way_to(node).is_ok();
         let holder = holders.iter().filter(answers).find(|node| self.holds(node, what));
         let nobody = || later(FailureKind::Other(format!("no holder of the {what} answers")));
         let host = &self.hosts[holder.ok_or_else(nobody)?];
@@ -98,8 +131,8 @@ impl World {
             names: BTreeSet::new(),
             usages: BTreeSet::new(),
             authority: true,
-            not_before: self.now - 3_600,
-            not_after: self.now + AUTHORITY_S,
+            not_before: self.now() - 3_600,
+            not_after: self.now() + AUTHORITY_S,
             key,
             signer: key_id(&key),
             subject_key: key_id(&key),

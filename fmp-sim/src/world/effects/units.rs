@@ -8,36 +8,58 @@ use crate::world::{World, host::Host, never, units::Started};
 impl World {
     pub(crate) fn start_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
-        let (before, had) = (host.unit_seen(unit), host.runs(unit));
+        let had = host.runs(unit);
+        let before = had.then(|| host.unit_seen(unit));
         note(host, unit);
-        enabled(node, unit, host.enable(unit))?;
-        if !had {
-            // `--no-block`: that a condition held it back is seen by whoever watches.
-            host.start(unit);
+        self.enable(node, unit)?;
+        if !had && self.stroke() {
+            self.start(node, unit)?;
         }
-        Ok(if had && before == host.unit_seen(unit) { Applied::AlreadyDone } else { Applied::Done })
+        Ok(if before.is_some_and(|before| self.running(node).is_ok_and(|host| before == host.unit_seen(unit))) {
+            Applied::AlreadyDone
+        } else {
+            Applied::Done
+        })
     }
 
     pub(crate) fn restart_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         note(host, unit);
-        enabled(node, unit, host.enable(unit))?;
-        host.start(unit);
+        self.enable(node, unit)?;
+        if self.stroke() {
+            self.start(node, unit)?;
+        }
         Ok(Applied::Done)
     }
 
     pub(crate) fn reload_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
-        let host = self.running(node)?;
-        enabled(node, unit, host.enable(unit))?;
-        host.reload(unit);
+        self.enable(node, unit)?;
+        if self.stroke() {
+            self.running(node)?.reload(unit);
+        }
         Ok(Applied::Done)
     }
 
     pub(crate) fn enable_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         let before = host.unit_seen(unit);
-        enabled(node, unit, host.enable(unit))?;
-        Ok(if before == host.unit_seen(unit) { Applied::AlreadyDone } else { Applied::Done })
+        self.enable(node, unit)?;
+        Ok(if before == self.running(node)?.unit_seen(unit) { Applied::AlreadyDone } else { Applied::Done })
+    }
+}
+
+impl World {
+    fn enable(&mut self, node: &NodeName, unit: &str) -> Result<(), Failure> {
+        let stroke = self.stroke();
+        let host = self.running(node)?;
+        if stroke { enabled(node, unit, host.enable(unit)) } else { Ok(()) }
+    }
+
+    /// `--no-block`: that a condition held it back is seen by whoever watches.
+    fn start(&mut self, node: &NodeName, unit: &str) -> Result<(), Failure> {
+        let permits = self.guards.permits;
+        self.running(node)?.start_if(unit, permits);
+        Ok(())
     }
 }
 

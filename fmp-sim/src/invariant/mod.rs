@@ -1,0 +1,194 @@
+//! Invariants: what no step may break, judged from the world itself.
+//!
+//! Whoever judges here sees everything, also what no observation sees, and nothing of a plan but the step that just took
+//! effect. What a fault takes away is nobody's fault; a step that takes away what a fault left standing is wrong, unless
+//! the fault came after the observation that the step was judged by.
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fmt};
+
+use fmp_core::{NodeName, resource::Holding, spec::Spec};
+use fmp_plan::{Step, StepId};
+
+use crate::world::{Deed, Standing};
+
+/// Something that must never be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// A step took etcd's quorum.
+    QuorumTaken(StepId),
+    /// A step took the last apiserver that answered.
+    ApiTaken(StepId),
+    /// A step took a node, and more were away than may be.
+    NodesTaken {
+        /// Which step.
+        step: StepId,
+        /// How many were away then.
+        away: usize,
+    },
+    /// A controller had two changes of etcd's membership under way.
+    TwoMemberships(StepId),
+    /// A learner got its vote before it had caught up.
+    PromotedTooEarly(String),
+    /// Something that is made once in a cluster's life was made again.
+    MadeAgain(Holding, NodeName),
+    /// A run changed something on a machine that had heard of a newer one.
+    OldEpoch {
+        /// Where.
+        node: NodeName,
+        /// The run's epoch.
+        epoch: u64,
+        /// The newest that the machine had heard of.
+        newest: u64,
+    },
+    /// Something was changed on somebody else's machine.
+    StrangerTouched(NodeName),
+    /// A member voted, lost its data, and voted again under its old id.
+    VotedTwice(String),
+    /// A member was taken out of etcd that still had its data.
+    RemovedAlive(String),
+    /// A step was done, nothing went wrong, and the next plan has it again.
+    DoneAndPlannedAgain {
+        /// Which.
+        step: StepId,
+        /// Why it was planned.
+        reason: String,
+    },
+    /// There was no plan, or one that can't be carried out.
+    NoPlan {
+        /// Why.
+        why: String,
+    },
+    /// All faults had ended, a quorum of the data was there, and it did not converge.
+    NotConverged(String),
+    /// A quorum of the data was lost, and the plan says neither that a backup helps nor what would.
+    NotTold(String),
+}
+
+impl Violation {
+    /// Its kind, for counting.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::QuorumTaken(_) => "quorum-taken",
+            Self::ApiTaken(_) => "api-taken",
+            Self::NodesTaken { .. } => "nodes-taken",
+            Self::TwoMemberships(_) => "two-memberships",
+            Self::PromotedTooEarly(_) => "promoted-too-early",
+            Self::MadeAgain(..) => "made-again",
+            Self::OldEpoch { .. } => "old-epoch",
+            Self::StrangerTouched(_) => "stranger-touched",
+            Self::VotedTwice(_) => "voted-twice",
+            Self::RemovedAlive(_) => "removed-alive",
+            Self::DoneAndPlannedAgain { .. } => "done-and-planned-again",
+            Self::NoPlan { .. } => "no-plan",
+            Self::NotConverged(_) => "not-converged",
+            Self::NotTold(_) => "not-told",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self:?}", self.kind())
+    }
+}
+
+/// A step that just took effect.
+#[derive(Debug)]
+pub(crate) struct Landed<'a> {
+    pub(crate) step: &'a Step,
+    pub(crate) before: Standing,
+    pub(crate) after: Standing,
+    /// Whether a fault came after the observation that it was judged by.
+    pub(crate) excused: bool,
+    /// Whether a person agreed to what the plan takes away.
+    pub(crate) consented: bool,
+}
+
+/// What has been seen so far.
+#[derive(Debug)]
+pub(crate) struct Invariants {
+    /// Nodes that may be away at once.
+    most_away: usize,
+    /// The newest epoch that each machine has heard of.
+    newest: BTreeMap<u64, u64>,
+    /// With which data each member voted.
+    voted: BTreeMap<String, u64>,
+    pub(crate) violations: Vec<Violation>,
+}
+
+impl Invariants {
+    pub(crate) fn new(spec: &Spec) -> Self {
+        let mut new = Self { most_away: 1, newest: BTreeMap::new(), voted: BTreeMap::new(), violations: Vec::new() };
+        new.follow(spec);
+        new
+    }
+
+    /// Another file is wanted from now on. At most one node is away at once, or a tenth of the work nodes.
+    pub(crate) fn follow(&mut self, spec: &Spec) {
+        self.most_away = (spec.workers().count() / 10).max(1);
+    }
+
+    pub(crate) fn add(&mut self, violation: Violation) {
+        if !self.violations.contains(&violation) {
+            self.violations.push(violation);
+        }
+    }
+
+    /// A step took effect.
+    pub(crate) fn landed(&mut self, landed: &Landed<'_>) {
+        let Landed { step, before, after, excused, consented } = landed;
+        if *excused || *consented {
+            return;
+        }
+        if before.quorum && !after.quorum {
+            self.add(Violation::QuorumTaken(step.id.clone()));
+        } else if before.api && !after.api {
+            self.add(Violation::ApiTaken(step.id.clone()));
+        }
+        if after.up < before.up && after.away > self.most_away {
+            self.add(Violation::NodesTaken { step: step.id.clone(), away: after.away });
+        }
+    }
+
+    pub(crate) fn two_changes_of_membership(&mut self, step: &Step) {
+        self.add(Violation::TwoMemberships(step.id.clone()));
+    }
+
+    /// What was done in the world.
+    pub(crate) fn hear(&mut self, deeds: Vec<Deed>) {
+        for deed in deeds {
+            self.judge(deed);
+        }
+    }
+
+    fn judge(&mut self, deed: Deed) {
+        match deed {
+            Deed::Heard { machine, epoch } => {
+                let newest = self.newest.entry(machine).or_default();
+                *newest = epoch.max(*newest);
+            }
+            Deed::Wrote { strange: true, node, .. } => self.add(Violation::StrangerTouched(node)),
+            Deed::Wrote { node, machine, epoch, .. } => {
+                let newest = self.newest.get(&machine).copied().unwrap_or_default();
+                if epoch < newest {
+                    self.add(Violation::OldEpoch { node, epoch, newest });
+                }
+            }
+            Deed::Voted { member, life } => {
+                let first = *self.voted.entry(member.clone()).or_insert(life);
+                if first != life {
+                    self.add(Violation::VotedTwice(member));
+                }
+            }
+            Deed::Made { again: true, what, node } => self.add(Violation::MadeAgain(what, node)),
+            Deed::Removed { had_data: true, member } => self.add(Violation::RemovedAlive(member)),
+            Deed::Promoted { in_sync: false, member } => self.add(Violation::PromotedTooEarly(member)),
+            Deed::Made { again: false, .. }
+            | Deed::Removed { had_data: false, .. }
+            | Deed::Promoted { in_sync: true, .. } => {}
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Each invariant is broken once, by a world without one of its guards or by a plan that nobody would make, and is found.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use fmp_core::{NodeName, resource::Holding};
+use fmp_exec::Context;
+use fmp_plan::{
+    Action, Plan, Step, StepId,
+    action::{TrustItem, TrustSource},
+    step::{Budget, Subject},
+};
+
+use super::{Invariants, Violation};
+use crate::{
+    Simulation,
+    fault::{Blow, Fault, Swarm},
+    scenario::{Catalog, Shape, play},
+    world::Guards,
+};
+
+const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
+
+fn node(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+fn blow(at_ms: u64, lasts_ms: u64, fault: Fault) -> Blow {
+    Blow { at_ms, lasts_ms, fault }
+}
+
+fn shape(works: u8, profile: &'static str) -> Shape {
+    Shape { works, profile, ..Shape::usual() }
+}
+
+/// Bare machines and these faults.
+fn bare(blows: Vec<Blow>) -> Simulation {
+    let (mut catalog, shape) = (Catalog::new(LOCK), shape(1, "local"));
+    let swarm = Arc::new(Swarm { blows, ..Swarm::default() });
+    Simulation::new(catalog.case(&shape).unwrap(), catalog.bare(&shape).unwrap(), swarm, 7)
+}
+
+/// A cluster that stands, in which a profile is wanted.
+fn standing(works: u8, profile: &'static str, blows: Vec<Blow>) -> Simulation {
+    let mut catalog = Catalog::new(LOCK);
+    let world = catalog.settled(&shape(works, "local")).unwrap();
+    let swarm = Arc::new(Swarm { blows, ..Swarm::default() });
+    Simulation::new(catalog.case(&shape(works, profile)).unwrap(), world, swarm, 7)
+}
+
+/// What is found until nothing happens any more, somebody having started a controller.
+fn found(mut sim: Simulation) -> Vec<&'static str> {
+    sim.begin_in(0);
+    sim.run_out();
+    sim.violations().iter().map(Violation::kind).collect()
+}
+
+#[test]
+fn without_faults_nothing_is_found() {
+    assert_eq!(found(bare(Vec::new())), Vec::<&str>::new());
+    assert_eq!(found(standing(1, "quota", Vec::new())), Vec::<&str>::new());
+}
+
+/// A fault, the guard against its harm, and the harm.
+#[track_caller]
+fn guarded(make: impl Fn() -> Simulation, without: Guards, harm: &str) {
+    assert_eq!(found(make()), Vec::<&str>::new(), "the guard is there");
+    let mut sim = make();
+    sim.world.guard(without);
+    let found = found(sim);
+    assert!(found.contains(&harm), "{found:?}");
+}
+
+#[test]
+fn an_older_run_that_goes_on_after_a_newer_one_is_found() {
+    let restart = step("work-01/unit", "work-01", Action::RestartUnit { unit: "kubelet.service".into() });
+    let epochs = |fencing| {
+        let mut sim = standing(1, "local", Vec::new());
+        sim.world.guard(Guards { fencing, ..Guards::default() });
+        let mut invariants = Invariants::new(&sim.case.spec);
+        let last = [9, 3].map(|epoch| sim.world.apply(&Context { epoch, ..Context::default() }, &restart).is_ok());
+        invariants.hear(sim.world.deeds());
+        (last, invariants.violations.iter().map(Violation::kind).collect::<Vec<_>>())
+    };
+    assert_eq!(epochs(true), ([true, false], vec![]));
+    assert_eq!(epochs(false), ([true, true], vec!["old-epoch"]));
+}
+
+#[test]
+fn a_strangers_machine_that_is_touched_is_found() {
+    let stranger = || bare(vec![blow(1_000, 200_000, Fault::Stranger(node("work-01")))]);
+    guarded(stranger, Guards { host_keys: false, ..Guards::default() }, "stranger-touched");
+}
+
+#[test]
+fn a_member_that_votes_twice_is_found() {
+    let wiped = || standing(1, "local", vec![blow(1_000, 500, Fault::Wipe(node("main-2")))]);
+    guarded(wiped, Guards { permits: false, ..Guards::default() }, "voted-twice");
+}
+
+#[test]
+fn a_learner_that_is_promoted_too_early_is_found() {
+    let replaced = || {
+        let lags = (1..60).map(|at| blow(at * 500, 500, Fault::LearnerLags(5_000)));
+        let mut sim = standing(1, "local", lags.collect());
+        sim.world.replace_machine(&node("main-2"));
+        sim
+    };
+    guarded(replaced, Guards { in_sync: false, ..Guards::default() }, "promoted-too-early");
+}
+
+/// The plan for a profile, carried out with other budgets and by nobody who judges.
+fn reckless(profile: &'static str, budget: Budget) -> Vec<&'static str> {
+    let mut sim = standing(4, profile, Vec::new());
+    let mut plan = plan(&sim);
+    plan.budgets.insert(budget, 9);
+    sim.judged = false;
+    sim.carry_out(plan);
+    sim.run_out();
+    sim.violations().iter().map(Violation::kind).collect()
+}
+
+fn plan(sim: &Simulation) -> Plan {
+    sim.case.plan(&sim.world.observe(&sim.case.questions)).unwrap()
+}
+
+#[test]
+fn steps_that_take_what_must_stay_are_found() {
+    assert!(reckless("quota", Budget::Mains).contains(&"quorum-taken"));
+    assert!(reckless("audit", Budget::Mains).contains(&"api-taken"));
+    assert!(reckless("pods", Budget::Works).contains(&"nodes-taken"));
+}
+
+fn step(id: &str, host: &str, action: Action) -> Step {
+    Step {
+        id: StepId::new(id),
+        subject: Subject::Host(node(host)),
+        action,
+        after: Vec::new(),
+        unit: None,
+        disrupts: std::collections::BTreeSet::new(),
+        watch: None,
+        reason: String::new(),
+    }
+}
+
+/// What is found when these steps are carried out in a cluster that stands.
+fn steps(steps: Vec<Step>) -> Vec<&'static str> {
+    let mut sim = standing(1, "local", Vec::new());
+    let plan = Plan { steps, waiting: Vec::new(), budgets: BTreeMap::new(), ..plan(&sim) };
+    sim.carry_out(plan);
+    sim.run_out();
+    sim.violations().iter().map(Violation::kind).collect()
+}
+
+#[test]
+fn two_changes_of_membership_at_once_are_found() {
+    let add = |n: u8| {
+        let peer_url = format!("https://198.18.9.{n}:2380");
+        step(&format!("main-{n}/add"), &format!("main-{n}"), Action::AddEtcdLearner { peer_url })
+    };
+    assert!(steps(vec![add(1), add(2)]).contains(&"two-memberships"));
+}
+
+#[test]
+fn a_plan_that_cannot_be_carried_out_is_found() {
+    let waits = Step { after: vec![StepId::new("nothing")], ..step("a", "main-1", Action::StartMachine) };
+    assert_eq!(steps(vec![waits]), ["no-plan"]);
+}
+
+#[test]
+fn a_member_that_is_removed_with_its_data_is_found() {
+    let sim = standing(1, "local", Vec::new());
+    let seen = sim.world.observe(&sim.case.questions);
+    let (peer_url, member) = seen.etcd.known().unwrap().members.iter().next().unwrap();
+    let action = Action::RemoveEtcdMember { peer_url: peer_url.clone(), id: member.id.clone() };
+    assert_eq!(steps(vec![step("main-1/remove", "main-1", action)]), ["removed-alive"]);
+}
+
+#[test]
+fn an_authority_that_is_made_again_is_found() {
+    let mut sim = standing(1, "local", Vec::new());
+    let mut invariants = Invariants::new(&sim.case.spec);
+    sim.world.replace_machine(&node("main-1"));
+    sim.world.deeds();
+    let items = vec![TrustItem { what: Holding::ServiceAccountKey, private: true, from: TrustSource::Create }];
+    let make = step("main-1/trust", "main-1", Action::EstablishTrust { items });
+    sim.world.apply(&Context { epoch: 99, ..Context::default() }, &make).unwrap();
+    invariants.hear(sim.world.deeds());
+    assert_eq!(invariants.violations, [Violation::MadeAgain(Holding::ServiceAccountKey, node("main-1"))]);
+}
+
+#[test]
+fn a_step_that_was_done_and_had_no_effect_is_found() {
+    let mut sim = standing(1, "audit", Vec::new());
+    sim.begin_in(0);
+    while sim.ended().is_empty() {
+        sim.tick();
+    }
+    assert_eq!(sim.violations(), []);
+    sim.world.edit_file(&node("main-1"), "/etc/systemd/system/kube-apiserver.service", "[Service]\n");
+    let again = plan(&sim);
+    let write = again.steps.iter().find(|step| step.id.as_str() == "main-1/files").unwrap();
+    // The world forgot what it was told: the plan is the same as before.
+    sim.claim(write);
+    assert_eq!(found(sim), ["done-and-planned-again"]);
+}
+
+#[test]
+fn a_cluster_that_does_not_come_to_stand_is_found() {
+    let mut sim = standing(1, "audit", Vec::new());
+    sim.world.power_off(&node("work-01"));
+    let (converged, _) = play::healed(&mut sim);
+    assert!(!converged);
+    assert_eq!(sim.violations().first().map(Violation::kind), Some("not-converged"));
+}
+
+#[test]
+fn lost_data_of_which_nothing_is_said_is_found() {
+    let lose = |then: fn(&mut Simulation)| {
+        let mut sim = standing(1, "local", Vec::new());
+        ["main-1", "main-2"].iter().for_each(|main| sim.world.wipe_etcd(&node(main)));
+        then(&mut sim);
+        assert!(!play::healed(&mut sim).0);
+        sim.violations().iter().map(Violation::kind).collect::<Vec<_>>()
+    };
+    assert_eq!(lose(|_| {}), Vec::<&str>::new(), "the plan says that a backup helps");
+    assert_eq!(
+        lose(|sim| ["main-1", "main-2", "main-3"].iter().for_each(|main| sim.world.power_off(&node(main)))),
+        ["not-told"]
+    );
+}

@@ -1,0 +1,60 @@
+//! How long everything takes between a controller and the hosts: the one table of it.
+
+use fmp_core::resource::Check;
+use fmp_plan::Action;
+
+use crate::random::Stream;
+
+/// Milliseconds from a controller to a host.
+pub(super) const WAY: u64 = 20;
+
+/// Milliseconds until an observation has looked at the hosts, and again until it is told.
+pub(super) const LOOK: u64 = 300;
+
+/// Milliseconds until a connection that gives no answer is given up.
+pub(super) const SILENCE: u64 = 10_000;
+
+/// Milliseconds between the renewals of a lease.
+pub(super) const RENEWAL: u64 = 5_000;
+
+/// Milliseconds until whoever asked a run to stop waits no longer.
+pub(super) const PATIENCE: u64 = 60_000;
+
+/// Milliseconds until a watch looks for the second time. Each pause is twice the one before, up to [`LONGEST_PAUSE`].
+pub(super) const FIRST_PAUSE: u64 = 100;
+
+/// The longest pause of a watch: what nobody waits for in earnest.
+pub(super) const LONGEST_PAUSE: u64 = 10_000;
+
+/// About how long a host is busy with an action.
+const fn usual(action: &Action) -> u64 {
+    match action {
+        Action::CreateMachine { .. } | Action::StartMachine => 8_000,
+        Action::EstablishTrust { .. } | Action::IssueCertificates { .. } => 120,
+        // Some tens of megabytes over a usual uplink.
+        Action::Upload { .. } | Action::ImportImage { .. } => 1_500,
+        Action::WriteFiles { .. } => 80,
+        Action::StartUnit { .. } | Action::RestartUnit { .. } => 250,
+        Action::ReloadUnit { .. }
+        | Action::EnableUnit { .. }
+        | Action::ApplyNode { .. }
+        | Action::ApplyObject { .. } => 150,
+        Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => 300,
+        Action::RemoveEtcdMember { .. } | Action::AddEtcdLearner { .. } | Action::PromoteEtcdLearner { .. } => 200,
+    }
+}
+
+/// How long a host is busy with an action this time: from half of what is usual to one and a half.
+pub(super) fn of(action: &Action, stream: &mut Stream) -> u64 {
+    let usual = usual(action);
+    usual / 2 + stream.below(usual + 1)
+}
+
+/// How long a watch goes on, as the watches on real hosts do.
+pub(super) const fn patience(check: &Check) -> u64 {
+    match check {
+        Check::UnitActive { .. } | Check::Listening { .. } | Check::ApiReady { .. } => 180_000,
+        Check::EtcdHealthy { .. } | Check::NodeReady { .. } => 300_000,
+        Check::MachineUp { .. } => 600_000,
+    }
+}

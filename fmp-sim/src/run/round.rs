@@ -1,0 +1,215 @@
+//! A round: observe, plan, take the lease, carry out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use fmp_core::observed::Observed;
+use fmp_exec::{
+    Context, Event, Executor, Limits, Outcome, Progress,
+    lease::{self, LeaseRecord, Refused},
+    progress::News,
+};
+use fmp_plan::{Action, Plan, Standing, Step, StepId};
+
+use super::{Coming, Controller, RoundEnd, Simulation, Who, latency};
+use crate::{invariant::Violation, world::EXPIRY_MS};
+
+/// What a round said that it did, until something else happens.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    /// Steps that were carried out and watched.
+    done: BTreeMap<StepId, Action>,
+    /// When the hosts were observed that the plan rests on.
+    since_ms: u64,
+}
+
+impl Simulation {
+    pub(super) fn begin_round(&mut self) {
+        let observed = Box::new(self.world.observe(&self.case.questions));
+        self.queue.at(self.now + 2 * latency::LOOK, Coming::Observed(observed));
+    }
+
+    pub(super) fn observed(&mut self, observed: &Observed) {
+        let seen_ms = self.now.saturating_sub(2 * latency::LOOK);
+        self.counts.plans += 1;
+        let plan = match self.case.plan(observed) {
+            Ok(plan) => plan,
+            Err(error) => return self.invariants.add(Violation::NoPlan { why: error.to_string() }),
+        };
+        self.agree(&plan);
+        match plan.standing() {
+            Standing::InSync => self.end(RoundEnd::InSync),
+            Standing::Blocked => {
+                let waits = plan.waiting.iter().map(|item| format!("{}: {}", item.what, item.until)).collect();
+                self.end(RoundEnd::Blocked(waits));
+            }
+            Standing::Steps => self.start(plan, seen_ms),
+        }
+    }
+
+    /// P12: what a step was said to have brought about is there, as far as a plan can see it.
+    fn agree(&mut self, plan: &Plan) {
+        let claims = std::mem::take(&mut self.claims);
+        if self.fault_ms.is_some_and(|fault| fault >= claims.since_ms) {
+            return;
+        }
+        let again = |step: &&Step| claims.done.get(&step.id).is_some_and(|done| *done == step.action);
+        if let Some(step) = plan.steps.iter().find(again) {
+            let (step, reason) = (step.id.clone(), format!("{:?}", step.action));
+            self.invariants.add(Violation::DoneAndPlannedAgain { step, reason });
+        }
+    }
+
+    /// Somebody carries out a plan that was made elsewhere.
+    pub fn carry_out(&mut self, plan: Plan) {
+        self.start(plan, self.now);
+    }
+
+    fn start(&mut self, plan: Plan, seen_ms: u64) {
+        self.begun += 1;
+        let who = Who(self.begun);
+        let record = match self.acquire(who) {
+            Ok(record) => record,
+            Err(refused) => return self.end(RoundEnd::Refused(refused.to_string())),
+        };
+        self.world.fence_all(record.epoch);
+        let executor = match Executor::new(&plan, Limits::default()) {
+            Ok(executor) => executor,
+            Err(error) => return self.invariants.add(Violation::NoPlan { why: error.to_string() }),
+        };
+        self.note(|| format!("fmp {} begins with {} steps, epoch {}", who.0, plan.steps.len(), record.epoch));
+        let cx = Context { epoch: record.epoch, texts: Arc::new(plan.texts.clone()) };
+        let controller = Controller {
+            plan: Arc::new(plan),
+            cx,
+            executor,
+            record,
+            granted_ms: self.now,
+            seen_ms,
+            planned_ms: seen_ms,
+            in_flight: BTreeSet::new(),
+            to_judge: BTreeSet::new(),
+            observing: false,
+            wake: None,
+            paused_until: 0,
+            interrupted: false,
+        };
+        self.controllers.insert(who, controller);
+        self.queue.at(self.now + latency::RENEWAL, Coming::Renew(who));
+        self.feed(who, Event::Started);
+    }
+
+    /// Notes that a step was done, for a test of what is found where it was not.
+    #[cfg(test)]
+    pub(crate) fn claim(&mut self, step: &Step) {
+        self.claims.done.insert(step.id.clone(), step.action.clone());
+        self.claims.since_ms = self.now;
+    }
+
+    /// Whoever held the lease and is known to be dead does not hold it any more: all controllers run on one computer.
+    fn acquire(&mut self, who: Who) -> Result<LeaseRecord, Refused> {
+        match self.take(who) {
+            Err(Refused::Held(holding)) if !self.controllers.contains_key(&Who(holding.record.pid)) => {
+                self.world.release_lease(&holding.record);
+                self.take(who)
+            }
+            taken => taken,
+        }
+    }
+
+    fn take(&mut self, who: Who) -> Result<LeaseRecord, Refused> {
+        let epoch = lease::next_epoch(&self.world.glance())?;
+        let (holder, host) = ("simulated".to_owned(), "desk".to_owned());
+        let record = LeaseRecord { holder, host, pid: who.0, epoch, since: 0, instance: who.0.to_string() };
+        match lease::decide(&self.world.take_lease(&record)) {
+            Ok(()) => Ok(record),
+            Err(refused) => {
+                self.world.release_lease(&record);
+                Err(refused)
+            }
+        }
+    }
+
+    pub(super) fn renew(&mut self, who: Who) {
+        if self.is_still(who, || Coming::Renew(who)) {
+            return;
+        }
+        let Some(controller) = self.controllers.get_mut(&who) else { return };
+        if controller.interrupted {
+            return;
+        }
+        match lease::decide(&self.world.take_lease(&controller.record)) {
+            Ok(()) => controller.granted_ms = self.now,
+            // Silence may pass before the lease runs out; an hour asleep does not.
+            Err(Refused::NoMajority { .. }) if self.now - controller.granted_ms + latency::RENEWAL < EXPIRY_MS => {}
+            Err(refused) => {
+                self.note(|| format!("fmp {} lost its lease: {refused}", who.0));
+                return self.interrupt(who);
+            }
+        }
+        self.queue.at(self.now + latency::RENEWAL, Coming::Renew(who));
+    }
+
+    /// Somebody asks a controller to stop.
+    pub(crate) fn interrupt(&mut self, who: Who) {
+        if let Some(controller) = self.controllers.get_mut(&who) {
+            controller.interrupted = true;
+            self.queue.at(self.now + latency::PATIENCE, Coming::Impatience(who));
+            self.feed(who, Event::Interrupt);
+        }
+    }
+
+    pub(super) fn finish(&mut self, who: Who, outcome: &Outcome) {
+        let Some(controller) = self.controllers.remove(&who) else { return };
+        self.world.release_lease(&controller.record);
+        let failed = outcome.failed.iter().map(|failed| format!("{}: {}", failed.step, failed.why.what));
+        let stale = outcome.stale.iter().map(|stale| format!("{}: {}", stale.step, stale.fact));
+        let problems = stale.chain(failed).take(3).collect();
+        if self.controllers.is_empty() {
+            let done: BTreeSet<&StepId> = outcome.done.iter().chain(&outcome.already_done).collect();
+            let steps = controller.plan.steps.iter().filter(|step| done.contains(&step.id));
+            let done = steps.map(|step| (step.id.clone(), step.action.clone())).collect();
+            self.claims = Claims { done, since_ms: controller.planned_ms };
+        }
+        self.orphan(who);
+        self.end(RoundEnd::Carried { complete: outcome.complete(), problems });
+    }
+
+    pub(super) fn end(&mut self, end: RoundEnd) {
+        self.note(|| format!("a round ends: {end:?}"));
+        self.ends.push(end);
+    }
+
+    /// The process of a controller ends in the middle.
+    pub(crate) fn kill(&mut self, who: Who) {
+        if self.controllers.remove(&who).is_some() {
+            self.orphan(who);
+            self.end(RoundEnd::Died);
+        }
+    }
+
+    /// A controller stands still for a while.
+    pub(crate) fn pause(&mut self, who: Who, ms: u64) {
+        if let Some(controller) = self.controllers.get_mut(&who) {
+            controller.paused_until = self.now + ms;
+        }
+    }
+
+    /// The controllers at work, the newest last.
+    pub(crate) fn at_work(&self) -> Vec<Who> {
+        self.controllers.keys().copied().collect()
+    }
+}
+
+/// What a controller tells, in short.
+pub(super) fn news(progress: &Progress) -> String {
+    match &progress.news {
+        News::StepStarted { step, .. } => format!("{step} begins"),
+        News::StepFinished { step, already_done, .. } => format!("{step} is done (before: {already_done})"),
+        News::StepRetry { step, why, .. } => format!("{step} is tried again: {}", why.what),
+        News::StepFailed { step, why, .. } => format!("{step} failed: {}", why.what),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,191 @@
+//! Playing a seed.
+
+use std::sync::Arc;
+
+use fmp_core::NodeName;
+
+use super::{Catalog, Drawn, Kind, SetupError, Shape};
+use crate::{
+    Case, Simulation, World,
+    fault::Swarm,
+    invariant::Violation,
+    run::{Counts, RoundEnd},
+};
+
+/// Milliseconds within which faults begin: about as long as an installation takes.
+const WINDOW_MS: u64 = 40_000;
+
+/// Milliseconds after which all faults end.
+const HEALED_MS: u64 = 180_000;
+
+/// Rounds after all faults have ended within which a cluster must stand: what was torn takes one, what comes to light by
+/// it another; members that join one by one take two each.
+const ROUNDS: usize = 8;
+
+/// Things that happen in a run at most: far more than any takes that ends.
+const TICKS: u64 = 400_000;
+
+/// How a run went.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// What was played.
+    pub drawn: Drawn,
+    /// What went wrong in it.
+    pub swarm: Arc<Swarm>,
+    /// What must never be, and was.
+    pub violations: Vec<Violation>,
+    /// How much was done.
+    pub counts: Counts,
+    /// Whether nothing was left to do at the end.
+    pub converged: bool,
+    /// Rounds after all faults had ended.
+    pub rounds: usize,
+    /// What happened, a line each; empty unless it was asked for.
+    pub trace: Vec<String>,
+}
+
+/// Plays a seed.
+///
+/// # Errors
+/// The scenario can't be set up, which is a mistake of the generator.
+pub fn run(catalog: &mut Catalog, seed: u64) -> Result<Report, SetupError> {
+    let drawn = Drawn::of(seed);
+    let case = catalog.case(&drawn.then)?;
+    let swarm = Arc::new(Swarm::draw(seed, &case.spec, WINDOW_MS));
+    play(catalog, seed, drawn, swarm, false)
+}
+
+/// Plays a seed again with other faults, and tells what happened.
+///
+/// # Errors
+/// As [`run`].
+pub fn replay(catalog: &mut Catalog, seed: u64, swarm: Arc<Swarm>) -> Result<Report, SetupError> {
+    play(catalog, seed, Drawn::of(seed), swarm, true)
+}
+
+fn play(catalog: &mut Catalog, seed: u64, drawn: Drawn, swarm: Arc<Swarm>, trace: bool) -> Result<Report, SetupError> {
+    let case = catalog.case(&drawn.then)?;
+    let world = begin(catalog, &drawn, &case)?;
+    let mut sim = Simulation::new(case, world, swarm.clone(), seed);
+    if trace {
+        sim.keep_trace();
+    }
+    let started = sim.now_ms();
+    sim.begin_in(0);
+    let stands = under_faults(&mut sim, started + HEALED_MS);
+    sim.heal_all();
+    let (converged, rounds) = if stands { (true, 0) } else { healed(&mut sim) };
+    Ok(Report {
+        seed,
+        drawn,
+        swarm,
+        violations: sim.violations().to_vec(),
+        counts: sim.counts,
+        converged,
+        rounds,
+        trace: sim.trace.take().unwrap_or_default(),
+    })
+}
+
+/// The world that a scenario begins with.
+fn begin(catalog: &mut Catalog, drawn: &Drawn, case: &Case) -> Result<World, SetupError> {
+    if drawn.kind == Kind::Install {
+        return catalog.bare(&drawn.shape);
+    }
+    let mut world = catalog.settled(&drawn.shape)?;
+    let before = catalog.case(&drawn.shape)?;
+    for (name, node) in &case.spec.nodes {
+        if !before.spec.nodes.contains_key(name) {
+            world.add_machine(name, node.address, node.role == fmp_core::spec::Role::Main);
+        }
+    }
+    let replaced = drawn.replaced.as_ref().and_then(|name| name.parse::<NodeName>().ok());
+    if let Some(node) = replaced {
+        world.replace_machine(&node);
+    }
+    Ok(world)
+}
+
+/// Persons start controllers again and again while faults come and go. Whether nothing is left to do, and no fault either.
+fn under_faults(sim: &mut Simulation, until_ms: u64) -> bool {
+    while sim.now_ms() < until_ms && sim.counts.ticks < TICKS {
+        let goes_on = sim.tick();
+        for end in sim.ended() {
+            let pause = match end {
+                // Whoever sees that nothing is left to do looks again when the next thing has happened.
+                RoundEnd::InSync => match sim.next_fault_ms() {
+                    None if !sim.is_busy() => return true,
+                    None => 30_000,
+                    Some(next) => next.saturating_sub(sim.now_ms()) + 2_000,
+                },
+                RoundEnd::Carried { complete: true, .. } => 1_000,
+                RoundEnd::Carried { complete: false, .. } | RoundEnd::Blocked(_) | RoundEnd::Refused(_) => 15_000,
+                RoundEnd::Died => 10_000,
+            };
+            if !sim.is_awaited() {
+                sim.begin_in(pause);
+            }
+        }
+        if !goes_on {
+            return false;
+        }
+    }
+    false
+}
+
+/// All faults have ended: whether the cluster came to stand, and in how many rounds.
+pub(crate) fn healed(sim: &mut Simulation) -> (bool, usize) {
+    if !sim.is_busy() && !sim.is_awaited() {
+        sim.begin_in(0);
+    }
+    let (mut rounds, mut refused, mut last) = (0, 0, None);
+    while rounds < ROUNDS && refused < 4 * ROUNDS {
+        if !sim.tick() || sim.counts.ticks > TICKS {
+            sim.found(Violation::NotConverged("it comes to no end".to_owned()));
+            return (false, rounds);
+        }
+        for end in sim.ended() {
+            let pause = match end {
+                RoundEnd::InSync if !sim.is_busy() => return (true, rounds),
+                // An older controller still does something.
+                RoundEnd::InSync | RoundEnd::Refused(_) => {
+                    refused += 1;
+                    15_000
+                }
+                RoundEnd::Blocked(_) | RoundEnd::Carried { .. } | RoundEnd::Died => {
+                    rounds += 1;
+                    5_000
+                }
+            };
+            last = Some(end);
+            if !sim.is_busy() && !sim.is_awaited() {
+                sim.begin_in(pause);
+            }
+        }
+    }
+    let last = last.map_or_else(|| "nothing".to_owned(), |end| format!("{end:?}"));
+    if !sim.world.has_lost_its_data() {
+        sim.found(Violation::NotConverged(last));
+    } else if !["backup", "consent"].iter().any(|help| last.contains(help)) {
+        sim.found(Violation::NotTold(last));
+    }
+    (false, rounds)
+}
+
+/// A cluster that stands, made without faults.
+pub(super) fn settle(catalog: &mut Catalog, shape: &Shape) -> Result<World, SetupError> {
+    let case = catalog.case(shape)?;
+    let world = catalog.bare(shape)?;
+    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 0);
+    sim.begin_in(0);
+    let (converged, _) = healed(&mut sim);
+    match sim.violations() {
+        [] if converged => {
+            sim.run_out();
+            Ok(sim.world)
+        }
+        violations => Err(SetupError::Begin(format!("{violations:?}"))),
+    }
+}

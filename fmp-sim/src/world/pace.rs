@@ -1,0 +1,50 @@
+//! How long machines take: what was started does not answer at once.
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Stream;
+
+/// How fast the machines of a world are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pace {
+    /// Everything answers at once: for tests of what is done, not of when.
+    Instant,
+    /// About as fast as machines are.
+    Machines,
+}
+
+/// Milliseconds until a unit answers, by its name; others take [`OTHERS`]. Measured on small virtual machines, rounded.
+const UNITS: [(&str, u64); 5] = [
+    ("etcd.service", 1_500),
+    ("kube-apiserver.service", 4_000),
+    ("kubelet.service", 2_500),
+    ("containerd.service", 700),
+    ("flanneld.service", 1_000),
+];
+
+const OTHERS: u64 = 400;
+
+/// Milliseconds until a learner of a small cluster has caught up.
+const CATCH_UP: u64 = 2_000;
+
+impl Pace {
+    /// Milliseconds until a unit answers that was started now; `serial` makes starts differ.
+    pub(crate) fn unit(self, name: &str, serial: u64) -> u64 {
+        let usual = UNITS.iter().find(|(unit, _)| *unit == name).map_or(OTHERS, |(_, usual)| *usual);
+        self.about(usual, serial)
+    }
+
+    /// Milliseconds until a learner has caught up.
+    pub(crate) fn catch_up(self, serial: u64) -> u64 {
+        self.about(CATCH_UP, serial)
+    }
+
+    /// From three quarters to five quarters of what is usual.
+    fn about(self, usual: u64, serial: u64) -> u64 {
+        match self {
+            Self::Instant => 0,
+            Self::Machines => usual * 3 / 4 + Stream::of(serial).below(usual / 2 + 1),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a cluster still offers: what no step may take away.
+
+use fmp_core::NodeName;
+
+use super::World;
+
+/// What a cluster offers now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether a majority of etcd's voters answers each other.
+    pub quorum: bool,
+    /// Whether an apiserver answers.
+    pub api: bool,
+    /// How many machines run pods, where the API can know of it.
+    pub up: usize,
+    /// How many nodes that had joined are no longer among them.
+    pub away: usize,
+}
+
+impl World {
+    /// What the cluster offers now.
+    pub fn standing(&self) -> Standing {
+        let quorum = self.quorum_part();
+        let api = quorum.is_some() && self.mains().any(|(_, host)| self.serves(host, quorum));
+        let (mut up, mut away) = (0, 0);
+        for (name, host) in &self.hosts {
+            let known = quorum.is_none_or(|part| host.part == part);
+            if known && Self::pods_run(host) {
+                up += 1;
+            } else if self.nodes.get(name.as_str()).is_some_and(|node| !node.kubelet_version.is_empty()) {
+                away += 1;
+            }
+        }
+        Standing { quorum: quorum.is_some(), api, up, away }
+    }
+
+    /// Whether so many voters have lost their data that the others are no quorum: then only a backup helps.
+    pub fn has_lost_its_data(&self) -> bool {
+        let Some(etcd) = &self.etcd else { return false };
+        let voters = || etcd.members.values().filter(|member| !member.learner);
+        let held = |id: &str| {
+            let holds = |host: &super::host::Host| host.etcd_data.as_ref().is_some_and(|data| data.member == id);
+            self.hosts.values().any(holds)
+        };
+        let kept = voters().filter(|member| held(&member.id)).count();
+        kept < voters().count() / 2 + 1
+            && self.hosts.values().any(|host| host.files.contains_key(fmp_core::role::paths::ETCD_BORN))
+    }
+
+    /// How often a host has lost its power: what ran before is gone.
+    pub(crate) fn boots(&self, node: &NodeName) -> u32 {
+        self.hosts.get(node).map_or(0, |host| host.boots)
+    }
+
+    /// Whether whoever runs FMP reaches a host now.
+    pub(crate) fn is_reached(&self, node: &NodeName) -> bool {
+        self.way_to(node).is_ok()
+    }
+
+    /// Why a host can't be talked to.
+    pub(crate) fn reach(&self, node: &NodeName) -> Result<(), fmp_exec::Failure> {
+        self.way_to(node)
+    }
+}
