@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fmp_core::NodeName;
 
 /// Deploys and keeps the Kubernetes cluster that the Foresight Mobile Platform runs on.
 #[derive(Debug, Parser)]
@@ -55,6 +56,10 @@ pub(crate) enum Command {
     Kubectl(KubectlArgs),
     /// Take everything off the hosts that FMP put there
     Destroy(DestroyArgs),
+    /// Carry the plan out in a simulated copy of the cluster, again and again, while things go wrong
+    Rehearse(RehearseArgs),
+    /// Let an accident happen in a simulated world (`kind = "sim"`)
+    Fault(FaultArgs),
     /// Build, verify or list the bundle
     #[command(subcommand)]
     Bundle(BundleCommand),
@@ -78,6 +83,8 @@ pub(crate) enum Kind {
     Local,
     /// Machines that exist, reached by SSH
     Ssh,
+    /// No machines: a simulated world, to try plans out
+    Sim,
 }
 
 /// How a plan is shown.
@@ -172,6 +179,86 @@ pub(crate) struct DestroyArgs {
     /// The cluster's name, to show that you mean it
     #[arg(long, value_name = "CLUSTER")]
     pub(crate) name: String,
+}
+
+/// `fmp rehearse`.
+#[derive(Debug, Args)]
+pub(crate) struct RehearseArgs {
+    /// How often; each time with other faults
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) runs: u64,
+    /// The seed of the first run; equal seeds bring equal faults
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub(crate) first_seed: u64,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `fmp fault`.
+#[derive(Debug, Args)]
+pub(crate) struct FaultArgs {
+    /// Where
+    #[arg(value_name = "NODE")]
+    pub(crate) node: NodeName,
+    /// What happens there
+    #[command(subcommand)]
+    pub(crate) what: Fault,
+}
+
+/// What can happen to a simulated machine. The names are those of what a person would type, or see.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Fault {
+    /// Its power is cut
+    PowerOff,
+    /// Its power comes back, and what is enabled starts
+    PowerOn,
+    /// Power off and on
+    Reboot,
+    /// Its disk is lost: another machine, bare, has its name and address
+    Wipe,
+    /// The disk below etcd's data directory is lost
+    WipeEtcd,
+    /// Somebody writes another text into a file
+    Edit {
+        /// Which, from the root
+        path: String,
+    },
+    /// Somebody removes a file
+    Remove {
+        /// Which, from the root
+        path: String,
+    },
+    /// Somebody puts another program in place of ours
+    Replace {
+        /// Which, from the root
+        path: String,
+    },
+    /// `systemctl edit`: a drop-in for a unit
+    DropIn {
+        /// Its full name
+        unit: String,
+    },
+    /// `systemctl stop`
+    Stop {
+        /// Its full name
+        unit: String,
+    },
+    /// `systemctl restart`
+    Restart {
+        /// Its full name
+        unit: String,
+    },
+    /// `systemctl disable`
+    Disable {
+        /// Its full name
+        unit: String,
+    },
+    /// Nothing but time: everywhere, not only there
+    Later {
+        /// How much of it
+        seconds: u32,
+    },
 }
 
 /// `fmp bundle`.

@@ -18,6 +18,7 @@ use fmp_exec::Provider;
 use fmp_providers::{
     environment::{Local, LocalLink, MachineProvider},
     hosts::{HostProvider, Managed, Packing},
+    simulated::{SimWorld, state_file},
     transport::{Endpoint, Ssh, Transport},
 };
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -30,12 +31,16 @@ pub(crate) struct Session {
     pub(crate) spec: Spec,
     pub(crate) lock: Lock,
     pub(crate) store: Store,
+    /// Where the world lies, if it is a simulated one.
+    world: PathBuf,
 }
 
 /// The ways to the hosts, and who carries out what.
 pub(crate) struct Reach {
     pub(crate) links: BTreeMap<NodeName, Arc<dyn Transport>>,
     pub(crate) hosts: Arc<HostProvider>,
+    /// The simulated world, where there are no hosts.
+    pub(crate) world: Option<Arc<SimWorld>>,
     pub(crate) providers: Vec<Arc<dyn Provider>>,
 }
 
@@ -90,7 +95,7 @@ impl Session {
         let lock = lock.ok_or_else(|| {
             miette!(help = "`fmp bundle build` makes one", "there is no bundle lock at {}", path.display())
         })?;
-        Ok(Self { spec, lock, store: places.open_store()? })
+        Ok(Self { spec, lock, store: places.open_store()?, world: state_file(&places.file) })
     }
 
     /// The ways to the hosts. Nothing is connected before it is used.
@@ -98,6 +103,7 @@ impl Session {
         let machines = match self.spec.environment {
             Environment::Local => Some(Arc::new(Local::new(&self.spec.name))),
             Environment::Ssh => None,
+            Environment::Sim => return Ok(self.simulated()),
         };
         let mut links: BTreeMap<NodeName, Arc<dyn Transport>> = BTreeMap::new();
         for (name, node) in &self.spec.nodes {
@@ -115,7 +121,7 @@ impl Session {
         };
         let packing = match self.spec.environment {
             // Between machines of one computer the wire is faster than gzip.
-            Environment::Local => Packing::Plain,
+            Environment::Local | Environment::Sim => Packing::Plain,
             Environment::Ssh => Packing::Gzip,
         };
         let hosts = HostProvider::new(self.spec.nodes.iter().map(managed).collect(), self.store.clone());
@@ -125,6 +131,17 @@ impl Session {
             providers.push(Arc::new(MachineProvider::new(machines.clone())));
         }
         providers.push(hosts.clone());
-        Ok(Reach { links, hosts, providers })
+        Ok(Reach { links, hosts, world: None, providers })
+    }
+
+    /// No ways to anywhere: everything is in one world.
+    fn simulated(&self) -> Reach {
+        let world = self.simulated_world();
+        let hosts = Arc::new(HostProvider::new(BTreeMap::new(), self.store.clone()));
+        Reach { links: BTreeMap::new(), hosts, world: Some(world.clone()), providers: vec![world] }
+    }
+
+    fn simulated_world(&self) -> Arc<SimWorld> {
+        Arc::new(SimWorld::new(self.world.clone(), &self.spec))
     }
 }

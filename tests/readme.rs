@@ -33,6 +33,12 @@ use Way::{Elsewhere, Instead, Runs};
 const COMMANDS: &[(&str, Way)] = &[
     ("./scripts/local-cluster", Elsewhere("scripts/test runs it, and runs it again")),
     ("./scripts/test", Elsewhere("it runs this test")),
+    ("fmp --file lab.toml init --environment sim", Runs(0)),
+    ("fmp --file lab.toml apply --yes", Runs(0)),
+    ("fmp --file lab.toml fault main-1 wipe", Runs(0)),
+    ("fmp --file lab.toml fault main-2 edit /etc/kubernetes/audit-policy.yaml", Runs(0)),
+    ("fmp --file lab.toml plan", Runs(2)),
+    ("fmp --file lab.toml rehearse --runs 20", Runs(0)),
     ("cargo install --path .", Elsewhere("the program that these tests run is built already")),
     ("fmp init --environment ssh", Runs(0)),
     ("fmp bundle build", Elsewhere("it downloads half a gigabyte")),

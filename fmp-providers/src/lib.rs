@@ -7,4 +7,5 @@ pub mod environment;
 pub mod hosts;
 pub mod memory;
 pub mod pki;
+pub mod simulated;
 pub mod transport;

@@ -6,6 +6,7 @@
 pub mod fault;
 pub mod invariant;
 pub mod random;
+pub mod rehearsal;
 pub mod run;
 pub mod scenario;
 pub mod world;

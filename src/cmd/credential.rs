@@ -86,6 +86,7 @@ pub(crate) async fn print(places: &Places) -> miette::Result<Exit> {
 
 /// Borrows the authority's key from a main for a moment.
 async fn sign(session: &Session, reach: &Reach, hours: u32) -> miette::Result<ClientCredential> {
+    super::real(reach)?;
     let mut last = None;
     for (node, _) in session.spec.mains() {
         match borrow(reach, node).await {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use fmp_core::spec::Environment;
 use fmp_exec::{Applied, Context};
-use miette::miette;
+use fmp_providers::simulated::{SimWorld, state_file};
+use miette::{IntoDiagnostic as _, miette};
 
 use crate::{
     cli::{DestroyArgs, Places},
@@ -27,7 +28,15 @@ pub(crate) async fn run(places: &Places, args: &DestroyArgs) -> miette::Result<E
     match spec.environment {
         Environment::Local => delete_machines(&spec).await,
         Environment::Ssh => clean_hosts(&Session::open(places)?).await,
+        Environment::Sim => forget_world(places, &spec).await,
     }
+}
+
+async fn forget_world(places: &Places, spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {
+    let path = state_file(&places.file);
+    SimWorld::new(path.clone(), spec).forget().await.into_diagnostic()?;
+    output::print(&format!("the simulated world at {} is gone\n", path.display()));
+    Ok(Exit::Fine)
 }
 
 async fn delete_machines(spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {

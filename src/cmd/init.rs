@@ -11,6 +11,7 @@ use crate::{
 };
 
 const LOCAL: &str = include_str!("../../fixtures/local-7/cluster.toml");
+const SIM: &str = include_str!("../../fixtures/sim-7/cluster.toml");
 const SSH: &str = include_str!("../../fixtures/ssh-7/cluster.toml");
 
 /// Writes the file, never over one that is there.
@@ -18,6 +19,7 @@ pub(crate) fn run(places: &Places, args: &InitArgs) -> miette::Result<Exit> {
     let text = match args.environment {
         Kind::Local => LOCAL,
         Kind::Ssh => SSH,
+        Kind::Sim => SIM,
     };
     let path = &places.file;
     let mut file = OpenOptions::new()

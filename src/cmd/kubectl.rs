@@ -14,6 +14,7 @@ use crate::{
 pub(crate) async fn run(places: &Places, args: &KubectlArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
     let reach = session.reach()?;
+    super::real(&reach)?;
     let args: Vec<&str> = args.args.iter().map(String::as_str).collect();
     let mut last = None;
     for (node, _) in session.spec.mains() {

@@ -5,11 +5,13 @@ mod bundle;
 mod check;
 mod credential;
 mod destroy;
+mod fault;
 mod graph;
 mod init;
 mod kubectl;
 mod observe;
 mod plan;
+mod rehearse;
 mod show;
 mod status;
 
@@ -38,6 +40,8 @@ pub(crate) async fn run(cli: Cli) -> miette::Result<Exit> {
         Command::Credential => credential::print(places).await,
         Command::Kubectl(args) => kubectl::run(places, &args).await,
         Command::Destroy(args) => destroy::run(places, &args).await,
+        Command::Rehearse(args) => rehearse::run(places, &args).await,
+        Command::Fault(args) => fault::run(places, &args).await,
         Command::Bundle(command) => bundle::run(places, command),
     }
 }
@@ -73,4 +77,15 @@ fn questions(session: &Session) -> miette::Result<Questions> {
 /// `--deep` of several commands.
 const fn depth(deep: bool) -> Depth {
     if deep { Depth::Deep } else { Depth::Plan }
+}
+
+/// Refuses what needs a program of a host.
+fn real(reach: &Reach) -> miette::Result<()> {
+    match reach.world {
+        None => Ok(()),
+        Some(_) => Err(miette::miette!(
+            help = "`fmp status` and `fmp observe` show what is in it",
+            "this cluster is simulated: no host of it can run a program"
+        )),
+    }
 }

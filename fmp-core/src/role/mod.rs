@@ -34,7 +34,7 @@ use crate::{
     net::Cidr,
     observed::{Fact, Observed},
     resource::{Resource, ResourceId},
-    spec::{Environment, NetworkMode, Role, Spec},
+    spec::{NetworkMode, Role, Spec},
 };
 
 /// What is wanted, as far as it can be said now.
@@ -153,7 +153,7 @@ fn build(
             }
             Err(why) => {
                 // One that is switched off does not answer either: it is started by whoever made it.
-                if spec.environment == Environment::Local {
+                if spec.environment.makes_machines() {
                     builder.add(ResourceId::node(name, key::MACHINE), Resource::Machine);
                 }
                 waiting.push((name.clone(), why));

@@ -121,6 +121,8 @@ pub enum Environment {
     Ssh,
     /// systemd-nspawn machines on this computer, made by FMP, reached by SSH.
     Local,
+    /// No machines at all: a simulated world, for trying plans out.
+    Sim,
 }
 
 /// The pod and service networks.
@@ -242,6 +244,15 @@ impl Environment {
         match self {
             Self::Ssh => "ssh",
             Self::Local => "local",
+            Self::Sim => "sim",
+        }
+    }
+
+    /// Whether it makes the machines itself. Where it does not, they are there before FMP comes.
+    pub const fn makes_machines(self) -> bool {
+        match self {
+            Self::Ssh => false,
+            Self::Local | Self::Sim => true,
         }
     }
 }

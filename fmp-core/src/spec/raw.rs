@@ -86,9 +86,8 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
 }
 
 fn environment(mut section: Section<'_>) -> Option<Spanned<Environment>> {
-    let known = [("local", Environment::Local), ("ssh", Environment::Ssh)];
+    let known = [("local", Environment::Local), ("sim", Environment::Sim), ("ssh", Environment::Ssh)];
     let later = [
-        ("sim", "rehearsing plans on simulated machines"),
         ("incus", "machines that Incus makes"),
         ("libvirt", "machines that libvirt makes"),
         ("proxmox", "machines that Proxmox makes"),

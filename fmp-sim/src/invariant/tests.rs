@@ -209,7 +209,7 @@ fn a_step_that_was_done_and_had_no_effect_is_found() {
 fn a_cluster_that_does_not_come_to_stand_is_found() {
     let mut sim = standing(1, "audit", Vec::new());
     sim.world.power_off(&node("work-01"));
-    let (converged, _) = play::healed(&mut sim);
+    let (converged, _) = play::healed(&mut sim, &mut |_| {});
     assert!(!converged);
     assert_eq!(sim.violations().first().map(Violation::kind), Some("not-converged"));
 }
@@ -220,7 +220,7 @@ fn lost_data_of_which_nothing_is_said_is_found() {
         let mut sim = standing(1, "local", Vec::new());
         ["main-1", "main-2"].iter().for_each(|main| sim.world.wipe_etcd(&node(main)));
         then(&mut sim);
-        assert!(!play::healed(&mut sim).0);
+        assert!(!play::healed(&mut sim, &mut |_| {}).0);
         sim.violations().iter().map(Violation::kind).collect::<Vec<_>>()
     };
     assert_eq!(lose(|_| {}), Vec::<&str>::new(), "the plan says that a backup helps");

@@ -22,7 +22,12 @@ impl Simulation {
                 }
                 self.queue.at(at.0, Coming::Wake(who));
             }
-            Command::Tell(progress) => self.note(|| format!("fmp {}: {}", who.0, super::round::news(&progress))),
+            Command::Tell(progress) => {
+                self.note(|| format!("fmp {}: {}", who.0, super::round::news(&progress)));
+                if let Some(news) = &mut self.news {
+                    news.push(progress);
+                }
+            }
             Command::Finish(outcome) => self.finish(who, &outcome),
         }
     }

@@ -18,7 +18,7 @@ pub use case::Case;
 use controller::Controller;
 pub use controller::{RoundEnd, Who};
 use fmp_core::{NodeName, observed::Observed};
-use fmp_exec::{Event, Millis, StepAt};
+use fmp_exec::{Event, Millis, Progress, StepAt};
 use queue::Queue;
 use remote::Flight;
 
@@ -101,6 +101,8 @@ pub struct Simulation {
     claims: round::Claims,
     /// Whether a step is judged before it begins. Tests take that away and look whether the harm is found.
     pub(crate) judged: bool,
+    /// What controllers told, where somebody wants to know.
+    pub(crate) news: Option<Vec<Progress>>,
     /// What happened, a line each, where somebody wants to read it.
     pub(crate) trace: Option<Vec<String>>,
 }
@@ -136,6 +138,7 @@ impl Simulation {
             fault_ms: None,
             claims: round::Claims::default(),
             judged: true,
+            news: None,
             trace: None,
         }
     }

@@ -11,8 +11,10 @@ mod topology;
 use std::{collections::BTreeMap, sync::Arc};
 
 use fmp_core::{bundle::Lock, profile::Profiles, spec, spec::Environment};
+pub(crate) use play::{Played, play_through};
 pub use play::{Report, replay, run};
 pub use shrink::shrink;
+pub(crate) use shrink::smaller;
 pub use topology::{Drawn, Kind, Shape};
 
 use crate::{

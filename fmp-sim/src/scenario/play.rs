@@ -72,21 +72,37 @@ fn play(catalog: &mut Catalog, seed: u64, drawn: Drawn, swarm: Arc<Swarm>, trace
     if trace {
         sim.keep_trace();
     }
+    let Played { violations, counts, converged, rounds, trace } = play_through(sim, HEALED_MS, &mut |_| {});
+    Ok(Report { seed, drawn, swarm, violations, counts, converged, rounds, trace })
+}
+
+/// How a simulation went.
+#[derive(Debug)]
+pub(crate) struct Played {
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) counts: Counts,
+    pub(crate) converged: bool,
+    pub(crate) rounds: usize,
+    pub(crate) trace: Vec<String>,
+}
+
+/// Somebody who looks on after each thing that happens.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&Simulation);
+
+/// Plays until nothing is left to do, or until it is certain that something will be. All faults end after `healed_ms`.
+pub(crate) fn play_through(mut sim: Simulation, healed_ms: u64, look: Look<'_>) -> Played {
     let started = sim.now_ms();
     sim.begin_in(0);
-    let stands = under_faults(&mut sim, started + HEALED_MS);
+    let stands = under_faults(&mut sim, started + healed_ms, look);
     sim.heal_all();
-    let (converged, rounds) = if stands { (true, 0) } else { healed(&mut sim) };
-    Ok(Report {
-        seed,
-        drawn,
-        swarm,
+    let (converged, rounds) = if stands { (true, 0) } else { healed(&mut sim, look) };
+    Played {
         violations: sim.violations().to_vec(),
         counts: sim.counts,
         converged,
         rounds,
         trace: sim.trace.take().unwrap_or_default(),
-    })
+    }
 }
 
 /// The world that a scenario begins with.
@@ -109,9 +125,10 @@ fn begin(catalog: &mut Catalog, drawn: &Drawn, case: &Case) -> Result<World, Set
 }
 
 /// Persons start controllers again and again while faults come and go. Whether nothing is left to do, and no fault either.
-fn under_faults(sim: &mut Simulation, until_ms: u64) -> bool {
+fn under_faults(sim: &mut Simulation, until_ms: u64, look: Look<'_>) -> bool {
     while sim.now_ms() < until_ms && sim.counts.ticks < TICKS {
         let goes_on = sim.tick();
+        look(sim);
         for end in sim.ended() {
             let pause = match end {
                 // Whoever sees that nothing is left to do looks again when the next thing has happened.
@@ -136,7 +153,7 @@ fn under_faults(sim: &mut Simulation, until_ms: u64) -> bool {
 }
 
 /// All faults have ended: whether the cluster came to stand, and in how many rounds.
-pub(crate) fn healed(sim: &mut Simulation) -> (bool, usize) {
+pub(crate) fn healed(sim: &mut Simulation, look: Look<'_>) -> (bool, usize) {
     if !sim.is_busy() && !sim.is_awaited() {
         sim.begin_in(0);
     }
@@ -146,6 +163,7 @@ pub(crate) fn healed(sim: &mut Simulation) -> (bool, usize) {
             sim.found(Violation::NotConverged("it comes to no end".to_owned()));
             return (false, rounds);
         }
+        look(sim);
         for end in sim.ended() {
             let pause = match end {
                 RoundEnd::InSync if !sim.is_busy() => return (true, rounds),
@@ -180,7 +198,7 @@ pub(super) fn settle(catalog: &mut Catalog, shape: &Shape) -> Result<World, Setu
     let world = catalog.bare(shape)?;
     let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 0);
     sim.begin_in(0);
-    let (converged, _) = healed(&mut sim);
+    let (converged, _) = healed(&mut sim, &mut |_| {});
     match sim.violations() {
         [] if converged => {
             sim.run_out();

@@ -28,7 +28,7 @@ pub fn shrink(catalog: &mut Catalog, report: &Report) -> Result<Report, SetupErr
 }
 
 /// The same faults with one of them less.
-fn smaller(swarm: &Swarm) -> Vec<Swarm> {
+pub(crate) fn smaller(swarm: &Swarm) -> Vec<Swarm> {
     let without = |at: usize| {
         let mut smaller = swarm.clone();
         smaller.blows.remove(at);

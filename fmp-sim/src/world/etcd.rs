@@ -75,7 +75,7 @@ impl World {
     }
 
     /// Whether the host's member is a voter that answers in the part that has the quorum.
-    fn votes(&self, host: &Host, quorum: Option<u8>) -> bool {
+    pub(crate) fn votes(&self, host: &Host, quorum: Option<u8>) -> bool {
         quorum == Some(host.part)
             && self.member_of(host).is_some_and(|member| !member.learner && self.is_member(host, member))
     }

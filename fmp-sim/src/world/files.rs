@@ -21,6 +21,9 @@ pub(crate) struct File {
     /// Taken once, when the file is written: observations ask for it again and again.
     digest: Option<Digest>,
     pub(crate) mode: u32,
+    /// What `stat` says, where the file is the image of a real one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stat: Option<Arc<str>>,
     /// Another one for each file that was ever written, as a rename gives it: inode and time in one.
     pub(crate) written: u64,
 }
@@ -51,7 +54,14 @@ impl Content {
 
 impl File {
     pub(crate) fn new(content: Content, mode: u32, written: u64) -> Self {
-        Self { digest: content.digest(), content, mode, written }
+        Self { digest: content.digest(), content, mode, stat: None, written }
+    }
+
+    /// The image of a real file: whatever it holds here, it is known by the same digest and the same `stat`.
+    pub(crate) fn looking_as(mut self, seen: &FileSeen) -> Self {
+        self.digest = seen.digest.filter(|_| !matches!(self.content, Content::Secret(_)));
+        self.stat = Some(seen.stat.as_str().into());
+        self
     }
 
     pub(crate) fn text(&self) -> Option<&str> {
@@ -86,6 +96,9 @@ impl File {
 
     /// Device, inode, size, mtime and ctime.
     pub(crate) fn stat(&self) -> String {
+        if let Some(stat) = &self.stat {
+            return stat.to_string();
+        }
         let written = self.written;
         format!("2049 {written} {} {written}.000000000 {written}.000000000", self.bytes())
     }

@@ -12,8 +12,10 @@ mod files;
 pub mod hooks;
 mod host;
 mod lease;
+mod mirror;
 mod observe;
 mod pace;
+mod places;
 mod setup;
 mod standing;
 #[cfg(test)]
@@ -73,7 +75,7 @@ impl World {
         let Setup { now, environment, mains, works, machine, kubelet_version, pace } = setup;
         let nodes = mains.into_iter().map(|node| (node, true)).chain(works.into_iter().map(|node| (node, false)));
         let hosts = (1..).zip(nodes).map(|(at, ((name, address), main))| {
-            let host = Host::bare(&name, address, main, &machine, at, environment == Environment::Ssh);
+            let host = Host::bare(&name, address, main, &machine, at, !environment.makes_machines());
             (name, host)
         });
         let hosts: BTreeMap<NodeName, Host> = hosts.collect();

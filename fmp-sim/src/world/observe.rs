@@ -45,7 +45,7 @@ impl World {
     fn machines(&self) -> Fact<BTreeMap<NodeName, Machine>> {
         match self.environment {
             Environment::Ssh => Fact::Unknown("the environment makes no machines".to_owned()),
-            Environment::Local => {
+            Environment::Local | Environment::Sim => {
                 let there = self.hosts.iter().filter(|(_, host)| host.power != Power::Absent);
                 let machine = |host: &Host| Machine { running: host.power.is_on() };
                 Fact::Known(there.map(|(node, host)| (node.clone(), machine(host))).collect())
@@ -56,7 +56,7 @@ impl World {
     fn host_seen(&self, node: &NodeName, ask: &HostQuestions) -> Fact<observed::Host> {
         match self.hosts.get(node) {
             Some(host) if self.way_to(node).is_ok() => Fact::Known(host.seen(ask, self.serial)),
-            Some(host) if host.power == Power::Absent && self.environment == Environment::Local => Fact::Absent,
+            Some(host) if host.power == Power::Absent && self.environment.makes_machines() => Fact::Absent,
             Some(_) | None => Fact::Unknown(format!("{node} can't be reached")),
         }
     }

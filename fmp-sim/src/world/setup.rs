@@ -67,7 +67,10 @@ pub fn machine() -> HostFacts {
         clock_sync: ClockSync::Synchronised,
         programs: BTreeMap::new(),
         modules: BTreeSet::new(),
-        sysctls: BTreeMap::new(),
+        // As Debian's kernel has them before anybody sets them.
+        sysctls: [("net.ipv4.ip_forward", "0"), ("net.ipv4.conf.all.rp_filter", "0")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         listeners: BTreeMap::new(),
         addresses: BTreeSet::new(),
     }

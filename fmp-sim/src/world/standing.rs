@@ -11,6 +11,8 @@ pub struct Standing {
     pub quorum: bool,
     /// Whether an apiserver answers.
     pub api: bool,
+    /// How many of etcd's voters answer.
+    pub voters: usize,
     /// How many machines run pods, where the API can know of it.
     pub up: usize,
     /// How many nodes that had joined are no longer among them.
@@ -31,7 +33,8 @@ impl World {
                 away += 1;
             }
         }
-        Standing { quorum: quorum.is_some(), api, up, away }
+        let voters = self.mains().filter(|(_, host)| self.votes(host, quorum)).count();
+        Standing { quorum: quorum.is_some(), api, voters, up, away }
     }
 
     /// Whether so many voters have lost their data that the others are no quorum: then only a backup helps.

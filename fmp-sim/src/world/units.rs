@@ -34,6 +34,16 @@ pub(crate) struct Running {
     due_ms: Option<u64>,
 }
 
+impl Unit {
+    /// A unit as it was seen, with what systemd has read of it.
+    pub(crate) fn mirrored(seen: &UnitSeen, loaded: Vec<u64>) -> Self {
+        let runs = !matches!(seen.active.as_str(), "inactive" | "failed");
+        let answers = seen.active == "active";
+        let running = runs.then(|| Running { stamp: seen.stamp.clone(), answers, due_ms: None });
+        Self { enabled: seen.enabled == "enabled", loaded: Some(loaded), held_back: !seen.condition, running }
+    }
+}
+
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Started {
@@ -161,7 +171,7 @@ impl Host {
     }
 
     /// Which writes made the unit's file and its drop-ins: whether systemd has read what lies there.
-    fn unit_files(&self, name: &str) -> Option<Vec<u64>> {
+    pub(crate) fn unit_files(&self, name: &str) -> Option<Vec<u64>> {
         let own = self.files.get(&unit_file(name));
         let files = own.into_iter().chain(self.drop_ins(name).map(|(_, file)| file));
         let written: Vec<u64> = files.map(|file| file.written).collect();

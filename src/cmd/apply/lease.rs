@@ -7,9 +7,12 @@ use fmp_core::{
     observed::{Fact, Observed},
 };
 use fmp_exec::lease::{LeaseRecord, Refused};
-use fmp_providers::driver::{
-    lease::{Lease, LeaseStore, Stores},
-    lease_host::HostLease,
+use fmp_providers::{
+    driver::{
+        lease::{Lease, LeaseStore, Stores},
+        lease_host::HostLease,
+    },
+    simulated::SimLease,
 };
 use miette::miette;
 
@@ -40,7 +43,12 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
 fn stores(session: &Session, reach: &Reach, observed: &Observed) -> Stores {
     let exists = |node: &NodeName| !matches!(observed.hosts.get(node), Some(Fact::Absent));
     let mains = session.spec.mains().map(|(node, _)| node).filter(|node| exists(node));
-    let store = |node: &NodeName| -> Arc<dyn LeaseStore> { Arc::new(HostLease::new(reach.links[node].clone())) };
+    let store = |node: &NodeName| -> Arc<dyn LeaseStore> {
+        match &reach.world {
+            Some(world) => Arc::new(SimLease::new(world.clone(), node.clone())),
+            None => Arc::new(HostLease::new(reach.links[node].clone())),
+        }
+    };
     mains.map(|node| (node.clone(), store(node))).collect()
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     net::Cidr,
     resource::{Authority, Holding, Resource, Trust},
-    spec::{Environment, NetworkMode, Role},
+    spec::{NetworkMode, Role},
 };
 
 /// Adds what every node of `role` has to its recipe.
@@ -39,13 +39,10 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
 
 /// The machine, its identity, shared things, programs, the node's own values.
 fn ground(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
-    match common.spec.environment {
-        Environment::Ssh => {}
-        Environment::Local => {
-            recipe.same(key::MACHINE, Resource::Machine);
-            // Everything else on the host needs its identity.
-            recipe.needs(&key::trust(Holding::ClusterId), key::MACHINE);
-        }
+    if common.spec.environment.makes_machines() {
+        recipe.same(key::MACHINE, Resource::Machine);
+        // Everything else on the host needs its identity.
+        recipe.needs(&key::trust(Holding::ClusterId), key::MACHINE);
     }
     match role {
         Role::Main => Holding::ALL.into_iter().for_each(|what| recipe.trust(Trust { what, private: true })),

@@ -55,14 +55,14 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
 const fn usual_machines(environment: Environment) -> Machines {
     match environment {
         Environment::Ssh => Machines::BareMetal,
-        Environment::Local => Machines::Virtual,
+        Environment::Local | Environment::Sim => Machines::Virtual,
     }
 }
 
 fn profile(sink: &Sink, raw: &Raw, environment: Option<Environment>, profiles: &Profiles) -> Option<Profile> {
     let usual = match environment? {
         Environment::Ssh => REAL,
-        Environment::Local => LOCAL,
+        Environment::Local | Environment::Sim => LOCAL,
     };
     let (name, place) = raw.profile.as_ref().map_or((usual, 0..0), |name| (name.get_ref().as_str(), name.span()));
     let problem = |error: ProfileError| {

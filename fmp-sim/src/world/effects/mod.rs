@@ -38,6 +38,8 @@ impl World {
         self.there = None;
         self.settle();
         match (applied, by) {
+            // Whoever is broken off says nothing, not even that nothing was left to do.
+            (Ok(Applied::AlreadyDone), Some(by)) if broken => Err(lost(&by)),
             (Ok(Applied::Done), Some(by)) => {
                 self.note_write(&by, cx.epoch);
                 if broken { Err(lost(&by)) } else { Ok(Applied::Done) }

@@ -1,0 +1,69 @@
+//! Rehearsals of worlds that stand, that were broken by hand, and that are bare.
+
+use std::sync::Arc;
+
+use fmp_core::role;
+
+use super::*;
+use crate::{
+    scenario::{Catalog, Shape},
+    world::Pace,
+};
+
+fn catalog() -> Catalog {
+    Catalog::new(include_str!("../../../fixtures/bundle.lock"))
+}
+
+/// The image of a world plans the same as the world itself.
+#[track_caller]
+fn mirrors(case: &Arc<Case>, world: &World) -> World {
+    let observed = world.observe(&case.questions);
+    let lowered = role::lower(&case.spec, &case.lock, &observed).unwrap();
+    let image = World::mirror(&case.spec, &lowered.desired, &observed, Pace::Machines);
+    assert_eq!(plan(case, &image).unwrap().steps, case.plan(&observed).unwrap().steps);
+    image
+}
+
+#[test]
+fn the_image_of_a_world_is_given_the_same_plan() {
+    let (mut catalog, shape) = (catalog(), Shape::usual());
+    let case = catalog.case(&shape).unwrap();
+    mirrors(&case, &catalog.bare(&shape).unwrap());
+    let mut world = catalog.settled(&shape).unwrap();
+    assert_eq!(plan(&case, &mirrors(&case, &world)).unwrap().steps, []);
+    let node = |name: &str| name.parse().unwrap();
+    world.edit_file(&node("main-2"), "/etc/kubernetes/audit-policy.yaml", "by hand\n");
+    world.replace_program(&node("work-1"), "/etc/fmp/haproxy.cfg");
+    world.add_drop_in(&node("work-2"), "kubelet.service", "[Service]\nNice=1\n");
+    world.wipe_etcd(&node("main-3"));
+    let image = mirrors(&case, &world);
+    assert_ne!(plan(&case, &image).unwrap().steps, []);
+}
+
+#[test]
+fn a_change_on_all_mains_is_rehearsed() {
+    let (mut catalog, shape) = (catalog(), Shape::usual());
+    let case = catalog.case(&shape).unwrap();
+    let mut world = catalog.settled(&shape).unwrap();
+    for main in ["main-1", "main-2", "main-3"] {
+        world.edit_file(&main.parse().unwrap(), "/etc/kubernetes/audit-policy.yaml", "by hand\n");
+    }
+    let report = rehearse(&case, &mirrors(&case, &world), 1..21).unwrap();
+    assert_eq!((report.runs, &report.violations), (20, &Vec::new()));
+    assert!(report.faults > 0 && report.converged + report.lost == 20, "{report:?}");
+    assert_eq!((report.calm.without_api_ms, report.calm.below_full_ms), (0, 0), "{report:?}");
+    assert!(report.calm.millis >= report.calm.critical_millis && report.calm.critical_millis > 0, "{report:?}");
+}
+
+#[test]
+fn a_command_that_is_torn_before_it_did_anything_says_nothing() {
+    let (mut catalog, shape) = (catalog(), Shape::usual());
+    let case = catalog.case(&shape).unwrap();
+    let mut world = catalog.settled(&shape).unwrap();
+    world.disable_unit(&"work-01".parse().unwrap(), "kubelet.service");
+    let step = plan(&case, &world).unwrap().steps.remove(0);
+    let cx = fmp_exec::Context { epoch: 1_000, ..Default::default() };
+    assert!(world.carry_out(&cx, &step, Some(0)).is_err(), "{step:?}");
+    assert_eq!(world.carry_out(&cx, &step, None).unwrap(), fmp_exec::Applied::Done);
+    assert_eq!(world.carry_out(&cx, &step, None).unwrap(), fmp_exec::Applied::AlreadyDone);
+}

@@ -1,0 +1,120 @@
+//! `fmp rehearse`: what would become of the cluster if things went wrong while the plan is carried out.
+
+use std::{fmt::Write as _, sync::Arc, thread};
+
+use fmp_core::role;
+use fmp_plan::{Plan, Standing};
+use fmp_sim::{
+    Case, World,
+    rehearsal::{self, Report},
+    world::Pace,
+};
+use miette::{IntoDiagnostic as _, miette};
+
+use super::Depth;
+use crate::{
+    cli::{Places, RehearseArgs},
+    exit::Exit,
+    output,
+    session::Session,
+};
+
+/// Observes, builds a world that looks the same, and carries the plan out in it again and again. Touches no host.
+pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<Exit> {
+    let session = Session::open(places)?;
+    let observed = super::look(&session, &session.reach()?, Depth::Plan).await?;
+    let plan = super::plan::make(&session, &observed)?;
+    match plan.standing() {
+        Standing::InSync => {
+            output::print("in sync: there is nothing to rehearse\n");
+            return Ok(Exit::Fine);
+        }
+        Standing::Blocked => {
+            output::print(&fmp_plan::render::text(&plan));
+            return Ok(Exit::Blocked);
+        }
+        Standing::Steps => {}
+    }
+    let lowered = role::lower(&session.spec, &session.lock, &observed).into_diagnostic()?;
+    let world = World::mirror(&session.spec, &lowered.desired, &observed, Pace::Machines);
+    let case = Arc::new(Case::new(session.spec.clone(), Arc::new(session.lock.clone())).into_diagnostic()?);
+    faithful(&plan, &case, &world)?;
+    let report = on_all_processors(&case, &world, args)?;
+    if args.json {
+        output::print(&format!("{}\n", serde_json::to_string_pretty(&report).into_diagnostic()?));
+    } else {
+        output::print(&told(&report));
+    }
+    Ok(if report.violations.is_empty() { Exit::Fine } else { Exit::Error })
+}
+
+/// A world that would be given another plan proves nothing about this one.
+fn faithful(plan: &Plan, case: &Case, world: &World) -> miette::Result<()> {
+    let theirs = rehearsal::plan(case, world).into_diagnostic()?;
+    if theirs.steps == plan.steps {
+        return Ok(());
+    }
+    let differs = |other: &Plan| plan.steps.iter().find(|step| !other.steps.contains(step)).map(|step| step.id.clone());
+    let first = differs(&theirs)
+        .or_else(|| theirs.steps.iter().find(|step| !plan.steps.contains(step)).map(|step| step.id.clone()));
+    Err(miette!(
+        help = "this is a gap of the simulator: please report it with the output of `fmp observe`",
+        "the world made of this observation would be given another plan, first at {}: nothing is proven",
+        first.map_or_else(|| "its order".to_owned(), |id| id.to_string())
+    ))
+}
+
+/// Each processor plays a part of the seeds.
+fn on_all_processors(case: &Arc<Case>, world: &World, args: &RehearseArgs) -> miette::Result<Report> {
+    let parts = thread::available_parallelism().map_or(1, |parts| parts.get() as u64).min(args.runs.max(1));
+    let ends: Vec<u64> = (0..=parts).map(|part| args.first_seed + args.runs * part / parts).collect();
+    let reports: Result<Vec<Report>, rehearsal::RehearsalError> = thread::scope(|scope| {
+        let play = |seeds: std::ops::Range<u64>| scope.spawn(move || rehearsal::rehearse(case, world, seeds));
+        let parts: Vec<_> = ends.windows(2).map(|ends| play(ends[0]..ends[1])).collect();
+        parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let mut reports = reports.into_diagnostic()?.into_iter();
+    let first = reports.next().ok_or_else(|| miette!("no run was asked for"))?;
+    Ok(reports.fold(first, Report::and))
+}
+
+fn told(report: &Report) -> String {
+    let Report { calm, runs, faults, converged, lost, .. } = report;
+    let mut out = format!("rehearsed {runs} times under {faults} faults, {} steps\n", report.steps);
+    for found in &report.violations {
+        _ = writeln!(out, "seed {}: {}", found.seed, found.what);
+        found.events.iter().for_each(|event| _ = writeln!(out, "  {event}"));
+    }
+    if report.violations.is_empty() {
+        out.push_str("no run broke what held before\n");
+    }
+    _ = writeln!(out, "{converged} runs ended in sync, after {} more rounds of apply at most", report.worst_rounds);
+    if *lost > 0 {
+        _ = writeln!(
+            out,
+            "in {lost} runs the faults took a quorum of etcd's data: the plan then names the backup or consent"
+        );
+    }
+    let seconds = |ms: u64| format!("{}.{} s", ms / 1000, ms % 1000 / 100);
+    _ = writeln!(
+        out,
+        "with faults, in the worst run: {} below full membership, {} without an answering apiserver",
+        seconds(report.longest_below_full_ms),
+        seconds(report.longest_without_api_ms)
+    );
+    _ = writeln!(
+        out,
+        "without faults: {} below full membership, {} without an answering apiserver",
+        seconds(calm.below_full_ms),
+        seconds(calm.without_api_ms)
+    );
+    _ = writeln!(
+        out,
+        "without faults it takes about {}; its critical path of {} steps takes {}",
+        seconds(calm.millis),
+        calm.critical_path.len(),
+        seconds(calm.critical_millis)
+    );
+    calm.critical_path.iter().for_each(|step| _ = writeln!(out, "  {step}"));
+    out
+}
