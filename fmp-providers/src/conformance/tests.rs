@@ -2,6 +2,7 @@
 
 use fmp_core::{observed::Observed, spec::Environment};
 use fmp_exec::merge;
+use fmp_sim::world::Guards;
 
 use super::*;
 use crate::memory::{MemoryWorld, Setup};
@@ -36,8 +37,6 @@ enum Wrong {
 struct Memory {
     world: MemoryWorld,
     wrong: Wrong,
-    /// The newest epoch that its hosts have heard of.
-    epoch: std::sync::Mutex<u64>,
 }
 
 fn memory(wrong: Wrong) -> Memory {
@@ -45,7 +44,8 @@ fn memory(wrong: Wrong) -> Memory {
     let works = [(name("work-1"), [198, 18, 0, 21].into())].into();
     let world = MemoryWorld::new(Setup::new(Environment::Ssh, mains, works, "1.29.15"));
     world.lock().power_off(&name("work-1"));
-    Memory { world, wrong, epoch: std::sync::Mutex::new(0) }
+    world.lock().guard(Guards { fencing: wrong != Wrong::Obeys, ..Guards::default() });
+    Memory { world, wrong }
 }
 
 fn name(text: &str) -> NodeName {
@@ -71,7 +71,6 @@ impl Memory {
     }
 
     async fn apply(&self, cx: &Context, step: &Step) -> Result<Applied, Failure> {
-        self.fence(cx.epoch)?;
         let Action::WriteFiles { files, .. } = &step.action else { panic!("{step:?}") };
         let write = |write: &FileWrite, text: &str| self.world.lock().edit_file(&name("main-1"), &write.path, text);
         let large = |file: &&FileWrite| cx.texts[&file.content].len() > 1 << 20 && file.before != Before::Absent;
@@ -90,16 +89,6 @@ impl Memory {
             Err(failure) if self.wrong == Wrong::GivesUp => Err(Failure { retry: Retry::Never, ..failure }),
             applied => applied,
         }
-    }
-
-    fn fence(&self, epoch: u64) -> Result<(), Failure> {
-        let mut newest = self.epoch.lock().unwrap();
-        if *newest > epoch && self.wrong != Wrong::Obeys {
-            let kind = FailureKind::Fenced { host: "main-1".to_owned(), newer: *newest };
-            return Err(Failure { effect: Effect::None, retry: Retry::Never, kind, source: None });
-        }
-        *newest = epoch.max(*newest);
-        Ok(())
     }
 }
 
