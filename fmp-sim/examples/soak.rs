@@ -95,7 +95,8 @@ fn tell(sum: &Sum, took: Duration) {
     let mut catalog = Catalog::new(LOCK);
     let mut failed: Vec<&Report> = sum.failed.iter().collect();
     failed.sort_by_key(|report| report.seed);
-    let seeds: Vec<String> = failed.iter().map(|report| report.seed.to_string()).collect();
+    let named = |report: &&Report| format!("{} ({})", report.seed, report.violations[0].kind());
+    let seeds: Vec<String> = failed.iter().map(named).collect();
     println!("seeds with violations: {}", if seeds.is_empty() { "none".to_owned() } else { seeds.join(" ") });
     for report in failed.into_iter().take(TOLD) {
         let report = scenario::shrink(&mut catalog, report).expect("it was a scenario before");

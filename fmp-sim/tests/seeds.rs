@@ -23,7 +23,16 @@ const SEEDS: u64 = 5_000;
 /// 117: a node that the API had given up was cut off, and its own pods ran on: touching it takes nothing away.
 /// 810, 1533, 1577: what was wrong with an address stayed with the machine when another one stood there.
 /// 2426, 4425: an authority lay on a host before the cluster's id, so that a host on which the step was torn was foreign.
-const ONCE_FOUND: [u64; 6] = [117, 810, 1_533, 1_577, 2_426, 4_425];
+/// 8582, 23471, 42372: under an alarm no voter counts as healthy, so the last one of a quorum was restarted.
+/// 61350, 80123: a learner that was announced waited for a main that waited for it.
+/// 28236, 86091: a step that was torn before its first change said that nothing was left to do.
+/// 49062, 54731: a node that had come up after the judgement counted as one that was taken.
+/// 44574, 67808: half of a key pair was torn away at its birth; the plan says that it is to be restored.
+/// 63176: a node whose network's unit was removed by hand counted as one without a need for a network.
+const ONCE_FOUND: [u64; 18] = [
+    117, 810, 1_533, 1_577, 2_426, 4_425, 8_582, 23_471, 28_236, 42_372, 44_574, 49_062, 54_731, 61_350, 63_176,
+    67_808, 80_123, 86_091,
+];
 
 #[test]
 fn a_seed_is_one_run() {

@@ -179,6 +179,22 @@ fn new_mains_join_one_after_the_other_each_with_the_members_of_its_day() {
     assert_eq!(waits(&plan, "main-5/etcd-member"), Some("main-4/file/etc/fmp/node.env is settled"));
 }
 
+#[test]
+fn a_main_whose_learner_was_announced_joins_before_one_that_etcd_does_not_know() {
+    let mut lab = Lab::settled(5, 0);
+    for main in [4, 5] {
+        lab.clear(&format!("main-{main}"));
+        lab.api().nodes.remove(&format!("main-{main}"));
+        lab.api().ready.remove(&node(&format!("main-{main}")));
+    }
+    lab.etcd().remove(&url(4));
+    let announced = lab.member(5);
+    (announced.learner, announced.started, announced.name) = (true, false, String::new());
+    let plan = lab.plan();
+    assert_eq!(waits(&plan, "main-5/etcd-member"), None, "{:#?}", plan.waiting);
+    assert!(ids(&plan).contains(&"main-5/etcd-member/promote"));
+}
+
 /// Every etcd waits for a restart, and no apiserver runs, so that nobody says what may be restarted.
 fn all_apiservers_down() -> Lab {
     let mut lab = Lab::settled(3, 0);

@@ -199,6 +199,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_unhealthy_while_there_is_an_alarm_may_hold_the_quorum() {
+        let mut lab = Lab::settled(3, 0);
+        (1..=3).for_each(|main| lab.member(main).healthy = Fact::Known(false));
+        assert!(matches!(verdict(&lab, &restart("main-1", ETCD)), Verdict::Safe(_)), "nothing is left to lose");
+        lab.member(2).alarms.insert("NOSPACE".into());
+        check_unsafe(&lab, &restart("main-1", ETCD), "2 of etcd's 3 voters stay healthy meanwhile, now 0 would");
+    }
+
+    #[test]
     fn what_does_not_exist_yet_can_not_be_lost() {
         let mut lab = Lab::settled(3, 0);
         lab.seen.api = Fact::Absent;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     NodeName,
-    observed::{Etcd, Fact},
+    observed::{Etcd, EtcdMember, Fact},
     resource::Capability,
     spec::{Node, Spec},
 };
@@ -25,10 +25,19 @@ pub(crate) fn owner<'a>(spec: &'a Spec, url: &str) -> Option<&'a NodeName> {
 
 /// The voters that etcd itself names, by the node that each runs on; by peer URL where no node has that address. A
 /// learner has no vote.
+///
+/// While there is an alarm anywhere, `etcdctl endpoint health` finds no member healthy, those that hold the quorum among
+/// them: that says nothing of who can be spared.
+/// (<https://github.com/etcd-io/etcd/blob/v3.5.21/etcdctl/ctlv3/command/ep_command.go>)
 fn voters(spec: &Spec, etcd: &Etcd) -> BTreeMap<String, Health> {
     let owner = |url: &str| owner(spec, url).map_or_else(|| url.to_owned(), ToString::to_string);
     let voters = etcd.members.iter().filter(|(_, member)| !member.learner);
-    voters.map(|(url, member)| (owner(url), Health::of(&member.healthy))).collect()
+    let alarmed = etcd.members.values().any(|member| !member.alarms.is_empty());
+    let health = |member: &EtcdMember| match Health::of(&member.healthy) {
+        Health::Unhealthy if alarmed => Health::Unknown,
+        health => health,
+    };
+    voters.map(|(url, member)| (owner(url), health(member))).collect()
 }
 
 /// What is counted where voters are taken away. `None`: there is no etcd.

@@ -99,6 +99,8 @@ impl fmt::Display for Violation {
 #[derive(Debug)]
 pub(crate) struct Landed<'a> {
     pub(crate) step: &'a Step,
+    /// What the cluster offered when the step was judged. What came up since then nobody could know of.
+    pub(crate) seen: Standing,
     pub(crate) before: Standing,
     pub(crate) after: Standing,
     /// Whether a fault came after the observation that it was judged by.
@@ -139,16 +141,16 @@ impl Invariants {
 
     /// A step took effect.
     pub(crate) fn landed(&mut self, landed: &Landed<'_>) {
-        let Landed { step, before, after, excused, consented } = landed;
+        let Landed { step, seen, before, after, excused, consented } = landed;
         if *excused || *consented {
             return;
         }
-        if before.quorum && !after.quorum {
+        if seen.quorum && before.quorum && !after.quorum {
             self.add(Violation::QuorumTaken(step.id.clone()));
-        } else if before.api && !after.api {
+        } else if seen.api && before.api && !after.api {
             self.add(Violation::ApiTaken(step.id.clone()));
         }
-        if after.up < before.up && after.away > self.most_away {
+        if after.up < before.up.min(seen.up) && after.away > self.most_away {
             self.add(Violation::NodesTaken { step: step.id.clone(), away: after.away });
         }
     }

@@ -46,7 +46,7 @@ impl Simulation {
     pub(super) fn look(&mut self, who: Who, asked: Vec<StepAt>) {
         let observed = Box::new(self.world.observe(&self.case.to_judge));
         if let Some(controller) = self.controllers.get_mut(&who) {
-            controller.seen_ms = self.now;
+            (controller.seen_ms, controller.seen) = (self.now, self.world.standing());
             self.queue.at(self.now + latency::LOOK, Coming::Seen(who, asked, observed));
         }
     }

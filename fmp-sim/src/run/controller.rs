@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use fmp_exec::{Context, Executor, StepAt, lease::LeaseRecord};
 use fmp_plan::{Plan, Step};
 
+use crate::world::Standing;
+
 /// Which controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who(pub u32);
@@ -20,6 +22,8 @@ pub(super) struct Controller {
     pub(super) granted_ms: u64,
     /// When the hosts were observed that the last judgement rests on.
     pub(super) seen_ms: u64,
+    /// What the cluster offered then.
+    pub(super) seen: Standing,
     /// When the hosts were observed that the plan rests on.
     pub(super) planned_ms: u64,
     /// Steps whose change is being made or watched.

@@ -27,6 +27,7 @@ use crate::{
     fault::{Rates, Swarm},
     invariant::Invariants,
     random::Stream,
+    world::Standing,
 };
 
 /// What is going to happen.
@@ -35,7 +36,7 @@ enum Coming {
     /// Somebody starts a controller: it observes.
     Begin,
     /// A controller has observed: it plans, takes the lease, begins.
-    Observed(Box<Observed>),
+    Observed(Box<Observed>, Standing),
     /// A controller hears something.
     Tell(Who, Event),
     /// It is as late as a controller asked for.
@@ -205,7 +206,7 @@ impl Simulation {
     fn happen(&mut self, coming: Coming) {
         match coming {
             Coming::Begin => self.begin_round(),
-            Coming::Observed(observed) => self.observed(&observed),
+            Coming::Observed(observed, seen) => self.observed(&observed, seen),
             Coming::Tell(who, event) => self.feed(who, event),
             Coming::Wake(who) => self.wake(who),
             Coming::Land(flight) => self.land(flight),
@@ -306,7 +307,7 @@ impl Simulation {
 
     /// Whether somebody is about to start a controller, or observes for one.
     pub fn is_awaited(&self) -> bool {
-        self.queue.any(|coming| matches!(coming, Coming::Begin | Coming::Observed(_)))
+        self.queue.any(|coming| matches!(coming, Coming::Begin | Coming::Observed(..)))
     }
 
     /// What is still under way ends; what was said of a run's end stays said.

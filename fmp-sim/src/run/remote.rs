@@ -7,7 +7,7 @@ use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, Ste
 use fmp_plan::{Action, Plan};
 
 use super::{Coming, Simulation, Who, latency};
-use crate::invariant::Landed;
+use crate::{invariant::Landed, world::Standing};
 
 /// A command on its way or at work.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Flight {
     fate: Fate,
     /// When the hosts were observed that its judgement rests on.
     seen_ms: u64,
+    /// What the cluster offered then.
+    seen: Standing,
 }
 
 /// What becomes of a command.
@@ -44,7 +46,7 @@ impl Simulation {
         let step = &plan.steps[at.index()];
         let memberships =
             controller.in_flight.iter().filter(|at| is_membership(&plan.steps[at.index()].action)).count();
-        let (cx, seen_ms) = (controller.cx.clone(), controller.seen_ms);
+        let (cx, seen_ms, seen) = (controller.cx.clone(), controller.seen_ms, controller.seen);
         if memberships > 1 {
             self.invariants.two_changes_of_membership(step);
         }
@@ -67,7 +69,7 @@ impl Simulation {
         let busy = latency::of(&step.action, &mut self.latency) * slow;
         let boots = node.as_ref().map_or(0, |node| self.world.boots(node));
         self.sent += 1;
-        self.flights.insert(self.sent, Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms });
+        self.flights.insert(self.sent, Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, seen });
         self.queue.at(self.now + latency::WAY + busy, Coming::Land(self.sent));
     }
 
@@ -85,7 +87,7 @@ impl Simulation {
 
     /// A command takes effect.
     pub(super) fn land(&mut self, flight: u64) {
-        let Some(Flight { who, at, plan, cx, node, boots, fate, seen_ms }) = self.flights.remove(&flight) else {
+        let Some(Flight { who, at, plan, cx, node, boots, fate, seen_ms, seen }) = self.flights.remove(&flight) else {
             return;
         };
         let step = &plan.steps[at.index()];
@@ -103,7 +105,9 @@ impl Simulation {
         let after = self.world.standing();
         self.counts.steps += u64::from(matches!(applied, Ok(Applied::Done)));
         let excused = self.fault_ms.is_some_and(|fault| fault >= seen_ms);
-        self.invariants.landed(&Landed { step, before, after, excused, consented: !plan.consents.is_empty() });
+        let agreed = |node: &NodeName| self.case.spec.consents.contains(&format!("outage {node}"));
+        let consented = !plan.consents.is_empty() || node.as_ref().is_some_and(agreed);
+        self.invariants.landed(&Landed { step, seen, before, after, excused, consented });
         self.note(|| format!("host: {} of fmp {} ends as {applied:?} ({fate:?})", step.id, who.0));
         let unheard = fate == Fate::Unheard || node.as_ref().is_some_and(|node| !self.world.is_reached(node));
         match (applied, &node) {

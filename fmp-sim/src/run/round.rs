@@ -14,7 +14,10 @@ use fmp_exec::{
 use fmp_plan::{Action, Plan, Standing, Step, StepId};
 
 use super::{Coming, Controller, RoundEnd, Simulation, Who, latency};
-use crate::{invariant::Violation, world::EXPIRY_MS};
+use crate::{
+    invariant::Violation,
+    world::{self, EXPIRY_MS},
+};
 
 /// What a round said that it did, until something else happens.
 #[derive(Debug, Default)]
@@ -28,10 +31,10 @@ pub(super) struct Claims {
 impl Simulation {
     pub(super) fn begin_round(&mut self) {
         let observed = Box::new(self.world.observe(&self.case.questions));
-        self.queue.at(self.now + 2 * latency::LOOK, Coming::Observed(observed));
+        self.queue.at(self.now + 2 * latency::LOOK, Coming::Observed(observed, self.world.standing()));
     }
 
-    pub(super) fn observed(&mut self, observed: &Observed) {
+    pub(super) fn observed(&mut self, observed: &Observed, seen: world::Standing) {
         let seen_ms = self.now.saturating_sub(2 * latency::LOOK);
         self.counts.plans += 1;
         let plan = match self.case.plan(observed) {
@@ -45,7 +48,7 @@ impl Simulation {
                 let waits = plan.waiting.iter().map(|item| format!("{}: {}", item.what, item.until)).collect();
                 self.end(RoundEnd::Blocked(waits));
             }
-            Standing::Steps => self.start(plan, seen_ms),
+            Standing::Steps => self.start(plan, (seen_ms, seen)),
         }
     }
 
@@ -64,10 +67,11 @@ impl Simulation {
 
     /// Somebody carries out a plan that was made elsewhere.
     pub fn carry_out(&mut self, plan: Plan) {
-        self.start(plan, self.now);
+        let seen = (self.now, self.world.standing());
+        self.start(plan, seen);
     }
 
-    fn start(&mut self, plan: Plan, seen_ms: u64) {
+    fn start(&mut self, plan: Plan, (seen_ms, seen): (u64, world::Standing)) {
         self.begun += 1;
         let who = Who(self.begun);
         let record = match self.acquire(who) {
@@ -88,6 +92,7 @@ impl Simulation {
             record,
             granted_ms: self.now,
             seen_ms,
+            seen,
             planned_ms: seen_ms,
             in_flight: BTreeSet::new(),
             to_judge: BTreeSet::new(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fmp_core::{
     Digest, NodeName,
     observed::{Api, Etcd, EtcdMember, Fact, NodeSeen},
-    role::paths::{ETCD_BORN, ETCD_PERMIT},
+    role::paths::{ETCD_BORN, ETCD_PERMIT, key, unit_file},
 };
 
 use serde::{Deserialize, Serialize};
@@ -124,7 +124,7 @@ impl World {
     /// Why a node is not ready; `None`: it is. What the API says of it while it answers.
     pub(crate) fn why_not_ready(&self, node: &str) -> Option<&'static str> {
         let Some(host) = self.hosts.get(node) else { return Some("there is no such machine") };
-        let network = !host.has_unit(FLANNELD) || host.answers(FLANNELD);
+        let network = Self::has_network(host);
         let posts = host.answers(KUBELET) && host.trusts(self.now()) && self.api_part() == Some(host.part);
         match (posts, host.answers(CONTAINERD), network) {
             (false, ..) => Some("Kubelet stopped posting node status."),
@@ -134,10 +134,15 @@ impl World {
         }
     }
 
+    /// Whether pods have a network: a daemon makes it, where there ever was one.
+    fn has_network(host: &Host) -> bool {
+        let expected = host.has_unit(FLANNELD) || host.ledger.contains_key(&key::file(&unit_file(FLANNELD)));
+        !expected || host.answers(FLANNELD)
+    }
+
     /// Whether pods run on a node, whatever the API knows of it.
     pub(crate) fn pods_run(host: &Host) -> bool {
-        [KUBELET, CONTAINERD].iter().all(|unit| host.answers(unit))
-            && (!host.has_unit(FLANNELD) || host.answers(FLANNELD))
+        [KUBELET, CONTAINERD].iter().all(|unit| host.answers(unit)) && Self::has_network(host)
     }
 
     /// A process of etcd without data begins a life where a permit lies there, and ends where none does.

@@ -1,6 +1,6 @@
 //! What a cluster still offers: what no step may take away.
 
-use fmp_core::NodeName;
+use fmp_core::{NodeName, resource::Holding};
 
 use super::World;
 
@@ -26,7 +26,8 @@ impl World {
         let api = quorum.is_some() && self.mains().any(|(_, host)| self.serves(host, quorum));
         let (mut up, mut away) = (0, 0);
         for (name, host) in &self.hosts {
-            let known = quorum.is_none_or(|part| host.part == part);
+            // What the API has given up already is nobody's any more: to touch it is its cure.
+            let known = quorum.is_none_or(|part| host.part == part && host.trusts(self.now()));
             if known && Self::pods_run(host) {
                 up += 1;
             } else if self.nodes.get(name.as_str()).is_some_and(|node| !node.kubelet_version.is_empty()) {
@@ -48,6 +49,15 @@ impl World {
         let kept = voters().filter(|member| held(&member.id)).count();
         kept < voters().count() / 2 + 1
             && self.hosts.values().any(|host| host.files.contains_key(fmp_core::role::paths::ETCD_BORN))
+    }
+
+    /// Whether half of a key pair was made and the other half never was: then only a person helps.
+    pub fn has_half_an_authority(&self) -> bool {
+        let holds = |path: &str| self.mains().any(|(_, host)| host.files.contains_key(path));
+        Holding::ALL.iter().any(|what| match (what.public_path(), what.private_path()) {
+            (Some(public), Some(private)) => holds(public) != holds(private),
+            (Some(_), None) | (None, _) => false,
+        })
     }
 
     /// How often a host has lost its power: what ran before is gone.

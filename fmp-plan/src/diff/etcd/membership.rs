@@ -8,7 +8,7 @@ use fmp_core::{
     observed::{Etcd, EtcdMember, Fact},
     resource::ResourceId,
     role::paths::key,
-    spec::Spec,
+    spec::{Node, Spec},
 };
 
 use super::super::Sides;
@@ -24,15 +24,19 @@ pub(crate) struct Joining {
 }
 
 impl Joining {
-    /// All of them, in the order in which they join. Which one comes first is no matter; that there is an order is: each
-    /// list of members names those that joined before.
+    /// All of them, in the order in which they join: each list of members names those that joined before. One that is a
+    /// learner already comes first, since etcd takes one learner at a time: whoever waited for another one before it would
+    /// wait for ever. Which of the others comes first is no matter.
     pub(crate) fn all(sides: Sides<'_>) -> Vec<Self> {
         let Fact::Known(etcd) = &sides.observed.etcd else { return Vec::new() };
         let joining = |name: &NodeName| {
             let member = sides.desired.find(&ResourceId::node(name, key::ETCD_MEMBER))?;
             Some(Self { member, new: is_new(sides, etcd, name)? })
         };
-        sides.spec.mains().filter_map(|(name, _)| joining(name)).collect()
+        let no_learner = |main: &Node| !etcd.members.get(&peer_url(main)).is_some_and(|member| member.learner);
+        let mut mains: Vec<(&NodeName, &Node)> = sides.spec.mains().collect();
+        mains.sort_by_key(|(_, main)| no_learner(main));
+        mains.into_iter().filter_map(|(name, _)| joining(name)).collect()
     }
 }
 
