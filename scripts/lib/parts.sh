@@ -5,7 +5,7 @@ mkdir -p "$logs"
 rows=()
 passed=0 failed=0 skipped=0
 # The whole run ends by then; a part gets what is left at most.
-deadline=$((${FMP_TEST_MINUTES:-45} * 60))
+deadline=$((${FMP_TEST_MINUTES:-60} * 60))
 
 # part NAME SECONDS COMMAND...: runs it, tells how it went.
 part() {
