@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fmp_core::{
     Digest, NodeName,
     graph::Desired,
-    observed::{self, Fact, FileSeen, Observed},
+    observed::{self, Fact, FileSeen, HostFacts, Observed},
     resource::{Resource, Scope},
     role::paths::{ETCD_BORN, MACHINE_ID},
     spec::{Role, Spec},
@@ -141,7 +141,9 @@ struct Glass<'a> {
 impl Glass<'_> {
     fn fill(mut self, texts: &Texts<'_>) {
         let name: Option<NodeName> = self.seen.facts.hostname.parse().ok();
-        self.host.facts = self.seen.facts.clone();
+        // A real host has bridges with addresses of their own; in a world it is known by its node's address alone.
+        let addresses = std::mem::take(&mut self.host.facts.addresses);
+        self.host.facts = HostFacts { addresses, ..self.seen.facts.clone() };
         self.host.ledger = self.seen.ledger.clone();
         self.host.images = self.seen.images.known().cloned().unwrap_or_default();
         for (path, seen) in &self.seen.files {
