@@ -62,9 +62,7 @@ impl Judge for Quiet {
 pub(crate) async fn deploy() -> Result<usize, Box<dyn std::error::Error>> {
     let spec = spec::parse("cluster.toml", CLUSTER, &Profiles::shipped())?;
     let lock = Lock::parse(LOCK)?;
-    let mains = spec.mains().map(|(name, node)| (name.clone(), node.address)).collect();
-    let works = spec.workers().map(|(name, node)| (name.clone(), node.address)).collect();
-    let world = MemoryWorld::new(Setup::new(spec.environment, mains, works, "1.29.15"));
+    let world = MemoryWorld::new(Setup::of(&spec));
     let counting = Arc::new(Counting { world, steps: AtomicUsize::new(0) });
     let providers: [Arc<dyn Provider>; 1] = [counting.clone()];
 

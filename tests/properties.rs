@@ -85,7 +85,7 @@ async fn p4_a_new_work_node_changes_only_lines_about_it() {
         let lab = Lab::settled(&file).await;
         let before = render::text(&lab.plan());
         let grown = format!("{file}\n[nodes.work-new]\nrole = 'work'\naddress = '192.0.2.250'\n");
-        lab.world.lock().join_bare(&node("work-new"), "192.0.2.250".parse().unwrap());
+        lab.world.lock().add_machine(&node("work-new"), "192.0.2.250".parse().unwrap(), false);
         let plan = lab.plan_for(&parsed(&grown));
         assert_eq!(plan.standing(), Standing::Steps);
         let about_it = |id: &str| id.starts_with("work-new/");

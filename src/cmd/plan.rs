@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write as _, path::Path};
 
-use fmp_core::observed::Observed;
+use fmp_core::{observed::Observed, role::LowerError};
 use fmp_plan::{Plan, codec, render};
 use miette::{IntoDiagnostic, WrapErr, miette};
 
@@ -33,8 +33,12 @@ pub(crate) async fn run(places: &Places, args: &PlanArgs) -> miette::Result<Exit
 
 /// A plan from an observation.
 pub(crate) fn make(session: &Session, observed: &Observed) -> miette::Result<Plan> {
-    fmp::plan(&session.spec, &session.lock, observed)
-        .map_err(|error| miette!(help = "`fmp bundle build` completes the bundle", "the plan can't be made: {error}"))
+    fmp::plan(&session.spec, &session.lock, observed).map_err(|error| unmade(&error))
+}
+
+/// Why there is no plan.
+pub(crate) fn unmade(error: &LowerError) -> miette::Report {
+    miette!(help = "`fmp bundle build` completes the bundle", "the plan can't be made: {error}")
 }
 
 /// A plan as text of the given format.

@@ -2,7 +2,6 @@
 
 use std::{fmt::Write as _, sync::Arc, thread};
 
-use fmp_core::role;
 use fmp_plan::{Plan, Standing};
 use fmp_sim::{
     Case, World,
@@ -23,7 +22,8 @@ use crate::{
 pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
     let observed = super::look(&session, &session.reach()?, Depth::Plan).await?;
-    let plan = super::plan::make(&session, &observed)?;
+    let case = Arc::new(Case::new(session.spec.clone(), Arc::new(session.lock.clone())).into_diagnostic()?);
+    let plan = case.plan(&observed).map_err(|error| super::plan::unmade(&error))?;
     match plan.standing() {
         Standing::InSync => {
             output::print("in sync: there is nothing to rehearse\n");
@@ -35,9 +35,7 @@ pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<
         }
         Standing::Steps => {}
     }
-    let lowered = role::lower(&session.spec, &session.lock, &observed).into_diagnostic()?;
-    let world = World::mirror(&session.spec, &lowered.desired, &observed, Pace::Machines);
-    let case = Arc::new(Case::new(session.spec.clone(), Arc::new(session.lock.clone())).into_diagnostic()?);
+    let world = case.mirror(&observed, Pace::Machines).into_diagnostic()?;
     faithful(&plan, &case, &world)?;
     let report = on_all_processors(&case, &world, args)?;
     if args.json {
@@ -68,14 +66,13 @@ fn faithful(plan: &Plan, case: &Case, world: &World) -> miette::Result<()> {
 fn on_all_processors(case: &Arc<Case>, world: &World, args: &RehearseArgs) -> miette::Result<Report> {
     let parts = thread::available_parallelism().map_or(1, |parts| parts.get() as u64).min(args.runs.max(1));
     let ends: Vec<u64> = (0..=parts).map(|part| args.first_seed + args.runs * part / parts).collect();
-    let reports: Result<Vec<Report>, rehearsal::RehearsalError> = thread::scope(|scope| {
-        let play = |seeds: std::ops::Range<u64>| scope.spawn(move || rehearsal::rehearse(case, world, seeds));
+    let calm = &rehearsal::calm(case, world).into_diagnostic()?;
+    let reports: Vec<Report> = thread::scope(|scope| {
+        let play = |seeds: std::ops::Range<u64>| scope.spawn(move || rehearsal::rehearse(case, world, calm, seeds));
         let parts: Vec<_> = ends.windows(2).map(|ends| play(ends[0]..ends[1])).collect();
         parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
-    let mut reports = reports.into_diagnostic()?.into_iter();
-    let first = reports.next().ok_or_else(|| miette!("no run was asked for"))?;
-    Ok(reports.fold(first, Report::and))
+    reports.into_iter().reduce(Report::and).ok_or_else(|| miette!("no run was asked for"))
 }
 
 fn told(report: &Report) -> String {

@@ -198,7 +198,8 @@ fn begun(run: &Run, kind: ActionKind) {
     say(&format!("  inside {found}"));
 }
 
-fn nothing_half_written(lab: &Lab) {
+/// No run has left a part of a file on any machine.
+pub(crate) fn nothing_half_written(lab: &Lab) {
     for node in everyone() {
         let left = lab.sh(node, "find / -xdev -name '.fmp-tmp-*' -o -xdev -path '/run/fmp/*' -name '*.new'");
         assert_eq!(left, "", "{node}: something half-written stayed");

@@ -15,7 +15,7 @@ use fmp::exec::{ActionKind, Progress, progress::News};
 
 use crate::{
     crash,
-    lab::{Lab, SOON, everyone, until},
+    lab::{Lab, SOON, until},
     runner::say,
 };
 
@@ -68,10 +68,7 @@ pub(crate) fn run(lab: &Lab) {
     lab.settle();
     left_behind(lab);
     lab.fmp(&["plan", "--deep"]).exits(0);
-    for node in everyone() {
-        let left = lab.sh(node, "find / -xdev -name '.fmp-tmp-*' -o -xdev -path '/run/fmp/*' -name '*.new'");
-        assert_eq!(left, "", "{node}: something half-written stayed");
-    }
+    crash::nothing_half_written(lab);
 }
 
 /// Starts runs until one has got a lease, and kills it inside a step of this kind.

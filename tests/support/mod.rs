@@ -46,9 +46,7 @@ impl Lab {
     /// The cluster that a file describes, on bare hosts.
     pub(crate) fn of(file: &str) -> Self {
         let spec = parsed(file);
-        let mains = spec.mains().map(|(name, node)| (name.clone(), node.address)).collect();
-        let works = spec.workers().map(|(name, node)| (name.clone(), node.address)).collect();
-        let world = MemoryWorld::new(Setup::new(spec.environment, mains, works, &spec.kubernetes.to_string()));
+        let world = MemoryWorld::new(Setup::of(&spec));
         Self { spec, lock: lock(), world }
     }
 

@@ -9,13 +9,13 @@ mod lease;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
+use std::path::PathBuf;
 
 use fmp_core::{
     NodeName,
     observed::{Fact, Observed},
     resource::Check,
-    spec::{Role, Spec},
+    spec::Spec,
 };
 use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Provider, Questions, Retry, Task, Watched, merge};
 use fmp_plan::{Step, step::Subject};
@@ -35,13 +35,8 @@ impl SimWorld {
     ///
     /// Machines are as large as anything needs; nodes that the file names later get a place in it.
     pub fn new(path: PathBuf, spec: &Spec) -> Self {
-        let of = |role: Role| {
-            let nodes = spec.nodes.iter().filter(move |(_, node)| node.role == role);
-            nodes.map(|(name, node)| (name.clone(), node.address)).collect::<BTreeMap<NodeName, Ipv4Addr>>()
-        };
         // Whoever tries something out does not wait for machines: all of them are fast.
-        let setup = Setup::new(spec.environment, of(Role::Main), of(Role::Work), &spec.kubernetes.to_string());
-        Self { path, setup }
+        Self { path, setup: Setup::of(spec) }
     }
 
     /// Changes the world by hand, as an accident or a person would.

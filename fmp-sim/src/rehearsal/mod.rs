@@ -91,12 +91,8 @@ pub enum RehearsalError {
 /// Milliseconds within which faults begin, beyond what the run without faults takes.
 const AFTERMATH_MS: u64 = 20_000;
 
-/// Rehearses what would be done now in `world`, under the faults of each seed.
-///
-/// # Errors
-/// There is nothing that could be carried out.
-pub fn rehearse(case: &Arc<Case>, world: &World, seeds: Range<u64>) -> Result<Report, RehearsalError> {
-    let calm = calm(case, world)?;
+/// Rehearses what would be done now in `world`, under the faults of each seed. `calm` is [`calm`] of the same world.
+pub fn rehearse(case: &Arc<Case>, world: &World, calm: &Calm, seeds: Range<u64>) -> Report {
     let mut report = Report {
         runs: 0,
         faults: 0,
@@ -107,7 +103,7 @@ pub fn rehearse(case: &Arc<Case>, world: &World, seeds: Range<u64>) -> Result<Re
         worst_rounds: 0,
         longest_below_full_ms: 0,
         longest_without_api_ms: 0,
-        calm,
+        calm: calm.clone(),
     };
     let window_ms = report.calm.millis + AFTERMATH_MS;
     for seed in seeds {
@@ -120,7 +116,7 @@ pub fn rehearse(case: &Arc<Case>, world: &World, seeds: Range<u64>) -> Result<Re
             report.violations.push(found(case, world, seed, &swarm, first, window_ms));
         }
     }
-    Ok(report)
+    report
 }
 
 impl Report {
@@ -160,8 +156,11 @@ fn once(case: &Arc<Case>, world: &World, swarm: Arc<Swarm>, seed: u64, window_ms
 }
 
 /// The run without faults: what it takes, and which steps it waits for.
-fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
-    let plan = case.plan(&world.observe(&case.questions))?;
+///
+/// # Errors
+/// There is nothing that could be carried out.
+pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
+    let plan = plan(case, world)?;
     let mut outages = Outages::new(world);
     let mut sim = Simulation::new(case.clone(), world.clone(), Arc::new(Swarm::default()), 0);
     sim.news = Some(Vec::new());
@@ -191,10 +190,7 @@ fn found(case: &Arc<Case>, world: &World, seed: u64, swarm: &Swarm, what: &Viola
         let (played, _) = once(case, world, Arc::new(swarm.clone()), seed, window_ms);
         played.violations.iter().any(|violation| violation.kind() == what.kind())
     };
-    let mut least = swarm.clone();
-    while let Some(smaller) = scenario::smaller(&least).into_iter().find(shows) {
-        least = smaller;
-    }
+    let least = scenario::fewest(swarm, shows);
     let rates = format!("{:?}", least.rates);
     let blows = least.blows.iter().map(|blow| format!("{} ms, for {} ms: {}", blow.at_ms, blow.lasts_ms, blow.fault));
     Found { seed, what: what.to_string(), events: std::iter::once(rates).chain(blows).collect() }

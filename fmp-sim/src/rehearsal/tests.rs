@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fmp_core::{observed::Fact, role};
+use fmp_core::observed::Fact;
 
 use super::*;
 use crate::{
@@ -23,8 +23,7 @@ fn mirrors(case: &Arc<Case>, world: &World) -> World {
             host.facts.addresses.insert([10, 244, 0, 1].into());
         }
     }
-    let lowered = role::lower(&case.spec, &case.lock, &observed).unwrap();
-    let image = World::mirror(&case.spec, &lowered.desired, &observed, Pace::Machines);
+    let image = case.mirror(&observed, Pace::Machines).unwrap();
     assert_eq!(plan(case, &image).unwrap().steps, case.plan(&observed).unwrap().steps);
     image
 }
@@ -53,7 +52,8 @@ fn a_change_on_all_mains_is_rehearsed() {
     for main in ["main-1", "main-2", "main-3"] {
         world.edit_file(&main.parse().unwrap(), "/etc/kubernetes/audit-policy.yaml", "by hand\n");
     }
-    let report = rehearse(&case, &mirrors(&case, &world), 1..21).unwrap();
+    let image = mirrors(&case, &world);
+    let report = rehearse(&case, &image, &calm(&case, &image).unwrap(), 1..21);
     assert_eq!((report.runs, &report.violations), (20, &Vec::new()));
     assert!(report.faults > 0 && report.converged + report.lost == 20, "{report:?}");
     assert_eq!((report.calm.without_api_ms, report.calm.below_full_ms), (0, 0), "{report:?}");

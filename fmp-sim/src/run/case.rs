@@ -15,6 +15,8 @@ use fmp_core::{
 use fmp_exec::{Questions, ask, judge};
 use fmp_plan::{Inputs, Plan};
 
+use crate::{World, world::Pace};
+
 /// A cluster's file and what follows from it alone.
 #[derive(Debug)]
 pub struct Case {
@@ -63,6 +65,14 @@ impl Case {
             silent: &lowered.waiting,
             observed,
         }))
+    }
+
+    /// A world that looks as this case's real one was observed.
+    ///
+    /// # Errors
+    /// The bundle lacks something that the cluster is made of.
+    pub fn mirror(&self, observed: &Observed, pace: Pace) -> Result<World, LowerError> {
+        Ok(World::mirror(&self.spec, &self.lower(observed)?.desired, observed, pace))
     }
 
     fn lower(&self, observed: &Observed) -> Result<Arc<Lowered>, LowerError> {

@@ -10,11 +10,11 @@ mod topology;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use fmp_core::{bundle::Lock, profile::Profiles, spec, spec::Environment};
+use fmp_core::{bundle::Lock, profile::Profiles, spec};
 pub(crate) use play::{Played, play_through};
 pub use play::{Report, replay, run};
+pub(crate) use shrink::fewest;
 pub use shrink::shrink;
-pub(crate) use shrink::smaller;
 pub use topology::{Drawn, Kind, Shape};
 
 use crate::{
@@ -81,13 +81,7 @@ impl Catalog {
     /// As [`Catalog::case`].
     pub fn bare(&mut self, shape: &Shape) -> Result<World, SetupError> {
         let case = self.case(shape)?;
-        let mains = case.spec.mains().map(|(name, node)| (name.clone(), node.address)).collect();
-        let works = case.spec.workers().map(|(name, node)| (name.clone(), node.address)).collect();
-        Ok(World::new(Setup {
-            pace: Pace::Machines,
-            machine: machine(),
-            ..Setup::new(Environment::Ssh, mains, works, shape.kubernetes)
-        }))
+        Ok(World::new(Setup { pace: Pace::Machines, machine: machine(), ..Setup::of(&case.spec) }))
     }
 
     /// A cluster of this shape that stands.

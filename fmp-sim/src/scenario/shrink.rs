@@ -3,32 +3,36 @@
 use std::sync::Arc;
 
 use super::{Catalog, Report, SetupError, replay};
-use crate::fault::{Rates, Swarm};
+use crate::{
+    fault::{Rates, Swarm},
+    invariant::Violation,
+};
 
 /// Drops faults one by one as long as a violation of the same kind remains; the shortest run that shows it.
 ///
 /// # Errors
 /// The scenario can't be set up.
 pub fn shrink(catalog: &mut Catalog, report: &Report) -> Result<Report, SetupError> {
-    let mut best = replay(catalog, report.seed, report.swarm.clone())?;
-    let Some(kind) = best.violations.first().map(crate::invariant::Violation::kind) else { return Ok(best) };
-    let mut goes_on = true;
-    while goes_on {
-        goes_on = false;
-        for smaller in smaller(&best.swarm) {
-            let tried = replay(catalog, report.seed, Arc::new(smaller))?;
-            if tried.violations.iter().any(|violation| violation.kind() == kind) {
-                best = tried;
-                goes_on = true;
-                break;
-            }
-        }
+    let first = replay(catalog, report.seed, report.swarm.clone())?;
+    let Some(kind) = first.violations.first().map(Violation::kind) else { return Ok(first) };
+    let least = fewest(&first.swarm, |swarm| {
+        let tried = replay(catalog, report.seed, Arc::new(swarm.clone()));
+        tried.is_ok_and(|tried| tried.violations.iter().any(|violation| violation.kind() == kind))
+    });
+    replay(catalog, report.seed, Arc::new(least))
+}
+
+/// Drops faults one by one as long as the rest still shows what is looked for.
+pub(crate) fn fewest(swarm: &Swarm, mut shows: impl FnMut(&Swarm) -> bool) -> Swarm {
+    let mut least = swarm.clone();
+    while let Some(smaller) = smaller(&least).into_iter().find(&mut shows) {
+        least = smaller;
     }
-    Ok(best)
+    least
 }
 
 /// The same faults with one of them less.
-pub(crate) fn smaller(swarm: &Swarm) -> Vec<Swarm> {
+fn smaller(swarm: &Swarm) -> Vec<Swarm> {
     let without = |at: usize| {
         let mut smaller = swarm.clone();
         smaller.blows.remove(at);

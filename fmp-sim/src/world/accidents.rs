@@ -127,19 +127,10 @@ impl World {
 
     /// A new machine stands in a host's place, booted and bare, and whoever runs FMP knows its key.
     pub fn replace_machine(&mut self, node: &NodeName) {
-        let serial = self.next();
-        let Some(host) = self.hosts.get_mut(node) else { return };
+        let Some(host) = self.hosts.get(node) else { return };
         let Some(address) = host.facts.addresses.first().copied() else { return };
-        *host = Host::bare(node, address, host.main, &machine(), serial, true);
-        self.pinned.insert(node.clone(), serial);
+        self.add_machine(node, address, host.main);
         self.settle();
-    }
-
-    /// One more machine is there, booted and bare.
-    pub fn add_machine(&mut self, node: &NodeName, address: std::net::Ipv4Addr, main: bool) {
-        let serial = self.next();
-        self.hosts.insert(node.clone(), Host::bare(node, address, main, &machine(), serial, true));
-        self.pinned.insert(node.clone(), serial);
     }
 
     /// The member on a host raises an alarm.
@@ -173,12 +164,5 @@ impl World {
                 data.in_sync_ms = data.in_sync_ms.max(clock_ms) + ms;
             }
         }
-    }
-
-    fn change(&mut self, node: &NodeName, change: impl FnOnce(&mut Host)) {
-        if let Some(host) = self.hosts.get_mut(node) {
-            change(host);
-        }
-        self.settle();
     }
 }

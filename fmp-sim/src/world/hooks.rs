@@ -1,23 +1,19 @@
 //! What a person or an accident does to a world, for tests.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::sync::Arc;
 
 use fmp_core::{Digest, NodeName, role::paths::unit_file};
 
-use super::{World, files::Content, host::Power};
+use super::{
+    World,
+    files::Content,
+    host::{Host, Power},
+};
 
 impl World {
     /// Time passes.
     pub fn pass_s(&mut self, seconds: i64) {
         self.began += seconds;
-    }
-
-    /// One more machine is there, booted and bare, to become a work node.
-    pub fn join_bare(&mut self, node: &NodeName, address: Ipv4Addr) {
-        let serial = self.next();
-        let host = super::host::Host::bare(node, address, false, &super::machine(), serial, true);
-        self.pinned.insert(node.clone(), serial);
-        self.hosts.insert(node.clone(), host);
     }
 
     /// Somebody writes a file by hand. Of a unit's file systemd hears nothing.
@@ -27,18 +23,18 @@ impl World {
 
     /// Somebody removes a file by hand.
     pub fn remove_file(&mut self, node: &NodeName, path: &str) {
-        self.host(node, |host| _ = host.files.remove(path));
+        self.change(node, |host| _ = host.files.remove(path));
     }
 
     /// `systemctl edit`: a drop-in, and systemd reads it.
     pub fn add_drop_in(&mut self, node: &NodeName, unit: &str, text: impl Into<Arc<str>>) {
         self.edit_file(node, &format!("{}.d/override.conf", unit_file(unit)), text);
-        self.host(node, super::host::Host::reload_units);
+        self.change(node, Host::reload_units);
     }
 
     /// `systemctl stop`.
     pub fn stop(&mut self, node: &NodeName, unit: &str) {
-        self.host(node, |host| {
+        self.change(node, |host| {
             if let Some(unit) = host.units.get_mut(unit) {
                 unit.running = None;
             }
@@ -47,12 +43,12 @@ impl World {
 
     /// `systemctl restart`.
     pub fn restart(&mut self, node: &NodeName, unit: &str) {
-        self.host(node, |host| _ = host.start(unit));
+        self.change(node, |host| _ = host.start(unit));
     }
 
     /// `systemctl disable`: it runs on, and will not start at the next boot.
     pub fn disable_unit(&mut self, node: &NodeName, unit: &str) {
-        self.host(node, |host| {
+        self.change(node, |host| {
             if let Some(unit) = host.units.get_mut(unit) {
                 unit.enabled = false;
             }
@@ -67,12 +63,12 @@ impl World {
 
     /// The power is cut.
     pub fn power_off(&mut self, node: &NodeName) {
-        self.host(node, super::host::Host::lose_power);
+        self.change(node, Host::lose_power);
     }
 
     /// The power comes back: what is enabled starts.
     pub fn power_on(&mut self, node: &NodeName) {
-        self.host(node, |host| {
+        self.change(node, |host| {
             host.power = Power::On;
             host.boot();
         });
@@ -80,7 +76,7 @@ impl World {
 
     /// The disk below etcd's data directory is lost. A process that had it open ends.
     pub fn wipe_etcd(&mut self, node: &NodeName) {
-        self.host(node, |host| {
+        self.change(node, |host| {
             host.etcd_data = None;
             if let Some(unit) = host.units.get_mut(super::etcd::ETCD) {
                 unit.running = None;
@@ -88,7 +84,8 @@ impl World {
         });
     }
 
-    fn host(&mut self, node: &NodeName, change: impl FnOnce(&mut super::host::Host)) {
+    /// Something is changed on a host, and what follows from it comes true.
+    pub(crate) fn change(&mut self, node: &NodeName, change: impl FnOnce(&mut Host)) {
         if let Some(host) = self.hosts.get_mut(node) {
             change(host);
         }

@@ -11,7 +11,7 @@ use fmp_core::{
     observed::{self, Fact, FileSeen, HostFacts, Observed},
     resource::{Resource, Scope},
     role::paths::{ETCD_BORN, MACHINE_ID},
-    spec::{Role, Spec},
+    spec::Spec,
 };
 
 use super::{
@@ -28,15 +28,8 @@ const CLUSTER_ID: &str = "/var/lib/fmp/cluster-id";
 impl World {
     /// The world that `observed` was taken of. `desired` lends the texts of files that are as wanted, since an observation
     /// carries only those that are not.
-    pub fn mirror(spec: &Spec, desired: &Desired, observed: &Observed, pace: super::Pace) -> Self {
-        let of = |role: Role| spec.nodes.iter().filter(move |(_, node)| node.role == role);
-        let places = |role| of(role).map(|(name, node)| (name.clone(), node.address)).collect();
-        let setup = Setup {
-            now: observed.now,
-            pace,
-            ..Setup::new(spec.environment, places(Role::Main), places(Role::Work), &spec.kubernetes.to_string())
-        };
-        let mut world = Self::new(setup);
+    pub(crate) fn mirror(spec: &Spec, desired: &Desired, observed: &Observed, pace: super::Pace) -> Self {
+        let mut world = Self::new(Setup { now: observed.now, pace, ..Setup::of(spec) });
         let texts = texts(desired);
         let mut secrets = BTreeMap::new();
         for name in spec.nodes.keys() {

@@ -1,10 +1,13 @@
 //! Places for machines: what an environment that makes machines could make.
 
-use fmp_core::NodeName;
+use std::net::Ipv4Addr;
+
+use fmp_core::{NodeName, observed::HostFacts};
 
 use super::{
     Setup, World,
     host::{Host, Power},
+    machine,
 };
 
 impl World {
@@ -14,12 +17,21 @@ impl World {
             setup.mains.iter().map(|place| (place, true)).chain(setup.works.iter().map(|place| (place, false)));
         for ((name, address), main) in places {
             if !self.hosts.contains_key(name) {
-                let serial = self.next();
-                let host = Host::bare(name, *address, main, &setup.machine, serial, false);
-                self.pinned.insert(name.clone(), serial);
-                self.hosts.insert(name.clone(), host);
+                self.place(name, *address, main, &setup.machine, false);
             }
         }
+    }
+
+    /// One more machine is there, booted and bare.
+    pub fn add_machine(&mut self, node: &NodeName, address: Ipv4Addr, main: bool) {
+        self.place(node, address, main, &machine(), true);
+    }
+
+    /// A machine of its own in a place, whatever stood there, and whoever runs FMP knows its key.
+    pub(crate) fn place(&mut self, node: &NodeName, address: Ipv4Addr, main: bool, like: &HostFacts, exists: bool) {
+        let serial = self.next();
+        self.hosts.insert(node.clone(), Host::bare(node, address, main, like, serial, exists));
+        self.pinned.insert(node.clone(), serial);
     }
 
     /// Whether there is a machine of this name, switched on or off.

@@ -8,7 +8,7 @@ use std::{
 use fmp_core::{
     NodeName,
     observed::{Cgroup, ClockSync, Disk, HostFacts},
-    spec::Environment,
+    spec::{Environment, Spec},
 };
 
 use super::Pace;
@@ -33,6 +33,13 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// A world for the nodes of a specification.
+    pub fn of(spec: &Spec) -> Self {
+        let mains = spec.mains().map(|(name, node)| (name.clone(), node.address)).collect();
+        let works = spec.workers().map(|(name, node)| (name.clone(), node.address)).collect();
+        Self::new(spec.environment, mains, works, &spec.kubernetes.to_string())
+    }
+
     /// A world of machines that are large enough for anything, in November 2023.
     pub fn new(
         environment: Environment,
