@@ -88,12 +88,52 @@ pub enum FailureKind {
         /// The newer epoch.
         newer: u64,
     },
+    /// Pods stay on a node that is to be drained.
+    #[error("{node} is not drained: {by}: {pods}; {}", by.remedy(node))]
+    Undrained {
+        /// Which node.
+        node: String,
+        /// What keeps them.
+        by: Holdup,
+        /// Which pods, as `kubectl` names them.
+        pods: String,
+    },
     /// A blob of the bundle is missing or damaged.
     #[error("{0}")]
     Bundle(String),
     /// Anything else that a provider has to say, as a fragment with its remedy.
     #[error("{0}")]
     Other(String),
+}
+
+/// What keeps pods on a node that is to be drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Holdup {
+    /// They hold data in an `emptyDir`, which goes with them.
+    #[error("pods keep data in an emptyDir, which goes with them")]
+    LocalData,
+    /// No controller would make them again.
+    #[error("nobody makes these pods again")]
+    Unmanaged,
+    /// A `PodDisruptionBudget` allows no eviction now.
+    #[error("a PodDisruptionBudget allows no eviction now")]
+    Budget,
+    /// They take longer to end than was waited for.
+    #[error("pods have not ended in time")]
+    Slow,
+}
+
+impl Holdup {
+    /// What a person can do.
+    pub fn remedy(self, node: &str) -> String {
+        match self {
+            Self::LocalData | Self::Unmanaged => {
+                format!("save what they hold, then agree in cluster.toml with `consent = [\"evict {node}\"]`")
+            }
+            Self::Budget => "run more replicas, or loosen the budget, then run `fmp apply` again".to_owned(),
+            Self::Slow => "run `fmp apply` again once they are gone".to_owned(),
+        }
+    }
 }
 
 /// What the executor keeps of a [`Failure`]: data that can be compared and written down.

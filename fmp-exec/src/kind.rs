@@ -39,6 +39,16 @@ pub enum ActionKind {
     PromoteEtcdLearner,
     /// [`Action::ImportImage`].
     ImportImage,
+    /// [`Action::CordonNode`].
+    CordonNode,
+    /// [`Action::DrainNode`].
+    DrainNode,
+    /// [`Action::UncordonNode`].
+    UncordonNode,
+    /// [`Action::StopUnits`].
+    StopUnits,
+    /// [`Action::DeleteNode`].
+    DeleteNode,
     /// [`Action::ApplyNode`].
     ApplyNode,
     /// [`Action::ApplyObject`].
@@ -65,6 +75,11 @@ impl ActionKind {
             Action::StartEtcdLearner { .. } => Self::StartEtcdLearner,
             Action::PromoteEtcdLearner { .. } => Self::PromoteEtcdLearner,
             Action::ImportImage { .. } => Self::ImportImage,
+            Action::CordonNode { .. } => Self::CordonNode,
+            Action::DrainNode { .. } => Self::DrainNode,
+            Action::UncordonNode { .. } => Self::UncordonNode,
+            Action::StopUnits { .. } => Self::StopUnits,
+            Action::DeleteNode { .. } => Self::DeleteNode,
             Action::ApplyNode { .. } => Self::ApplyNode,
             Action::ApplyObject { .. } => Self::ApplyObject,
         }

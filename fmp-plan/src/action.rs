@@ -110,8 +110,37 @@ pub enum Action {
         /// Size in bytes.
         bytes: u64,
     },
+    /// Keeps new pods away from a node, and marks it with [`CORDONED`](fmp_core::resource::CORDONED).
+    CordonNode {
+        /// The Node's name.
+        node: NodeName,
+    },
+    /// Has the pods of a cordoned node evicted, within their disruption budgets; those of `DaemonSets` stay.
+    DrainNode {
+        /// The Node's name.
+        node: NodeName,
+        /// Which pods may go.
+        evict: Evict,
+    },
+    /// Lets pods come again, where FMP kept them away.
+    UncordonNode {
+        /// The Node's name.
+        node: NodeName,
+    },
+    /// Stops units for good: none starts at the next boot.
+    StopUnits {
+        /// Full names, in order.
+        units: Vec<Arc<str>>,
+    },
+    /// Deletes a Node object.
+    DeleteNode {
+        /// The Node's name.
+        node: NodeName,
+    },
     /// Makes a Node object, or brings what FMP owns of it up to date.
     ApplyNode {
+        /// The Node's name.
+        node: NodeName,
         /// What FMP owns.
         object: NodeObject,
     },
@@ -122,6 +151,16 @@ pub enum Action {
         /// Digest of the manifest among the plan's texts.
         manifest: Digest,
     },
+}
+
+/// Which pods a drain may evict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evict {
+    /// Those that somebody makes again elsewhere and that lose no data of their own.
+    Replaceable,
+    /// All, also those that nobody makes again and those with data in an `emptyDir`: a person agreed.
+    All,
 }
 
 /// What lies at a path before a step.
@@ -192,4 +231,35 @@ pub struct CertificateIssue {
     pub request: CertificateRequest,
     /// Hosts that hold the authority's key, any of which may lend it for this step.
     pub holders: Vec<NodeName>,
+}
+
+impl Action {
+    /// The Node that an action on the API is about.
+    pub const fn api_node(&self) -> Option<&NodeName> {
+        match self {
+            Self::CordonNode { node }
+            | Self::DrainNode { node, .. }
+            | Self::UncordonNode { node }
+            | Self::DeleteNode { node }
+            | Self::ApplyNode { node, .. } => Some(node),
+            Self::CreateMachine { .. }
+            | Self::StartMachine
+            | Self::EstablishTrust { .. }
+            | Self::Upload { .. }
+            | Self::WriteFiles { .. }
+            | Self::IssueCertificates { .. }
+            | Self::StartUnit { .. }
+            | Self::RestartUnit { .. }
+            | Self::ReloadUnit { .. }
+            | Self::EnableUnit { .. }
+            | Self::StopUnits { .. }
+            | Self::BootstrapEtcd { .. }
+            | Self::RemoveEtcdMember { .. }
+            | Self::AddEtcdLearner { .. }
+            | Self::StartEtcdLearner { .. }
+            | Self::PromoteEtcdLearner { .. }
+            | Self::ImportImage { .. }
+            | Self::ApplyObject { .. } => None,
+        }
+    }
 }

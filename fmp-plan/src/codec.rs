@@ -163,6 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_to_nodes_is_read_again() {
+        use crate::action::{Action, Evict};
+        let mut plan = plan();
+        let node = || "work-1".parse().unwrap();
+        let actions = [
+            Action::CordonNode { node: node() },
+            Action::DrainNode { node: node(), evict: Evict::All },
+            Action::UncordonNode { node: node() },
+            Action::StopUnits { units: vec!["kubelet.service".into()] },
+            Action::DeleteNode { node: node() },
+        ];
+        for (step, action) in plan.steps.iter_mut().zip(actions) {
+            step.action = action;
+        }
+        assert_eq!(read(&written(&plan)).unwrap(), plan);
+    }
+
+    #[test]
     fn an_unknown_field_is_refused_wherever_it_stands() {
         let mut whole = plan();
         // A few of each: what is refused once is refused again.

@@ -24,6 +24,8 @@ use fmp_core::{
     Digest, NodeName,
     graph::{Desired, Handle},
     observed::Observed,
+    resource::{Resource, ResourceId, Scope},
+    role::paths::{key, unit_file},
     spec::Spec,
 };
 pub use plan::Plan;
@@ -77,7 +79,15 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     let trust = TrustMap::new(spec, desired, observed);
     let sides = Sides { spec, desired, observed, trust: &trust };
     let mut deltas = diff::differences(sides);
+    let versions = safety::Versions::new(spec, desired, observed);
+    if let Some(refused) = versions.refused() {
+        plan.waiting.push(refused);
+        return;
+    }
     let consents = restrain(sides, &mut deltas);
+    // Twice: a kubelet of the first main may wait for an apiserver of the last.
+    restrain_versions(sides, &versions, &mut deltas);
+    restrain_versions(sides, &versions, &mut deltas);
     expand::hold_back(sides, &mut deltas);
     let expanded = expand::expand(sides, &deltas);
     let used = consents.into_iter().filter(|(handle, _)| expanded.changing.binary_search(handle).is_ok());
@@ -108,6 +118,27 @@ fn restrain(sides: Sides<'_>, deltas: &mut [Delta]) -> Vec<(Handle, String)> {
         }
     }
     consents
+}
+
+/// Holds back units whose version would be too new for the others, and with each its file: after a power cut it would
+/// start what stands there.
+fn restrain_versions(sides: Sides<'_>, versions: &safety::Versions, deltas: &mut [Delta]) {
+    for (handle, id, resource) in sides.desired.iter() {
+        let (Resource::Unit(unit), Scope::Node(node)) = (resource, &id.scope) else { continue };
+        if deltas[handle.index()].work().is_none() {
+            continue;
+        }
+        if let Some(until) = versions.blocked(node, &unit.name, |apiserver| {
+            let unit = sides.desired.find(&ResourceId::node(apiserver, key::unit("kube-apiserver.service")));
+            unit.is_some_and(|unit| !matches!(deltas[unit.index()], Delta::Blocked { .. }))
+        }) {
+            let file = sides.desired.find(&ResourceId::node(node, key::file(&unit_file(&unit.name))));
+            if let Some(file) = file.filter(|file| deltas[file.index()].work().is_some()) {
+                deltas[file.index()] = Delta::Blocked { until: until.clone() };
+            }
+            deltas[handle.index()] = Delta::Blocked { until };
+        }
+    }
 }
 
 /// One main at a time, and as many nodes as safety allows.

@@ -6,8 +6,15 @@
 use std::{fmt::Write as _, fs, path::Path, sync::Arc};
 
 use fmp::{
-    core::{NodeName, bundle::Lock, observed::Observed, profile::Profiles, spec, spec::Spec},
-    exec::{Context, Judgement, Outcome, Provider, Questions},
+    core::{
+        Digest, NodeName,
+        bundle::{Entry, Lock},
+        observed::Observed,
+        profile::Profiles,
+        spec,
+        spec::Spec,
+    },
+    exec::{Context, Judgement, Outcome, Progress, Provider, Questions, progress::News},
     observe,
     planner::{Plan, Standing, Step, lint::lint},
     providers::{
@@ -46,8 +53,9 @@ impl Lab {
     /// The cluster that a file describes, on bare hosts.
     pub(crate) fn of(file: &str) -> Self {
         let spec = parsed(file);
+        let lock = lock_at(&spec.kubernetes.to_string());
         let world = MemoryWorld::new(Setup::of(&spec));
-        Self { spec, lock: lock(), world }
+        Self { spec, lock, world }
     }
 
     /// The same, after everything was applied.
@@ -55,6 +63,12 @@ impl Lab {
         let lab = Self::of(file);
         lab.converge().await;
         lab
+    }
+
+    /// The same world with another file.
+    pub(crate) fn want(&mut self, file: &str) {
+        self.spec = parsed(file);
+        self.lock = lock_at(&self.spec.kubernetes.to_string());
     }
 
     /// What a plan of the lab's own file sees.
@@ -75,10 +89,21 @@ impl Lab {
 
     /// Carries a plan out with the real executor.
     pub(crate) async fn apply(&self, plan: &Plan) -> Outcome {
+        self.apply_watching(plan, &mut |_| {}).await
+    }
+
+    /// The same; `see` is shown the world after each change.
+    pub(crate) async fn apply_watching(&self, plan: &Plan, see: &mut (dyn FnMut(&Observed) + Send)) -> Outcome {
+        let questions = observe::questions(&self.spec, &self.lock).unwrap();
+        let mut sink = |progress: &Progress| {
+            if matches!(progress.news, News::StepApplied { .. }) {
+                see(&self.world.observe(&questions));
+            }
+        };
         let providers: [Arc<dyn Provider>; 1] = [Arc::new(self.world.clone())];
         let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()) };
         let options = Options::new(mpsc::channel(1).1);
-        driver::run(plan, &providers, cx, &AsPlanned, options, &mut |_| {}).await.unwrap().outcome
+        driver::run(plan, &providers, cx, &AsPlanned, options, &mut sink).await.unwrap().outcome
     }
 
     /// Plans and applies until nothing is left; how many plans that took.
@@ -112,6 +137,20 @@ pub(crate) fn fixtures() -> std::path::PathBuf {
 /// The lock that tests plan with.
 pub(crate) fn lock() -> Lock {
     Lock::parse(&fs::read_to_string(fixtures().join("bundle.lock")).unwrap()).unwrap()
+}
+
+/// The same lock with Kubernetes of another version, and so of other contents.
+pub(crate) fn lock_at(kubernetes: &str) -> Lock {
+    let own = "1.29.15";
+    let entry = |entry: &Entry| {
+        let mut entry = entry.clone();
+        if entry.version == own && kubernetes != own {
+            kubernetes.clone_into(&mut entry.version);
+            entry.digest = Digest::of(format!("{} {kubernetes}", entry.name));
+        }
+        entry
+    };
+    lock().entries().map(entry).collect()
 }
 
 /// A file's meaning.

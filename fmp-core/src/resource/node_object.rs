@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::Cidr;
 
+/// The label of a Node that FMP cordoned, and no person: FMP lets pods come again where it finds it.
+pub const CORDONED: &str = "fmp.io/cordoned";
+
 /// What FMP owns of a Node object. Everything else on it belongs to others and is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

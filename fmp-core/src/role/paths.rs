@@ -2,7 +2,7 @@
 //!
 //! Owns every path that more than one part of FMP must agree on. Paths never depend on facts.
 
-use crate::Digest;
+use crate::{Digest, KubeVersion};
 
 /// The values that differ between nodes: `NODE_NAME`, `NODE_IP`, `POD_CIDR`. Units read them from here, so that a
 /// unit's text is the same on every node of a role.
@@ -58,6 +58,18 @@ pub const fn local_apiserver() -> &'static str {
 /// Path of the program `name` with this content: two versions lie side by side.
 pub fn store_path(digest: &Digest, name: &str) -> String {
     format!("{STORE}/{}/{name}", digest.short())
+}
+
+/// Path of a program of Kubernetes. Its version is part of it, so that whoever sees which program a unit started knows the
+/// version, whatever the bundle holds by then.
+pub fn kubernetes_path(digest: &Digest, version: KubeVersion, name: &str) -> String {
+    format!("{STORE}/{version}-{}/{name}", digest.short())
+}
+
+/// The version of the program called `name` at `path`, as [`kubernetes_path`] wrote it.
+pub fn kubernetes_version(path: &str, name: &str) -> Option<KubeVersion> {
+    let folder = path.strip_prefix(STORE)?.strip_prefix('/')?.strip_suffix(name)?.strip_suffix('/')?;
+    folder.split_once('-')?.0.parse().ok()
 }
 
 /// Path of the file of the unit called `name`.
@@ -116,6 +128,17 @@ pub mod key {
 mod tests {
     use super::*;
     use crate::resource::Holding;
+
+    #[test]
+    fn a_program_of_kubernetes_says_its_version_by_its_path() {
+        let version = KubeVersion { minor: 28, patch: 3 };
+        let path = kubernetes_path(&Digest::of("x"), version, "kubelet");
+        assert_eq!(kubernetes_version(&path, "kubelet"), Some(version));
+        assert_eq!(kubernetes_version(&path, "kube-proxy"), None);
+        let others =
+            [store_path(&Digest::of("x"), "kubelet"), path.replace("/opt", "/usr"), path.replace("1.28.3", "x")];
+        assert!(others.iter().all(|path| kubernetes_version(path, "kubelet").is_none()));
+    }
 
     #[test]
     fn shared_things_lie_where_the_apiserver_looks() {

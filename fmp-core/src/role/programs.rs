@@ -115,7 +115,12 @@ fn pause(lock: &Lock) -> Result<Image, LowerError> {
 }
 
 fn stored(name: &str, entry: &Entry) -> Artifact {
-    artifact(name, entry, paths::store_path(&entry.digest, name))
+    let version = entry.version.parse().ok().filter(|_| KUBERNETES.contains(&name));
+    let path = match version {
+        Some(version) => paths::kubernetes_path(&entry.digest, version, name),
+        None => paths::store_path(&entry.digest, name),
+    };
+    artifact(name, entry, path)
 }
 
 fn artifact(name: &str, entry: &Entry, path: impl Into<Arc<str>>) -> Artifact {

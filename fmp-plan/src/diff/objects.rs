@@ -25,7 +25,10 @@ pub(super) fn node(observed: &Observed, name: &NodeName, wanted: &NodeObject) ->
     }
     let labels = wanted.labels.keys().cloned().collect();
     let facts = vec![FactKey::Node { node: name.clone(), labels, taints: wanted.taints.clone() }];
-    Delta::from(Work::new(verb, Task::One(Action::ApplyNode { object: wanted.clone() }), facts).because(why))
+    Delta::from(
+        Work::new(verb, Task::One(Action::ApplyNode { node: name.clone(), object: wanted.clone() }), facts)
+            .because(why),
+    )
 }
 
 fn node_differences(seen: &NodeSeen, wanted: &NodeObject) -> Vec<String> {

@@ -31,6 +31,7 @@ pub(super) struct Drafts {
 /// Names of steps that gather resources of one kind.
 pub(super) const TRUST: &str = "trust";
 pub(super) const FILES: &str = "files";
+pub(super) const NODE_FILES: &str = "node-files";
 pub(super) const CERTIFICATES: &str = "certificates";
 pub(super) const MACHINE: &str = "machine";
 
@@ -128,7 +129,8 @@ fn subject(node: Option<&NodeName>, action: &Action) -> Subject {
     match (action, node) {
         (Action::CreateMachine { .. } | Action::StartMachine, Some(node)) => Subject::Machine(node.clone()),
         // A Node object is a matter of the API, not of the host that it stands for.
-        (Action::ApplyNode { .. } | Action::ApplyObject { .. }, _) | (_, None) => Subject::Cluster,
+        (action, _) if action.api_node().is_some() => Subject::Cluster,
+        (Action::ApplyObject { .. }, _) | (_, None) => Subject::Cluster,
         (_, Some(node)) => Subject::Host(node.clone()),
     }
 }

@@ -123,6 +123,11 @@ fn lend_after_making(drafts: &mut Drafts) {
             | Action::StartEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::CordonNode { .. }
+            | Action::DrainNode { .. }
+            | Action::UncordonNode { .. }
+            | Action::StopUnits { .. }
+            | Action::DeleteNode { .. }
             | Action::ApplyNode { .. }
             | Action::ApplyObject { .. } => continue,
         };

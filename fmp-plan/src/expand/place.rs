@@ -1,6 +1,6 @@
 //! How the change of a resource becomes a step, a part of one, or several.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use fmp_core::{
     NodeName,
@@ -8,7 +8,7 @@ use fmp_core::{
     resource::{Check, Resource, Scope},
 };
 
-use super::draft::{CERTIFICATES, Drafts, FILES, Slot, TRUST};
+use super::draft::{CERTIFICATES, Drafts, FILES, NODE_FILES, Slot, TRUST};
 use crate::{
     action::{Action, CertificateIssue, FileRemoval, FileWrite, TrustItem},
     diff::{Delta, Sides, Task, Work},
@@ -18,18 +18,57 @@ use crate::{
 /// Drafts of all changing resources, in no order yet.
 pub(super) fn all(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> Drafts {
     let mut drafts = Drafts::new(deltas.len());
+    let apart = node_files(sides, deltas, changing);
     for handle in changing {
         let Some(work) = deltas[handle.index()].work() else { continue };
         let id = sides.desired.id(*handle);
         let place = match &id.scope {
             Scope::Cluster => of_cluster(&mut drafts, &id.to_string(), work),
-            Scope::Node(node) => Some(of_node(&mut drafts, sides.desired, *handle, node, work)),
+            Scope::Node(node) => match &work.task {
+                Task::Write(write) if apart.contains(handle) => Some(alone(file(&mut drafts, node, NODE_FILES, write))),
+                Task::One(_)
+                | Task::Write(_)
+                | Task::Trust(_)
+                | Task::Issue(_)
+                | Task::Unit { .. }
+                | Task::Chain(_) => Some(of_node(&mut drafts, sides.desired, *handle, node, work)),
+            },
         };
         if let Some(place) = place {
             drafts.set_place(*handle, place);
         }
     }
     drafts
+}
+
+/// Files of mains that a node's own units alone read, where both these and the cluster's parts are started: they are
+/// written with the restart that takes them up. Else a power cut in between would start a kubelet that is newer than the
+/// other mains' apiservers.
+fn node_files(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> BTreeSet<Handle> {
+    let (mut cluster_parts, mut restarts) = (BTreeSet::new(), BTreeSet::new());
+    let (mut read_by_cluster, mut read_by_node) = (BTreeSet::new(), BTreeSet::new());
+    for (handle, id, resource) in sides.desired.iter() {
+        let (Resource::Unit(unit), Scope::Node(node)) = (resource, &id.scope) else { continue };
+        let reads = sides.desired.dependencies(handle).iter().copied();
+        let changes = changing.binary_search(&handle).is_ok();
+        if safety::is_of_node(&unit.name) {
+            let restarts_it = deltas[handle.index()].work().is_some_and(|work| !work.disrupts.is_empty());
+            if changes && restarts_it {
+                restarts.insert(node);
+                read_by_node.extend(reads);
+            }
+        } else {
+            read_by_cluster.extend(reads);
+            if changes {
+                cluster_parts.insert(node);
+            }
+        }
+    }
+    let is_apart = |handle: &Handle| match &sides.desired.id(*handle).scope {
+        Scope::Node(node) => cluster_parts.contains(node) && restarts.contains(node),
+        Scope::Cluster => false,
+    };
+    read_by_node.difference(&read_by_cluster).copied().filter(is_apart).collect()
 }
 
 /// What has no host is one request to the API.
@@ -58,7 +97,7 @@ fn of_node(drafts: &mut Drafts, desired: &Desired, handle: Handle, node: &NodeNa
             };
             started_by_member(drafts, desired, handle, work).unwrap_or_else(|| own(drafts))
         }
-        Task::Write(write) => alone(file(drafts, node, write)),
+        Task::Write(write) => alone(file(drafts, node, FILES, write)),
         Task::Trust(item) => alone(trust(drafts, node, item)),
         Task::Issue(issue) => alone(certificate(drafts, node, issue)),
     }
@@ -102,8 +141,8 @@ fn removals(drafts: &mut Drafts, node: &NodeName, removals: &[FileRemoval]) {
     }
 }
 
-fn file(drafts: &mut Drafts, node: &NodeName, write: &FileWrite) -> Slot {
-    let slot = drafts.gather(node, FILES, write_files);
+fn file(drafts: &mut Drafts, node: &NodeName, name: &'static str, write: &FileWrite) -> Slot {
+    let slot = drafts.gather(node, name, write_files);
     if let Action::WriteFiles { files, .. } = &mut drafts.step_mut(slot).action {
         files.push(write.clone());
     }
@@ -178,6 +217,11 @@ fn watch(node: &NodeName, action: &Action) -> Option<Check> {
         | Action::AddEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::StopUnits { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => None,
     }

@@ -7,13 +7,14 @@
 //! belongs to a node part of a main.
 //!
 //! The host's `files` and `certificates` belong to the unit whose restarts take them up: were all hosts written before the
-//! first restart, a power cut in between would start the new configuration everywhere at once.
+//! first restart, a power cut in between would start the new configuration everywhere at once. On a main of which both
+//! parts change, what only its node part reads is a step of its own, `node-files`.
 
 use std::collections::BTreeSet;
 
 use fmp_core::{NodeName, resource::Capability, spec::Role};
 
-use super::draft::{CERTIFICATES, Drafts, FILES, Slot};
+use super::draft::{CERTIFICATES, Drafts, FILES, NODE_FILES, Slot};
 use crate::{
     action::Action,
     diff::Sides,
@@ -39,6 +40,11 @@ pub(super) fn draw(sides: Sides<'_>, drafts: &mut Drafts) {
         if is_main == (unit.budget == Budget::Mains) {
             let gathered = [FILES, CERTIFICATES].into_iter().filter_map(|name| drafts.shared_step(&unit.node, name));
             members.extend(gathered.map(|slot| (slot, unit.clone())));
+        }
+        if unit.budget == Budget::Works
+            && let Some(slot) = drafts.shared_step(&unit.node, NODE_FILES)
+        {
+            members.push((slot, unit));
         }
     }
     for (slot, unit) in members {

@@ -73,6 +73,11 @@ pub(super) fn paths(action: &Action) -> Vec<&str> {
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::StopUnits { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => Vec::new(),
     }
@@ -109,6 +114,11 @@ fn peer_urls(action: &Action) -> Vec<&str> {
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
         | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::StopUnits { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => Vec::new(),
     }
@@ -117,14 +127,17 @@ fn peer_urls(action: &Action) -> Vec<&str> {
 fn wrong_name(action: &Action) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     let graphic = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+    let is_unit =
+        |unit: &str| unit.strip_suffix(".service").is_some_and(|own| !own.is_empty() && own.chars().all(plain));
     let (name, good): (&str, bool) = match action {
         Action::StartUnit { unit }
         | Action::RestartUnit { unit }
         | Action::ReloadUnit { unit }
-        | Action::EnableUnit { unit } => {
-            let own = unit.strip_suffix(".service").unwrap_or_default();
-            (unit, !own.is_empty() && own.chars().all(plain))
-        }
+        | Action::EnableUnit { unit } => (unit, is_unit(unit)),
+        Action::StopUnits { units } => match units.iter().find(|unit| !is_unit(unit)) {
+            Some(unit) => (unit, false),
+            None => ("no unit", !units.is_empty()),
+        },
         Action::RemoveEtcdMember { id, .. } => {
             (id, !id.is_empty() && id.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')))
         }
@@ -142,6 +155,10 @@ fn wrong_name(action: &Action) -> Option<&str> {
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
+        | Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. } => return None,
     };
     (!good).then_some(name)

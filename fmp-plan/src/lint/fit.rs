@@ -32,13 +32,13 @@ fn subject(step: &Step, findings: &mut Findings) {
         findings.add(Rule::Subject, &step.id, what);
     }
     let called_after = step.id.as_str().split('/').next().unwrap_or_default();
-    if let Some(node) = step.subject.node().filter(|node| node.as_str() != called_after) {
+    if let Some(node) = node_of(step).filter(|node| node.as_str() != called_after) {
         findings.add(Rule::Subject, &step.id, format!("is done to {node}, and called after {called_after}"));
     }
 }
 
 fn disrupts(plan: &Plan, step: &Step, findings: &mut Findings) {
-    let takes = match step.subject.node() {
+    let takes = match node_of(step) {
         Some(node) => table::takes_away(node, &step.action),
         None => BTreeSet::new(),
     };
@@ -62,14 +62,23 @@ fn told(capabilities: &BTreeSet<Capability>) -> String {
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
 }
 
+/// The node that a step is about, be it by way of the API.
+fn node_of(step: &Step) -> Option<&NodeName> {
+    step.subject.node().or_else(|| step.action.api_node())
+}
+
 fn unit(plan: &Plan, step: &Step, findings: &mut Findings) {
-    let Some(node) = step.subject.node() else {
+    let Some(node) = node_of(step) else {
         if step.unit.is_some() {
             findings.add(Rule::Unit, &step.id, "belongs to a unit of disruption, and no node is disrupted");
         }
         return;
     };
     let gathered = matches!(step.action, Action::WriteFiles { .. } | Action::IssueCertificates { .. });
+    // Pods are kept away from a node from before its unit's first disruption until after the last.
+    let around =
+        matches!(step.action, Action::CordonNode { .. } | Action::UncordonNode { .. } | Action::DeleteNode { .. });
+    let has_part = |unit: &Disruption| gathered && restarts(plan, unit) || around && disrupts_something(plan, unit);
     let due = (!step.disrupts.is_empty()).then(|| table::budget(&step.disrupts));
     match (&step.unit, due) {
         // First members wait for each other, so none of their steps may wait for a slot.
@@ -80,7 +89,7 @@ fn unit(plan: &Plan, step: &Step, findings: &mut Findings) {
                 format!("belongs to the unit of {} ({:?}), not to that of {node} ({budget:?})", unit.node, unit.budget);
             findings.add(Rule::Unit, &step.id, what);
         }
-        (Some(unit), None) if !gathered || unit.node != *node || !restarts(plan, unit) => {
+        (Some(unit), None) if unit.node != *node || !has_part(unit) => {
             findings.add(Rule::Unit, &step.id, "belongs to a unit that it has no part in");
         }
         (Some(_), Some(_) | None) | (None, None) => {}
@@ -97,6 +106,10 @@ fn gives_birth(plan: &Plan, node: &NodeName) -> bool {
     births.filter_map(|step| step.subject.node()).any(|born| born == node)
 }
 
+fn disrupts_something(plan: &Plan, unit: &Disruption) -> bool {
+    plan.steps.iter().any(|step| step.unit.as_ref() == Some(unit) && !step.disrupts.is_empty())
+}
+
 /// Whether something of a unit is restarted.
 fn restarts(plan: &Plan, unit: &Disruption) -> bool {
     let restarts = |step: &&Step| matches!(step.action, Action::RestartUnit { .. });
@@ -104,7 +117,7 @@ fn restarts(plan: &Plan, unit: &Disruption) -> bool {
 }
 
 /// What the restarts of a main's unit take up is written within that unit: else a power cut in between would start it
-/// everywhere at once.
+/// everywhere at once. What only the node that it is as well takes up may be written with that one's restarts.
 pub(super) fn check_gathered(plan: &Plan, findings: &mut Findings) {
     let is_restart = |step: &&Step| matches!(step.action, Action::RestartUnit { .. });
     let units = plan.steps.iter().filter(is_restart).filter_map(|step| step.unit.as_ref());
@@ -112,7 +125,9 @@ pub(super) fn check_gathered(plan: &Plan, findings: &mut Findings) {
     for step in &plan.steps {
         let gathered = matches!(step.action, Action::WriteFiles { .. } | Action::IssueCertificates { .. });
         let unit = step.subject.node().map(|node| Disruption { node: node.clone(), budget: Budget::Mains });
-        if gathered && unit.is_some_and(|unit| mains.contains(&unit) && step.unit.as_ref() != Some(&unit)) {
+        let of_node =
+            step.id.as_str().ends_with("/node-files") && step.unit.as_ref().is_some_and(|of| restarts(plan, of));
+        if gathered && !of_node && unit.is_some_and(|unit| mains.contains(&unit) && step.unit.as_ref() != Some(&unit)) {
             findings.add(Rule::Unit, &step.id, "is taken up by restarts of a unit that it does not belong to");
         }
     }

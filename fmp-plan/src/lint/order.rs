@@ -38,6 +38,11 @@ pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
             | Action::AddEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::CordonNode { .. }
+            | Action::DrainNode { .. }
+            | Action::UncordonNode { .. }
+            | Action::StopUnits { .. }
+            | Action::DeleteNode { .. }
             | Action::ApplyNode { .. }
             | Action::ApplyObject { .. } => {}
         }

@@ -43,7 +43,12 @@ impl Whom {
 pub(super) const fn whom(action: &Action) -> Whom {
     match action {
         Action::CreateMachine { .. } | Action::StartMachine => Whom::Machine,
-        Action::ApplyNode { .. } | Action::ApplyObject { .. } => Whom::Cluster,
+        Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::DeleteNode { .. }
+        | Action::ApplyNode { .. }
+        | Action::ApplyObject { .. } => Whom::Cluster,
         Action::EstablishTrust { .. }
         | Action::Upload { .. }
         | Action::WriteFiles { .. }
@@ -52,6 +57,7 @@ pub(super) const fn whom(action: &Action) -> Whom {
         | Action::RestartUnit { .. }
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
+        | Action::StopUnits { .. }
         | Action::BootstrapEtcd { .. }
         | Action::RemoveEtcdMember { .. }
         | Action::AddEtcdLearner { .. }
@@ -66,14 +72,19 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
     let voter = || Capability::Voter(node.clone());
     let controllers = || [Capability::ControllerManager(node.clone()), Capability::Scheduler(node.clone())];
     let apiserver = || [Capability::Apiserver(node.clone())].into_iter().chain(controllers());
-    match action {
-        Action::RestartUnit { unit } => match &**unit {
+    let unit_takes = |unit: &str| -> BTreeSet<Capability> {
+        match unit {
             "etcd.service" => [voter()].into_iter().chain(apiserver()).collect(),
             "kube-apiserver.service" => apiserver().collect(),
             "kube-controller-manager.service" => [Capability::ControllerManager(node.clone())].into(),
             "kube-scheduler.service" => [Capability::Scheduler(node.clone())].into(),
             _ => [Capability::Pods(node.clone())].into(),
-        },
+        }
+    };
+    match action {
+        Action::RestartUnit { unit } => unit_takes(unit),
+        Action::StopUnits { units } => units.iter().flat_map(|unit| unit_takes(unit)).collect(),
+        Action::DrainNode { .. } => [Capability::Pods(node.clone())].into(),
         Action::RemoveEtcdMember { .. }
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
@@ -89,6 +100,9 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         | Action::EnableUnit { .. }
         | Action::BootstrapEtcd { .. }
         | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => BTreeSet::new(),
     }
@@ -136,6 +150,11 @@ pub(super) fn awaited(action: &Action) -> Awaited<'_> {
         | Action::AddEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::StopUnits { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => Awaited::Nothing,
     }

@@ -38,6 +38,7 @@ fn details(step: &Step) -> Vec<String> {
             .map(|issue| format!("certificate: {} for {}", issue.path, issue.request.common_name))
             .collect(),
         Action::EstablishTrust { items } => items.iter().map(|item| format!("shared: {}", item.what)).collect(),
+        Action::StopUnits { units } => units.iter().map(|unit| format!("unit: {unit}")).collect(),
         Action::Upload { path, digest, .. } => vec![format!("path: {path}"), format!("content: {digest}")],
         Action::CreateMachine { .. }
         | Action::StartMachine
@@ -51,6 +52,10 @@ fn details(step: &Step) -> Vec<String> {
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => Vec::new(),
     }

@@ -90,7 +90,10 @@ fn step_of(plan: &Plan, resource: &str) -> String {
     }
     let (node, own) = resource.split_once('/').unwrap_or((resource, ""));
     let gathered = match own.split_once('/').map_or(own, |(kind, _)| kind) {
-        "file" => "files",
+        "file" => {
+            let path = resource.strip_prefix(&format!("{node}/file")).unwrap_or_default();
+            if writes(plan, &format!("{node}/node-files"), path) { "node-files" } else { "files" }
+        }
         "certificate" => "certificates",
         "trust" => "trust",
         // The last link of a member's chain, which starts etcd's unit too.
@@ -101,6 +104,13 @@ fn step_of(plan: &Plan, resource: &str) -> String {
         }
     };
     format!("{node}/{gathered}")
+}
+
+/// Whether the step `id` writes a file.
+fn writes(plan: &Plan, id: &str, path: &str) -> bool {
+    let at = plan.steps.binary_search_by(|step| step.id.as_str().cmp(id));
+    let Ok(crate::Action::WriteFiles { files, .. }) = at.map(|at| &plan.steps[at].action) else { return false };
+    files.iter().any(|file| &*file.path == path)
 }
 
 fn step_lines<'a>(

@@ -3,7 +3,7 @@
 use fmp_core::resource::{Capability, Check};
 
 use crate::{
-    action::{Action, TrustSource},
+    action::{Action, Evict, TrustSource},
     plan::Verb,
 };
 
@@ -43,6 +43,12 @@ pub(super) fn action(action: &Action) -> String {
         Action::StartEtcdLearner { .. } => "start the learner on an empty data directory".to_owned(),
         Action::PromoteEtcdLearner { peer_url } => format!("promote etcd learner {peer_url} once it is in sync"),
         Action::ImportImage { bytes, .. } => format!("import and pin, {bytes} bytes"),
+        Action::CordonNode { .. } => "keep new pods away".to_owned(),
+        Action::DrainNode { evict: Evict::Replaceable, .. } => "evict the pods that come back elsewhere".to_owned(),
+        Action::DrainNode { evict: Evict::All, .. } => "evict all pods, with what only they hold".to_owned(),
+        Action::UncordonNode { .. } => "let pods come again".to_owned(),
+        Action::StopUnits { units } => format!("stop and disable {} units", units.len()),
+        Action::DeleteNode { .. } => "delete its Node object".to_owned(),
         Action::ApplyNode { .. } => "apply its Node object".to_owned(),
         Action::ApplyObject { .. } => "apply".to_owned(),
     }

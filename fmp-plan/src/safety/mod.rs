@@ -6,6 +6,7 @@
 mod foreign;
 mod nodes;
 mod quorum;
+mod skew;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use fmp_core::{
 pub(crate) use foreign::foreign;
 pub(crate) use nodes::{Nodes, max_unavailable};
 pub(crate) use quorum::{owner, peer_url};
+pub(crate) use skew::Versions;
+pub use skew::broken_skew;
 pub use verdict::{Ground, Health, Refusal, Unseen, Verdict};
 
 use crate::action::Action;
@@ -40,6 +43,8 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::PromoteEtcdLearner { .. } => {
             BTreeSet::from([Capability::Voter(node.clone()), Capability::Membership(node.clone())])
         }
+        Action::DrainNode { node, .. } => BTreeSet::from([Capability::Pods(node.clone())]),
+        Action::StopUnits { units } => units.iter().flat_map(|unit| restarted(node, unit)).collect(),
         // At a birth there is nothing to lose, and first members wait for each other.
         Action::BootstrapEtcd { .. }
         | Action::CreateMachine { .. }
@@ -52,9 +57,18 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
         | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => BTreeSet::new(),
     }
+}
+
+/// Whether a unit belongs to what a node is, and not to what a main is to the cluster.
+pub(crate) fn is_of_node(unit: &str) -> bool {
+    let of_cluster = [ETCD, "kube-apiserver.service", "kube-controller-manager.service", "kube-scheduler.service"];
+    !of_cluster.contains(&unit)
 }
 
 fn restarted(node: &NodeName, unit: &str) -> BTreeSet<Capability> {

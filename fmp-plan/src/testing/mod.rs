@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use fmp_core::{
     Digest, NodeName,
-    bundle::Lock,
+    bundle::{Entry, Lock},
     observed::{Api, EtcdMember, Fact, Host, Observed, UnitSeen},
     profile::Profiles,
     role,
@@ -29,8 +29,12 @@ pub(crate) fn url(main: u8) -> String {
 }
 
 pub(crate) fn spec(mains: u8, works: u16, consents: &[&str]) -> Spec {
+    spec_at("1.29.15", mains, works, consents)
+}
+
+fn spec_at(kubernetes: &str, mains: u8, works: u16, consents: &[&str]) -> Spec {
     let mut text = format!(
-        "consent = {consents:?}\n[cluster]\nname = 'lab'\nprofile = 'local'\nkubernetes = '1.29.15'\n\
+        "consent = {consents:?}\n[cluster]\nname = 'lab'\nprofile = 'local'\nkubernetes = '{kubernetes}'\n\
          [environment]\nkind = 'ssh'\n[network]\nmode = 'routed'\npods = '10.0.0.0/8'\nservices = '172.20.0.0/16'\n"
     );
     let mut add = |name: &str, role: &str, address: &str| {
@@ -39,6 +43,20 @@ pub(crate) fn spec(mains: u8, works: u16, consents: &[&str]) -> Spec {
     (1..=mains).for_each(|n| add(&format!("main-{n}"), "main", &format!("198.18.0.{}", 10 + n)));
     (1..=works).for_each(|n| add(&format!("work-{n}"), "work", &format!("198.18.{}.{}", 1 + n / 200, 1 + n % 200)));
     spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// The lock of fixtures, with Kubernetes of another version and so of other contents.
+fn lock_at(kubernetes: &str) -> Lock {
+    let lock = Lock::parse(include_str!("../../../fixtures/bundle.lock")).unwrap();
+    let entry = |entry: &Entry| {
+        let mut entry = entry.clone();
+        if entry.version == "1.29.15" && kubernetes != entry.version {
+            kubernetes.clone_into(&mut entry.version);
+            entry.digest = Digest::of(format!("{} {kubernetes}", entry.name));
+        }
+        entry
+    };
+    lock.entries().map(entry).collect()
 }
 
 /// A cluster and what is seen of it.
@@ -56,10 +74,34 @@ impl Lab {
 
     /// The same with consents.
     pub(crate) fn agreed(mains: u8, works: u16, consents: &[&str]) -> Self {
-        let spec = spec(mains, works, consents);
-        let lock = Lock::parse(include_str!("../../../fixtures/bundle.lock")).unwrap();
+        Self::of(spec(mains, works, consents), lock_at("1.29.15"))
+    }
+
+    /// Everything is as wanted, of another version.
+    pub(crate) fn settled_at(kubernetes: &str, mains: u8, works: u16) -> Self {
+        Self::of(spec_at(kubernetes, mains, works, &[]), lock_at(kubernetes))
+    }
+
+    fn of(spec: Spec, lock: Lock) -> Self {
         let seen = settled::settled(&spec, &role::questions_graph(&spec, &lock).unwrap());
         Self { spec, lock, seen }
+    }
+
+    /// The file asks for another version, with its bundle; everything is as it was.
+    pub(crate) fn want(&mut self, kubernetes: &str) {
+        let count = |role| u16::try_from(self.spec.nodes.values().filter(|node| node.role == role).count()).unwrap();
+        let mains = u8::try_from(count(Role::Main)).unwrap();
+        self.spec = spec_at(kubernetes, mains, count(Role::Work), &[]);
+        self.lock = lock_at(kubernetes);
+        let asked = Self::of(self.spec.clone(), self.lock.clone()).seen;
+        for (name, host) in &asked.hosts {
+            let (Some(Fact::Known(here)), Fact::Known(asked)) = (self.seen.hosts.get_mut(name), host) else { continue };
+            asked.files.keys().for_each(|path| _ = here.files.entry(path.clone()).or_insert(Fact::Absent));
+            asked
+                .certificates
+                .keys()
+                .for_each(|path| _ = here.certificates.entry(path.clone()).or_insert(Fact::Absent));
+        }
     }
 
     /// Hosts that answer and hold nothing.

@@ -25,7 +25,7 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
             }
             (Scope::Cluster, other) => panic!("{other:?}"),
             (Scope::Node(name), Resource::NodeObject(object)) => {
-                nodes.insert(name.to_string(), node_seen(object));
+                nodes.insert(name.to_string(), node_seen(spec, object));
             }
             (Scope::Node(name), resource) => {
                 let host = hosts.get_mut(name).unwrap();
@@ -161,11 +161,11 @@ pub(super) fn member(name: &NodeName) -> EtcdMember {
     }
 }
 
-fn node_seen(object: &fmp_core::resource::NodeObject) -> NodeSeen {
+fn node_seen(spec: &Spec, object: &fmp_core::resource::NodeObject) -> NodeSeen {
     NodeSeen {
         ready: true,
         message: String::new(),
-        kubelet_version: "v1.29.15".into(),
+        kubelet_version: format!("v{}", spec.kubernetes),
         pod_cidr: object.pod_cidr,
         address: None,
         labels: object.labels.clone(),

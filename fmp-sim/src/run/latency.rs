@@ -37,8 +37,14 @@ const fn usual(action: &Action) -> u64 {
         Action::StartUnit { .. } | Action::RestartUnit { .. } => 250,
         Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
+        | Action::CordonNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => 150,
+        // An apiserver answers for ten seconds after it was told to stop; pods have half a minute.
+        Action::StopUnits { .. } => 12_000,
+        Action::DrainNode { .. } => 30_000,
         Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => 300,
         Action::RemoveEtcdMember { .. } | Action::AddEtcdLearner { .. } | Action::PromoteEtcdLearner { .. } => 200,
     }

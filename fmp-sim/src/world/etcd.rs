@@ -215,13 +215,15 @@ impl World {
         }
         let kubelets = self.hosts.iter().filter(|(_, host)| host.answers(KUBELET) && host.part == part);
         for (name, host) in kubelets {
+            let own = host.running_version(KUBELET, "kubelet");
+            let version = own.map_or_else(|| self.kubelet_version.clone(), |version| format!("v{version}"));
             if self.nodes.get(name.as_str()).is_some_and(|node| {
-                node.kubelet_version == self.kubelet_version && node.address == host.facts.addresses.first().copied()
+                node.kubelet_version == version && node.address == host.facts.addresses.first().copied()
             }) {
                 continue;
             }
             let node = self.nodes.entry(name.to_string()).or_insert_with(no_node);
-            node.kubelet_version.clone_from(&self.kubelet_version);
+            node.kubelet_version = version;
             node.address = host.facts.addresses.first().copied();
             node.labels.insert("kubernetes.io/hostname".to_owned(), name.to_string());
         }

@@ -26,7 +26,7 @@ pub struct Setup {
     pub works: BTreeMap<NodeName, Ipv4Addr>,
     /// What a machine is like. Host name, machine id and addresses are filled in.
     pub machine: HostFacts,
-    /// What a kubelet says that its version is: `v1.29.15`.
+    /// What a kubelet says that its version is, `v1.29.15`, where the path of its program does not tell.
     pub kubelet_version: String,
     /// How fast machines are.
     pub pace: Pace,

@@ -16,7 +16,7 @@ use fmp_core::{
 use fmp_exec::{Applied, Context, Failure, Questions, Retry, provider::HostQuestions};
 use fmp_plan::{
     Action, Step, StepId,
-    action::{Before, FileRemoval, FileWrite},
+    action::{Before, Evict, FileRemoval, FileWrite},
     step::Subject,
 };
 
@@ -230,7 +230,7 @@ fn a_node_is_ready_when_its_kubelet_runs_and_an_apiserver_answers() {
         labels: [("a".into(), "b".into())].into(),
         taints: BTreeSet::new(),
     };
-    done(&mut world, "work-1", Action::ApplyNode { object });
+    done(&mut world, "work-1", Action::ApplyNode { node: node("work-1"), object });
     let observed = observe(&world);
     let seen = &observed.api.known().unwrap().nodes["work-1"];
     assert_eq!((seen.kubelet_version.as_str(), seen.labels["a"].as_str()), ("v1.29.15", "b"));
@@ -246,4 +246,44 @@ fn a_world_reads_what_it_wrote_down() {
     let again: World = serde_json::from_str(&text).unwrap();
     assert_eq!(observe(&again), observe(&world));
     assert_eq!(serde_json::to_string(&again).unwrap(), text);
+}
+
+#[test]
+fn a_node_is_cordoned_drained_and_given_back_and_a_persons_cordon_stays() {
+    let mut world = three_members();
+    let work = || node("work-1");
+    let cordon = || Action::CordonNode { node: work() };
+    let drain = || Action::DrainNode { node: work(), evict: Evict::Replaceable };
+    let uncordon = || Action::UncordonNode { node: work() };
+    assert!(apply(&mut world, "work-1", cordon(), &[]).is_err(), "there is no API");
+    start(&mut world, "main-1", "kube-apiserver.service", "");
+    assert!(matches!(apply(&mut world, "work-1", cordon(), &[]).unwrap(), Applied::Stale(_)), "nor a Node");
+    let object = NodeObject { pod_cidr: None, labels: BTreeMap::new(), taints: BTreeSet::new() };
+    done(&mut world, "work-1", Action::ApplyNode { node: work(), object });
+    assert!(matches!(apply(&mut world, "work-1", drain(), &[]).unwrap(), Applied::Stale(_)), "pods could come");
+    done(&mut world, "work-1", cordon());
+    assert_eq!(apply(&mut world, "work-1", cordon(), &[]).unwrap(), Applied::AlreadyDone);
+    done(&mut world, "work-1", drain());
+    done(&mut world, "work-1", uncordon());
+    world.nodes.get_mut("work-1").unwrap().unschedulable = true;
+    assert_eq!(apply(&mut world, "work-1", cordon(), &[]).unwrap(), Applied::AlreadyDone);
+    assert_eq!(apply(&mut world, "work-1", uncordon(), &[]).unwrap(), Applied::AlreadyDone);
+    assert!(world.nodes["work-1"].unschedulable, "a person cordoned it");
+    done(&mut world, "work-1", Action::DeleteNode { node: work() });
+    assert_eq!(apply(&mut world, "work-1", Action::DeleteNode { node: work() }, &[]).unwrap(), Applied::AlreadyDone);
+}
+
+#[test]
+fn units_that_are_stopped_stay_down_after_a_power_cut() {
+    let mut world = world(Environment::Ssh);
+    start(&mut world, "main-1", "x.service", "");
+    let stop = || Action::StopUnits { units: vec!["x.service".into()] };
+    done(&mut world, "main-1", stop());
+    assert_eq!(apply(&mut world, "main-1", stop(), &[]).unwrap(), Applied::AlreadyDone);
+    world.power_off(&node("main-1"));
+    world.power_on(&node("main-1"));
+    assert_eq!(
+        (unit(&world, "x.service").active.as_str(), unit(&world, "x.service").enabled.as_str()),
+        ("inactive", "disabled")
+    );
 }

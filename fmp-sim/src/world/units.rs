@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use fmp_core::{
-    Digest,
+    Digest, KubeVersion,
     observed::{Stamp, UnitSeen},
-    role::paths::{STAMP, unit_file},
+    role::paths::{STAMP, kubernetes_version, unit_file},
 };
 
 use serde::{Deserialize, Serialize};
@@ -153,6 +153,12 @@ impl Host {
             condition: !unit.held_back,
             stamp: unit.running.as_ref().and_then(|running| running.stamp.clone()),
         })
+    }
+
+    /// The version of the program that a unit started, where the program's path tells it.
+    pub(crate) fn running_version(&self, name: &str, program: &str) -> Option<KubeVersion> {
+        let stamp = self.units.get(name)?.running.as_ref()?.stamp.as_ref()?;
+        stamp.0.keys().find_map(|path| kubernetes_version(path, program))
     }
 
     fn unit_text(&self, name: &str) -> Option<Arc<str>> {

@@ -1,8 +1,8 @@
 //! What a script on a host answers.
 
 use fmp_core::{Digest, NodeName};
-use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry, provider::Mismatch};
-use fmp_plan::Step;
+use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry, failure::Holdup, provider::Mismatch};
+use fmp_plan::{Action, Step};
 
 use crate::transport::Output;
 
@@ -17,6 +17,15 @@ const PASSING: [&str; 5] = [
     "too many learner members in cluster",
     "not enough started members",
     "re-configuration failed",
+];
+
+/// What `kubectl drain` says of pods that stay
+/// (<https://github.com/kubernetes/kubectl/blob/v0.29.15/pkg/drain/filters.go>).
+const STAYING: [(&str, Holdup); 4] = [
+    ("Pods with local storage", Holdup::LocalData),
+    ("Pods that declare no controller", Holdup::Unmanaged),
+    ("would violate the pod's disruption budget", Holdup::Budget),
+    ("global timeout reached", Holdup::Slow),
 ];
 
 /// Reads the answer, which is the output's last line.
@@ -74,8 +83,30 @@ fn broke_off(node: &NodeName, step: &Step, output: &Output, begun: bool) -> Fail
         let kind = FailureKind::Other(format!("etcd refuses for now: {words}"));
         return Failure { effect: Effect::None, retry: Retry::Later, kind, source: None };
     }
+    if let Some(failure) = undrained(&step.action, &stderr) {
+        return failure;
+    }
     let kind =
         FailureKind::Program { host: node.to_string(), program: step.id.to_string(), status: output.status, stderr };
     let effect = if begun { Effect::MayHaveHappened } else { Effect::None };
     Failure { effect, retry: Retry::Never, kind, source: None }
+}
+
+/// Which pods stay on a node that is to be drained, and why. Some may be gone already.
+fn undrained(action: &Action, stderr: &str) -> Option<Failure> {
+    let Action::DrainNode { node, .. } = action else { return None };
+    let (words, by) = *STAYING.iter().find(|(words, _)| stderr.contains(words))?;
+    let line = stderr.lines().find(|line| line.contains(words))?;
+    // `... (use --force to override): default/one, default/two`, or `error when evicting pods/"one" -n "default" (...`.
+    let pods = match line.split_once("override): ") {
+        Some((_, pods)) => pods,
+        None => line.split_once(" (will retry").map_or(line, |(pods, _)| pods),
+    };
+    let pods = pods.trim_start_matches("error when evicting ").trim_end_matches(']').to_owned();
+    let retry = match by {
+        Holdup::LocalData | Holdup::Unmanaged => Retry::Never,
+        Holdup::Budget | Holdup::Slow => Retry::Later,
+    };
+    let kind = FailureKind::Undrained { node: node.to_string(), by, pods };
+    Some(Failure { effect: Effect::MayHaveHappened, retry, kind, source: None })
 }

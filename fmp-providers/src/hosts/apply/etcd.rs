@@ -46,6 +46,7 @@ pub(super) fn may_ask_another(failure: &Failure) -> bool {
         FailureKind::Other(_) | FailureKind::Program { .. } => failure.retry == Retry::Later,
         FailureKind::Lost(_)
         | FailureKind::NoRoom { .. }
+        | FailureKind::Undrained { .. }
         | FailureKind::Deadline { .. }
         | FailureKind::Fenced { .. }
         | FailureKind::Bundle(_) => false,

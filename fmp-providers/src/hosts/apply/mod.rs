@@ -9,6 +9,7 @@ mod certificates;
 mod etcd;
 mod files;
 mod image;
+mod nodes;
 mod objects;
 mod trust;
 mod unit;
@@ -24,7 +25,7 @@ use fmp_core::{Digest, NodeName, Secret, profile::Directories};
 use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Retry};
 use fmp_plan::{
     Step,
-    action::{Action, Before},
+    action::{Action, Before, Evict},
 };
 
 use super::{Managed, Packing};
@@ -65,7 +66,12 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         Action::AddEtcdLearner { peer_url } => etcd::change(work, "add", peer_url, "-").await,
         Action::PromoteEtcdLearner { peer_url } => etcd::change(work, "promote", peer_url, "-").await,
         Action::ImportImage { reference, archive, bytes } => image::import(work, reference, *archive, *bytes).await,
-        Action::ApplyNode { object } => objects::node(work, object).await,
+        Action::CordonNode { node } => nodes::change(work, "cordon", node, Evict::Replaceable).await,
+        Action::DrainNode { node, evict } => nodes::change(work, "drain", node, *evict).await,
+        Action::UncordonNode { node } => nodes::change(work, "uncordon", node, Evict::Replaceable).await,
+        Action::StopUnits { units } => unit::stop(work, units).await,
+        Action::DeleteNode { node } => nodes::change(work, "delete", node, Evict::Replaceable).await,
+        Action::ApplyNode { node, object } => objects::node(work, node, object).await,
         Action::ApplyObject { key, manifest } => objects::object(work, key, *manifest).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fmp_core::{Digest, resource::NodeObject};
+use fmp_core::{Digest, NodeName, resource::NodeObject};
 use fmp_exec::{Applied, Effect, Failure};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -30,10 +30,8 @@ struct Metadata<'a> {
 }
 
 /// Makes a Node object or brings it up to date. Taints are a list that is owned as a whole, so ours are added one by one.
-pub(super) async fn node(work: Work<'_>, object: &NodeObject) -> Result<Applied, Failure> {
-    // The step is one of the cluster: whose Node it is stands in its name.
-    let id = work.step.id.as_str();
-    let name = work.step.subject.node().map_or_else(|| id.split('/').next().unwrap_or(id), |node| node.as_str());
+pub(super) async fn node(work: Work<'_>, name: &NodeName, object: &NodeObject) -> Result<Applied, Failure> {
+    let name = name.as_str();
     let range = object.pod_cidr.map(|range| range.to_string());
     let spec = range.iter().flat_map(|range| [("podCIDR", json!(range)), ("podCIDRs", json!([range]))]).collect();
     let metadata = Metadata { name, labels: &object.labels };
@@ -41,7 +39,7 @@ pub(super) async fn node(work: Work<'_>, object: &NodeObject) -> Result<Applied,
     let manifest = serde_json::to_vec(&node).map_err(|error| nothing_because("a Node can't be written", error))?;
     let mut words = vec![name];
     words.extend(object.taints.iter().map(String::as_str));
-    through_any_main(work, &words, &manifest).await
+    through_any_main(work, SCRIPT, &words, &manifest).await
 }
 
 /// Applies one object.
@@ -51,7 +49,7 @@ pub(super) async fn object(work: Work<'_>, key: &str, digest: Digest) -> Result<
     let mut object: Value = serde_json::from_str(manifest).map_err(broken)?;
     mark(&mut object, &digest).ok_or_else(|| nothing(format!("the manifest of {key} is no object")))?;
     let manifest = serde_json::to_vec(&object).map_err(broken)?;
-    through_any_main(work, &["-"], &manifest).await
+    through_any_main(work, SCRIPT, &["-"], &manifest).await
 }
 
 /// Says on the object that it is ours and which manifest it was made from.
@@ -67,10 +65,15 @@ fn mark(object: &mut Value, digest: &Digest) -> Option<()> {
 }
 
 /// Applying twice is applying once: a main that failed is no reason not to ask the next one.
-async fn through_any_main(work: Work<'_>, words: &[&str], manifest: &[u8]) -> Result<Applied, Failure> {
+pub(super) async fn through_any_main(
+    work: Work<'_>,
+    script: &str,
+    words: &[&str],
+    manifest: &[u8],
+) -> Result<Applied, Failure> {
     let mut failure = nothing("there is no main to ask");
     for main in work.mains() {
-        match work.run(main, SCRIPT, words, manifest.to_owned().into()).await {
+        match work.run(main, script, words, manifest.to_owned().into()).await {
             Err(error) if error.effect == Effect::None => failure = error,
             answer => return answer,
         }

@@ -7,8 +7,8 @@ use fmp_core::{
     profile::Directories,
     resource::{Authority, CertificateRequest, Holding, Usage},
 };
-use fmp_exec::{Applied, Effect, FailureKind};
-use fmp_plan::action::{Action, Before, CertificateIssue, FileRemoval, FileWrite, TrustItem, TrustSource};
+use fmp_exec::{Applied, Effect, FailureKind, Retry, failure::Holdup};
+use fmp_plan::action::{Action, Before, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem, TrustSource};
 
 use crate::{
     hosts::{Packing, testing::Lab},
@@ -340,7 +340,112 @@ async fn a_learner_that_lags_is_promoted_later() {
     let refusal = "echo 'etcdserver: can only promote a learner member which is in sync with leader' >&2; exit 1";
     lab.program("etcdctl", &etcdctl(refusal));
     let action = Action::PromoteEtcdLearner { peer_url: "https://192.0.2.2:2380".to_owned() };
-    assert_eq!(lab.apply(action).await.unwrap_err().retry, fmp_exec::Retry::Later);
+    assert_eq!(lab.apply(action).await.unwrap_err().retry, Retry::Later);
+}
+
+/// A cluster of one Node whose state is `UNSCHEDULABLE/LABEL`; its drain ends as `drain` does.
+fn kubectl(state: &str, drain: &str) -> String {
+    format!("case \"$*\" in *' get node '*) printf '%s' '{state}' ;; *' drain '*) {drain} ;; esac")
+}
+
+fn of_node(how: &str) -> Action {
+    let node = "work-1".parse().unwrap();
+    match how {
+        "cordon" => Action::CordonNode { node },
+        "uncordon" => Action::UncordonNode { node },
+        "drain" => Action::DrainNode { node, evict: Evict::Replaceable },
+        "drain-all" => Action::DrainNode { node, evict: Evict::All },
+        _ => Action::DeleteNode { node },
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_compared_before_it_is_cordoned_drained_or_given_back() {
+    let cases = [
+        ("cordon", "/", "done", " patch node work-1 "),
+        ("cordon", "true/", "already-done", ""),
+        ("cordon", "", "stale", ""),
+        ("uncordon", "true/true", "done", " patch node work-1 "),
+        ("uncordon", "true/", "already-done", ""),
+        ("uncordon", "", "already-done", ""),
+        ("drain", "true/true", "done", " drain work-1 --ignore-daemonsets --timeout=120s\n"),
+        ("drain-all", "true/", "done", " --delete-emptydir-data --force"),
+        ("drain", "/", "stale", ""),
+        ("drain", "", "stale", ""),
+        ("delete", "true/true", "done", " delete node work-1 "),
+        ("delete", "", "already-done", ""),
+    ];
+    for (how, state, expected, called) in cases {
+        let lab = Lab::new();
+        lab.program("kubectl", &kubectl(state, "true"));
+        let found = match lab.apply(of_node(how)).await.unwrap() {
+            Applied::Done => "done",
+            Applied::AlreadyDone => "already-done",
+            Applied::Stale(_) => "stale",
+        };
+        assert_eq!(found, expected, "{how} {state}");
+        let calls = lab.read("calls");
+        assert_eq!(calls.lines().count(), if expected == "done" { 2 } else { 1 }, "{how} {state}: {calls}");
+        assert!(calls.contains(called), "{how} {state}: {calls}");
+    }
+}
+
+#[tokio::test]
+async fn a_cordon_of_ours_is_marked_and_the_mark_goes_with_it() {
+    for (how, state, patch) in [
+        ("cordon", "/", r#"{"spec":{"unschedulable":true},"metadata":{"labels":{"fmp.io/cordoned":"true"}}}"#),
+        ("uncordon", "true/true", r#"{"spec":{"unschedulable":null},"metadata":{"labels":{"fmp.io/cordoned":null}}}"#),
+    ] {
+        let lab = Lab::new();
+        lab.program("kubectl", &kubectl(state, "true"));
+        lab.apply(of_node(how)).await.unwrap();
+        let calls = lab.read("calls");
+        assert!(calls.contains(patch) && calls.contains(r"{.metadata.labels.fmp\.io/cordoned}"), "{calls}");
+    }
+}
+
+#[tokio::test]
+async fn pods_that_stay_are_told_by_what_keeps_them() {
+    let budget = r#"error when evicting pods/"db-0" -n "prod" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget."#;
+    let cases = [
+        (
+            "error: unable to drain node: cannot delete Pods with local storage (use --delete-emptydir-data to override): a/b, c/d",
+            Holdup::LocalData,
+            "a/b, c/d",
+            Retry::Never,
+        ),
+        (
+            "error: cannot delete cannot delete Pods that declare no controller (use --force to override): a/b",
+            Holdup::Unmanaged,
+            "a/b",
+            Retry::Never,
+        ),
+        (budget, Holdup::Budget, r#"pods/"db-0" -n "prod""#, Retry::Later),
+        ("error when waiting for pod: global timeout reached: 2m0s", Holdup::Slow, "", Retry::Later),
+    ];
+    for (says, keeps, named, again) in cases {
+        let lab = Lab::new();
+        lab.put("says", says);
+        lab.program("kubectl", &kubectl("true/true", "cat \"$FMP_ROOT/says\" >&2; exit 1"));
+        let failure = lab.apply(of_node("drain")).await.unwrap_err();
+        let FailureKind::Undrained { node, by, pods } = &failure.kind else { panic!("{failure}") };
+        assert_eq!((node.as_str(), *by, failure.retry), ("work-1", keeps, again));
+        assert!(pods.contains(named), "{pods}");
+    }
+}
+
+#[tokio::test]
+async fn units_are_stopped_for_good_and_only_those_that_are_there() {
+    let lab = Lab::new();
+    let show = "case \"$1 $5\" in 'show a.service') echo LoadState=loaded; echo ActiveState=active ;; \
+        'show b.service') echo LoadState=loaded; echo ActiveState=inactive ;; show*) echo LoadState=not-found ;; \
+        *) [ \"$1\" != is-enabled ] || echo disabled ;; esac";
+    lab.program("systemctl", show);
+    let stop = |units: &[&str]| Action::StopUnits { units: units.iter().map(|unit| (*unit).into()).collect() };
+    assert_eq!(lab.apply(stop(&["a.service", "b.service", "c.service"])).await.unwrap(), Applied::Done);
+    let calls = lab.read("calls");
+    assert!(calls.contains("--quiet disable -- a.service\n") && calls.contains("stop -- a.service\n"), "{calls}");
+    assert_eq!(lab.apply(stop(&["b.service", "c.service"])).await.unwrap(), Applied::AlreadyDone);
 }
 
 #[tokio::test]

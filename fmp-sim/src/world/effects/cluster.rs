@@ -1,8 +1,10 @@
 //! Objects of the API.
 
-use fmp_core::{Digest, NodeName, resource::NodeObject};
+use fmp_core::{
+    Digest, NodeName,
+    resource::{CORDONED, NodeObject},
+};
 use fmp_exec::{Applied, Failure, FailureKind};
-use fmp_plan::Step;
 
 use super::stale;
 use crate::world::{World, etcd::no_node, later};
@@ -10,13 +12,11 @@ use crate::world::{World, etcd::no_node, later};
 impl World {
     pub(crate) fn apply_node(
         &mut self,
-        step: &Step,
         by: Option<&NodeName>,
+        name: &str,
         object: &NodeObject,
     ) -> Result<Applied, Failure> {
         self.with_api(by)?;
-        // A step on a Node object is done to the cluster; which node it is stands at the beginning of its name.
-        let (name, _) = step.id.as_str().split_once('/').unwrap_or((step.id.as_str(), ""));
         let before = self.nodes.get(name).cloned();
         let mut node = before.clone().unwrap_or_else(no_node);
         match (node.pod_cidr, object.pod_cidr) {
@@ -33,6 +33,43 @@ impl World {
         }
         self.nodes.insert(name.to_owned(), node);
         Ok(Applied::Done)
+    }
+
+    /// A person's cordon stays a person's.
+    pub(crate) fn cordon(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
+        self.with_api(by)?;
+        let Some(seen) = self.nodes.get_mut(node.as_str()) else { return Ok(no_such_node(node)) };
+        if std::mem::replace(&mut seen.unschedulable, true) {
+            return Ok(Applied::AlreadyDone);
+        }
+        seen.labels.insert(CORDONED.to_owned(), "true".to_owned());
+        Ok(Applied::Done)
+    }
+
+    pub(crate) fn uncordon(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
+        self.with_api(by)?;
+        let Some(seen) = self.nodes.get_mut(node.as_str()) else { return Ok(Applied::AlreadyDone) };
+        if seen.labels.remove(CORDONED).is_none() {
+            return Ok(Applied::AlreadyDone);
+        }
+        seen.unschedulable = false;
+        Ok(Applied::Done)
+    }
+
+    /// There are no pods in this world: nothing holds a drain up but that new ones could come.
+    pub(crate) fn drain(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
+        self.with_api(by)?;
+        match self.nodes.get(node.as_str()) {
+            None => Ok(no_such_node(node)),
+            Some(seen) if !seen.unschedulable => Ok(stale(format!("Node {node}"), "cordoned", "schedulable")),
+            Some(_) => Ok(Applied::Done),
+        }
+    }
+
+    pub(crate) fn delete_node(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
+        self.with_api(by)?;
+        let gone = self.nodes.remove(node.as_str()).is_none();
+        Ok(if gone { Applied::AlreadyDone } else { Applied::Done })
     }
 
     pub(crate) fn apply_object(
@@ -55,4 +92,8 @@ impl World {
             Some(_) => Ok(()),
         }
     }
+}
+
+fn no_such_node(node: &NodeName) -> Applied {
+    stale(format!("Node {node}"), "present", "absent")
 }

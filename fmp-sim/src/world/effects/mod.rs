@@ -55,7 +55,12 @@ impl World {
             Action::RemoveEtcdMember { .. } | Action::AddEtcdLearner { .. } | Action::PromoteEtcdLearner { .. } => {
                 self.way_to_cluster(node, Self::by_etcd)
             }
-            Action::ApplyNode { .. } | Action::ApplyObject { .. } => self.way_to_cluster(node, Self::by_api),
+            Action::CordonNode { .. }
+            | Action::DrainNode { .. }
+            | Action::UncordonNode { .. }
+            | Action::DeleteNode { .. }
+            | Action::ApplyNode { .. }
+            | Action::ApplyObject { .. } => self.way_to_cluster(node, Self::by_api),
             Action::CreateMachine { .. } | Action::StartMachine => None,
             Action::EstablishTrust { .. }
             | Action::Upload { .. }
@@ -65,6 +70,7 @@ impl World {
             | Action::RestartUnit { .. }
             | Action::ReloadUnit { .. }
             | Action::EnableUnit { .. }
+            | Action::StopUnits { .. }
             | Action::BootstrapEtcd { .. }
             | Action::StartEtcdLearner { .. }
             | Action::ImportImage { .. } => node.cloned(),
@@ -123,7 +129,12 @@ impl World {
             Action::StartEtcdLearner { members } => self.start_learner(node()?, members),
             Action::PromoteEtcdLearner { peer_url } => self.promote_learner(by, peer_url),
             Action::ImportImage { reference, .. } => self.import_image(node()?, reference),
-            Action::ApplyNode { object } => self.apply_node(step, by, object),
+            Action::CordonNode { node } => self.cordon(by, node),
+            Action::DrainNode { node, .. } => self.drain(by, node),
+            Action::UncordonNode { node } => self.uncordon(by, node),
+            Action::StopUnits { units } => self.stop_units(node()?, units),
+            Action::DeleteNode { node } => self.delete_node(by, node),
+            Action::ApplyNode { node, object } => self.apply_node(by, node.as_str(), object),
             Action::ApplyObject { key, manifest } => self.apply_object(by, key, *manifest),
         }
     }

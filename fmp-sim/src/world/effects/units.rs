@@ -1,5 +1,7 @@
 //! Units.
 
+use std::sync::Arc;
+
 use fmp_core::{NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
 
@@ -30,6 +32,18 @@ impl World {
             self.start(node, unit)?;
         }
         Ok(Applied::Done)
+    }
+
+    pub(crate) fn stop_units(&mut self, node: &NodeName, units: &[Arc<str>]) -> Result<Applied, Failure> {
+        let host = self.running(node)?;
+        let mut stopped = false;
+        for unit in units {
+            let Some(unit) = host.units.get_mut(&**unit) else { continue };
+            stopped |= unit.enabled || unit.running.is_some();
+            unit.enabled = false;
+            unit.running = None;
+        }
+        Ok(if stopped { Applied::Done } else { Applied::AlreadyDone })
     }
 
     pub(crate) fn reload_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
