@@ -59,7 +59,7 @@ impl Network {
     pub(super) async fn unplug(&self, machine: &str) -> Result<(), EnvironmentError> {
         let cable = format!("vb-{machine}");
         match self.ip(&["link", "delete", &cable]).await {
-            Err(EnvironmentError::Program { said, .. }) if said.contains("Cannot find device") => Ok(()),
+            Err(EnvironmentError::Program { said, .. }) if is_gone(&said) => Ok(()),
             other => other,
         }
     }
@@ -79,6 +79,12 @@ impl Network {
 
 async fn ip(args: &[&str]) -> Result<(), EnvironmentError> {
     tool::run("ip", args, QUICK).await.map(drop)
+}
+
+/// Whether `ip` says that a link is not there: it does not find it, or the kernel, which takes a machine's cables away in
+/// its own time, was quicker once it had found it.
+fn is_gone(said: &str) -> bool {
+    ["Cannot find device", "No such device"].iter().any(|words| said.contains(words))
 }
 
 /// The bridge's own address on the link of `address`.
@@ -105,6 +111,13 @@ pub(super) fn machine_name(node: &NodeName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cable_that_goes_while_it_is_taken_away_is_gone() {
+        assert!(is_gone("Cannot find device \"vb-main-1\""));
+        assert!(is_gone("RTNETLINK answers: No such device"));
+        assert!(!is_gone("RTNETLINK answers: Operation not permitted"));
+    }
 
     #[test]
     fn a_machines_name_leaves_room_for_its_cables() {
