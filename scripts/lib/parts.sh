@@ -98,11 +98,27 @@ real_tests() {
     done
 }
 
-# Runs all of them, one test after another: each has the computer to itself.
-run_real_tests() {
+# Begins all of them, side by side: each has machines of its own, and mostly waits for them. What is killed in the middle
+# takes as long as all the rest of the cluster's tests, so it has a cluster of its own.
+begin_real_tests() {
     local limit=$1 name
     for name in $(real_tests); do
-        part "$name" "$limit" cargo test --workspace --test "$name" --no-fail-fast -- --test-threads=1
+        if [[ $name == real ]]; then
+            begin real "$limit" "${real_test[@]}" real -- --skip real_crash
+            begin real-crash "$limit" env FMP_LAB=crash "${real_test[@]}" real -- real_crash
+        else
+            begin "$name" "$limit" "${real_test[@]}" "$name" -- --test-threads=1
+        fi
+    done
+}
+
+real_test=(cargo test --workspace --no-fail-fast --test)
+
+finish_real_tests() {
+    local name
+    for name in $(real_tests); do
+        finish "$name"
+        [[ $name != real ]] || finish real-crash
     done
 }
 

@@ -3,7 +3,7 @@
 use std::{env, fs, path::PathBuf, process::Command};
 
 use crate::{
-    lab::{CLUSTER, Lab, SOON, Way, operator_key, until},
+    lab::{Lab, SOON, Way, cluster, operator_key, until},
     runner::say,
 };
 
@@ -107,7 +107,7 @@ fn the_address_of_another_clusters_host(lab: &Lab) {
 
 /// Joins the bridges of both clusters, and leaves the gateway's address to ours.
 fn put_on_one_link(lab: &Lab) {
-    let (ours, theirs) = (format!("fmp-{CLUSTER}"), format!("fmp-{}", OTHER.0));
+    let (ours, theirs) = (format!("fmp-{}", cluster()), format!("fmp-{}", OTHER.0));
     let script = format!(
         "set -e; ip link add to-b netns {ours} type veth peer name to-a netns {theirs}; \
          ip -n {ours} link set to-b master br0 up; ip -n {theirs} link set to-a master br0 up; \

@@ -6,7 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -26,8 +26,15 @@ use tokio::{
     time::timeout,
 };
 
-/// The cluster's name, which is that of nobody else's machines.
-pub(crate) const CLUSTER: &str = "fmp-real";
+/// The cluster's name, which is that of nobody else's machines. With `FMP_LAB=NAME` it is another one, so that two runs
+/// have machines of their own.
+pub(crate) fn cluster() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| match std::env::var("FMP_LAB") {
+        Ok(name) => format!("fmp-real-{name}"),
+        Err(_) => "fmp-real".to_owned(),
+    });
+    &NAME
+}
 
 /// The mains of the fixture.
 pub(crate) const MAINS: [&str; 3] = ["main-1", "main-2", "main-3"];
@@ -136,13 +143,13 @@ pub(crate) fn everyone() -> impl Iterator<Item = &'static str> {
 impl Lab {
     /// The lab, with no machine yet.
     pub(crate) fn new() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(CLUSTER);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(cluster());
         fs::create_dir_all(&folder).expect("the target directory can be written");
-        let fixture = fixture("local-7/cluster.toml").replace("\"fmp-local\"", &format!("\"{CLUSTER}\""));
+        let fixture = fixture("local-7/cluster.toml").replace("\"fmp-local\"", &format!("\"{}\"", cluster()));
         fs::write(folder.join("cluster.toml"), fixture).expect("the target directory can be written");
-        let local = Local::new(CLUSTER);
+        let local = Local::new(cluster());
         let runtime = Runtime::new().expect("a runtime can be made");
-        let network = NamespaceDialer::new(format!("/run/netns/fmp-{CLUSTER}"));
+        let network = NamespaceDialer::new(format!("/run/netns/fmp-{}", cluster()));
         Self { runtime, local, network, links: Mutex::new(links()), folder }
     }
 
@@ -153,7 +160,7 @@ impl Lab {
 
     /// Deletes all machines.
     pub(crate) fn destroy(&self) {
-        self.fmp(&["destroy", "--name", CLUSTER]).exits(0);
+        self.fmp(&["destroy", "--name", cluster()]).exits(0);
         // The next machines of these names show other host keys.
         *self.links.lock().expect("nobody panics meanwhile") = links();
     }
@@ -305,7 +312,7 @@ impl Lab {
         let mut text = text.replace("kind = \"local\"", "kind = \"ssh\"");
         for node in everyone() {
             let (host, host_key) = (self.address(node), self.host_key(node));
-            let right = Way { host, port: 22, user: "root".to_owned(), host_key, identity: operator_key(CLUSTER) };
+            let right = Way { host, port: 22, user: "root".to_owned(), host_key, identity: operator_key(cluster()) };
             let Way { host, port, user, host_key, identity } = change(node, right);
             let identity = identity.display();
             _ = write!(
@@ -392,13 +399,13 @@ fn nodes(text: &str) -> BTreeMap<String, NodeSeen> {
 
 /// The ways to machines that may not exist yet.
 fn links() -> BTreeMap<&'static str, Arc<LocalLink>> {
-    let local = Arc::new(Local::new(CLUSTER));
+    let local = Arc::new(Local::new(cluster()));
     everyone().map(|name| (name, Arc::new(LocalLink::new(local.clone(), node(name))))).collect()
 }
 
 fn in_their_network(command: &Command) -> Command {
     let mut inside = Command::new("nsenter");
-    inside.arg(format!("--net=/run/netns/fmp-{CLUSTER}")).arg(command.get_program()).args(command.get_args());
+    inside.arg(format!("--net=/run/netns/fmp-{}", cluster())).arg(command.get_program()).args(command.get_args());
     inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
     inside
 }

@@ -39,9 +39,9 @@ const CHECKS: &[Check] = &[
     Check { name: "real_etcd_rebirth", begin: Begin::InSync, minutes: 10, run: rebirth::run },
     Check { name: "real_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
     Check { name: "real_power_cut", begin: Begin::InSync, minutes: 12, run: power::cut },
-    Check { name: "real_killed", begin: Begin::Nothing, minutes: 30, run: killed::run },
-    Check { name: "real_moments", begin: Begin::InSync, minutes: 60, run: crash::moments },
-    Check { name: "real_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
+    Check { name: "real_crash_kinds", begin: Begin::Nothing, minutes: 30, run: killed::run },
+    Check { name: "real_crash_moments", begin: Begin::InSync, minutes: 60, run: crash::moments },
+    Check { name: "real_crash_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
     Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
 ];
 
