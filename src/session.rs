@@ -106,7 +106,8 @@ impl Session {
             Environment::Sim => return Ok(self.simulated()),
         };
         let mut links: BTreeMap<NodeName, Arc<dyn Transport>> = BTreeMap::new();
-        for (name, node) in &self.spec.nodes {
+        // What leaves is reached too, until it has left.
+        for (name, node) in self.spec.nodes.iter().chain(&self.spec.retired) {
             let link: Arc<dyn Transport> = match &machines {
                 Some(machines) => Arc::new(LocalLink::new(machines.clone(), name.clone())),
                 None => Arc::new(Ssh::new(
@@ -117,14 +118,17 @@ impl Session {
         }
         let managed = |(name, node): (&NodeName, &Node)| {
             let transport = links[name].clone();
-            (name.clone(), Managed { transport, address: node.address, main: node.role == Role::Main })
+            // A main that leaves is asked for nothing that the others do for the cluster.
+            let main = node.role == Role::Main && self.spec.nodes.contains_key(name);
+            (name.clone(), Managed { transport, address: node.address, main })
         };
         let packing = match self.spec.environment {
             // Between machines of one computer the wire is faster than gzip.
             Environment::Local | Environment::Sim => Packing::Plain,
             Environment::Ssh => Packing::Gzip,
         };
-        let hosts = HostProvider::new(self.spec.nodes.iter().map(managed).collect(), self.store.clone());
+        let managed = self.spec.nodes.iter().chain(&self.spec.retired).map(managed).collect();
+        let hosts = HostProvider::new(managed, self.store.clone());
         let hosts = Arc::new(hosts.packed(packing).keeping(self.spec.profile.settings.directories.clone()));
         let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
         if let Some(machines) = &machines {

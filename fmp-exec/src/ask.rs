@@ -1,5 +1,7 @@
 //! What is to be asked, derived from what is wanted.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use fmp_core::{
     NodeName,
     graph::Desired,
@@ -14,6 +16,12 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
     let mut questions = Questions::default();
     for (name, node) in &spec.nodes {
         let host = HostQuestions { main: node.role == Role::Main, ..HostQuestions::default() };
+        questions.hosts.insert(name.clone(), host);
+    }
+    // Of a node that leaves: what of ours runs there. A main has every unit that there is.
+    let units: BTreeSet<_> = desired.iter().filter_map(|(_, _, resource)| unit(resource)).collect();
+    for name in spec.retired.keys().filter(|name| !spec.is_destroyed(name)) {
+        let host = HostQuestions { units: units.clone(), ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);
     }
     for (_, id, resource) in desired.iter() {
@@ -35,6 +43,21 @@ pub fn only(questions: &Questions, nodes: impl Fn(&NodeName) -> bool) -> Questio
     let hosts = questions.hosts.iter().filter(|(node, _)| nodes(node));
     let hosts = hosts.map(|(node, host)| (node.clone(), host.clone())).collect();
     Questions { hosts, kinds: questions.kinds.clone(), ..*questions }
+}
+
+fn unit(resource: &Resource) -> Option<Arc<str>> {
+    match resource {
+        Resource::Unit(unit) => Some(unit.name.clone()),
+        Resource::Machine
+        | Resource::Artifact(_)
+        | Resource::File(_)
+        | Resource::Trust(_)
+        | Resource::Certificate(_)
+        | Resource::EtcdMember(_)
+        | Resource::Image(_)
+        | Resource::NodeObject(_)
+        | Resource::Object(_) => None,
+    }
 }
 
 fn ask(host: &mut HostQuestions, resource: &Resource) {

@@ -127,6 +127,7 @@ mod tests {
             changes: Vec::new(),
             steps,
             waiting: Vec::new(),
+            notes: Vec::new(),
             consents: [].into(),
             budgets: [(Budget::Works, 1)].into(),
             texts: BTreeMap::new(),

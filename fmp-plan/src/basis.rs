@@ -62,6 +62,15 @@ pub(crate) fn premises(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) 
     keys.into_iter().map(|key| Premise { value: read(sides.observed, &key), key }).collect()
 }
 
+/// Adds what else a plan rests on.
+pub(crate) fn add(premises: &mut Vec<Premise>, observed: &Observed, keys: BTreeSet<FactKey>) {
+    for key in keys {
+        if let Err(at) = premises.binary_search_by(|premise| premise.key.cmp(&key)) {
+            premises.insert(at, Premise { value: read(observed, &key), key });
+        }
+    }
+}
+
 /// What a task needs of other hosts.
 const fn borrows(task: &Task) -> Option<Holding> {
     match task {

@@ -8,6 +8,7 @@ pub mod codec;
 mod diff;
 mod expand;
 pub mod fact;
+mod leave;
 pub mod lint;
 #[cfg(test)]
 mod oracle;
@@ -64,6 +65,7 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
         changes: Vec::new(),
         steps: Vec::new(),
         waiting: foreign.waiting,
+        notes: leave::forgotten(spec, observed),
         consents: foreign.adopted.into_iter().collect(),
         budgets: budgets(spec),
         texts: std::collections::BTreeMap::new(),
@@ -97,6 +99,9 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     plan.steps = expanded.steps;
     plan.texts = expanded.texts;
     plan.waiting = silent.iter().map(|(node, why)| silence(node, why)).chain(expanded.waiting).collect();
+    plan.notes.extend(diff::expiring(sides));
+    leave::all(sides, plan);
+    plan.consents.extend(plan.steps.iter().filter_map(|step| safety::eviction_agreed(&step.action)));
 }
 
 fn silence(node: &NodeName, why: &str) -> Waiting {

@@ -34,6 +34,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is wanted and can't be done now, and what it waits for.
     pub waiting: Vec<Waiting>,
+    /// What was seen that nobody asked for, and that stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Consents that were given and used.
     pub consents: BTreeSet<String>,
     /// How many units of disruption may be down at once.
@@ -91,6 +94,16 @@ pub enum Verb {
     Remove,
     /// It is started again with the inputs that are wanted.
     Restart,
+}
+
+/// Something that stays as it is, and that a person may want to know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// About what: `Node work-9`.
+    pub about: String,
+    /// What there is to know, and what can be done.
+    pub what: String,
 }
 
 /// Something wanted that can't be done now.

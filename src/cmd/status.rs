@@ -88,7 +88,13 @@ fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
         well &= ready;
         _ = writeln!(out, "node: {name} {} {} {word}", node.address, role(node.role));
     }
-    for (name, host) in &observed.hosts {
+    for (name, seen) in api.nodes.iter().filter(|(name, _)| !spec.nodes.contains_key(name.as_str())) {
+        let address = seen.address.map_or_else(|| "of no address".to_owned(), |address| address.to_string());
+        let why = if spec.retired.contains_key(name.as_str()) { "leaves" } else { "is not in cluster.toml" };
+        _ = writeln!(out, "node: {name} {address} {why}");
+    }
+    // What leaves may be gone already.
+    for (name, host) in observed.hosts.iter().filter(|(name, _)| spec.nodes.contains_key(*name)) {
         if let Fact::Unknown(why) = host {
             well = false;
             _ = writeln!(out, "host: {name} does not answer: {why}");

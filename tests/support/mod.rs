@@ -89,7 +89,7 @@ impl Lab {
 
     /// Carries a plan out with the real executor.
     pub(crate) async fn apply(&self, plan: &Plan) -> Outcome {
-        self.apply_watching(plan, &mut |_| {}).await
+        self.driven(plan, &mut |_| {}).await
     }
 
     /// The same; `see` is shown the world after each change.
@@ -100,10 +100,14 @@ impl Lab {
                 see(&self.world.observe(&questions));
             }
         };
+        self.driven(plan, &mut sink).await
+    }
+
+    async fn driven(&self, plan: &Plan, sink: &mut (dyn FnMut(&Progress) + Send)) -> Outcome {
         let providers: [Arc<dyn Provider>; 1] = [Arc::new(self.world.clone())];
         let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()) };
         let options = Options::new(mpsc::channel(1).1);
-        driver::run(plan, &providers, cx, &AsPlanned, options, &mut sink).await.unwrap().outcome
+        driver::run(plan, &providers, cx, &AsPlanned, options, sink).await.unwrap().outcome
     }
 
     /// Plans and applies until nothing is left; how many plans that took.

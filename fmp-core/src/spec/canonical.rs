@@ -16,8 +16,19 @@ pub(super) fn digest(spec: &Spec) -> Digest {
 
 fn write(out: &mut String, spec: &Spec) -> fmt::Result {
     // Exhaustive, so that a new field can't be forgotten here.
-    let Spec { name, kubernetes, profile, environment, machines, network, api_entrance, nodes, consents, digest: _ } =
-        spec;
+    let Spec {
+        name,
+        kubernetes,
+        profile,
+        environment,
+        machines,
+        network,
+        api_entrance,
+        nodes,
+        retired,
+        consents,
+        digest: _,
+    } = spec;
     writeln!(out, "name {name}\nkubernetes {kubernetes}\nprofile {} {}", profile.name, profile.digest)?;
     writeln!(out, "environment {}\nmachines {machines}", environment.as_str())?;
     write_network(out, network)?;
@@ -26,6 +37,10 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         ApiEntrance::External { host, port } => writeln!(out, "entrance.api external {host} {port}")?,
     }
     for (name, node) in nodes {
+        write_node(out, name, node)?;
+    }
+    for (name, node) in retired {
+        write!(out, "retired ")?;
         write_node(out, name, node)?;
     }
     consents.iter().try_for_each(|consent| writeln!(out, "consent {consent}"))

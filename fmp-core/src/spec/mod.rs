@@ -107,6 +107,8 @@ pub struct Spec {
     pub api_entrance: ApiEntrance,
     /// Every node, by name. At least one main node.
     pub nodes: BTreeMap<NodeName, Node>,
+    /// Nodes that leave the cluster, by name, as they stood among `nodes`, where none of them is now.
+    pub retired: BTreeMap<NodeName, Node>,
     /// What a person agreed to, as written (`outage main-1`).
     pub consents: BTreeSet<String>,
     /// Digest of the file's and the profile's meaning: equal specs have equal digests, whatever comments and order.
@@ -235,6 +237,11 @@ impl Spec {
     /// The work nodes, in name order.
     pub fn workers(&self) -> impl Iterator<Item = (&NodeName, &Node)> {
         self.nodes.iter().filter(|(_, node)| node.role == Role::Work)
+    }
+
+    /// Whether a person says that a machine is gone for good: `consent = ["destroyed work-3"]`.
+    pub fn is_destroyed(&self, node: &NodeName) -> bool {
+        self.consents.contains(&format!("destroyed {node}"))
     }
 }
 

@@ -102,6 +102,10 @@ codes! {
     NoMain = "no_main",
     /// An even number of main nodes.
     EvenMains = "even_mains",
+    /// A node that stays and leaves.
+    RetiredNode = "retired_node",
+    /// Retired mains that leave too few behind.
+    RetiredQuorum = "retired_quorum",
     /// Fewer main nodes than the profile asks for.
     TooFewMains = "too_few_mains",
     /// Fewer work nodes than the profile asks for.

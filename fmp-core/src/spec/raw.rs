@@ -23,7 +23,6 @@ const LATER: &[(&str, &str)] = &[
     ("images", "a local storage of container images"),
     ("platform", "the FMP installation itself"),
     ("proxy", "the proxies on the way to the internet"),
-    ("retired", "the nodes that leave the cluster"),
     ("rotate", "the rotation of authorities and keys"),
     ("storage", "the disks of work nodes"),
 ];
@@ -38,6 +37,7 @@ pub(super) struct Raw {
     pub(super) network: RawNetwork,
     pub(super) api_entrance: Option<Spanned<ApiEntrance>>,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
+    pub(super) retired: BTreeMap<NodeName, RawNode>,
     /// Whether every node's name and role could be read, so that they may be counted.
     pub(super) countable: bool,
     pub(super) consents: Vec<String>,
@@ -80,9 +80,10 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let network = network(root.section("network"));
     let api_entrance = entrance(root.section("entrance"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
+    let retired = retired(sink, root.section("retired"));
     let consents = root.optional("consent", shapes::texts).map_or_else(Vec::new, Spanned::into_inner);
     root.finish();
-    Raw { name, profile, kubernetes, machines, environment, network, api_entrance, nodes, countable, consents }
+    Raw { name, profile, kubernetes, machines, environment, network, api_entrance, nodes, retired, countable, consents }
 }
 
 fn environment(mut section: Section<'_>) -> Option<Spanned<Environment>> {
@@ -152,7 +153,7 @@ fn nodes(sink: &Sink, section: Section<'_>) -> (BTreeMap<NodeName, RawNode>, boo
     let mut countable = true;
     let mut nodes = BTreeMap::new();
     for (key, value) in section.entries() {
-        let read = node(sink, &key, value);
+        let read = node(sink, "nodes", &key, value);
         countable &= read.role.is_some();
         if let Some(name) = sink.ok(node_name(&key)) {
             nodes.insert(name, read);
@@ -161,6 +162,12 @@ fn nodes(sink: &Sink, section: Section<'_>) -> (BTreeMap<NodeName, RawNode>, boo
         }
     }
     (nodes, countable)
+}
+
+/// Tables that stood under `[nodes]`: whoever retires a node renames its table.
+fn retired(sink: &Sink, section: Section<'_>) -> BTreeMap<NodeName, RawNode> {
+    let read = section.entries().map(|(key, value)| (node(sink, "retired", &key, value), key));
+    read.filter_map(|(node, key)| Some((sink.ok(node_name(&key))?, node))).collect()
 }
 
 fn node_name(key: &Spanned<&str>) -> Result<NodeName, Problem> {
@@ -173,8 +180,9 @@ fn node_name(key: &Spanned<&str>) -> Result<NodeName, Problem> {
     }
 }
 
-fn node(sink: &Sink, key: &Spanned<&str>, value: &Value<'_>) -> RawNode {
-    let mut section = Section::named(sink, format!("nodes.{}", key.get_ref()), value);
+/// A node's table under `[within]`.
+fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> RawNode {
+    let mut section = Section::named(sink, format!("{within}.{}", key.get_ref()), value);
     let roles = [Role::Main, Role::Work].map(|role| (role.as_str(), role));
     let role = section.required("role", "\"work\"", |value| shapes::choice(value, &roles, &[]));
     let address = section.required("address", "\"192.0.2.21\"", shapes::address);

@@ -8,7 +8,11 @@ use fmp_core::{
 };
 
 use super::{Delta, HostView, Sides, Task, Work, trust::Holders};
-use crate::{action::CertificateIssue, fact::FactKey, plan::Verb};
+use crate::{
+    action::CertificateIssue,
+    fact::FactKey,
+    plan::{Note, Verb},
+};
 
 const DAY_S: i64 = 24 * 60 * 60;
 
@@ -38,6 +42,32 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Certificate)
     };
     let facts = host.premises(|| FactKey::Certificate { node: host.name.clone(), path: wanted.path.clone() });
     Delta::from(Work::new(verb, Task::Issue(issue), facts).because(why))
+}
+
+/// Left of an authority's life when it is told: a leaf of kubeadm's year that is signed later outlives it.
+const AUTHORITY_DAYS: i64 = 365;
+
+/// Authorities that end soon. Nothing is done about them: what they signed must be signed anew first.
+pub(crate) fn expiring(sides: Sides<'_>) -> Vec<Note> {
+    let ends = |authority: Authority| match sides.trust.holders(Holding::Authority(authority)) {
+        Holders::Held(mains) => {
+            let seen = |main| sides.observed.host(main)?.certificates.get(authority.certificate())?.known();
+            mains.iter().filter_map(seen).map(|seen| seen.not_after).min()
+        }
+        Holders::Nobody { .. } | Holders::Blocked { .. } => None,
+    };
+    let soon = |authority: &Authority| {
+        ends(*authority).is_some_and(|end| end <= sides.observed.now.saturating_add(AUTHORITY_DAYS * DAY_S))
+    };
+    let told = |authority: Authority| Note {
+        about: Holding::Authority(authority).to_string(),
+        what: format!(
+            "{} expires within {AUTHORITY_DAYS} days, and what it signs from now on would outlive it; fmp does not rotate \
+             authorities yet, so follow https://kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates/",
+            authority.certificate()
+        ),
+    };
+    [Authority::Cluster, Authority::Etcd, Authority::FrontProxy].into_iter().filter(soon).map(told).collect()
 }
 
 fn differences(sides: Sides<'_>, seen: &Seen, wanted: &CertificateRequest) -> Vec<String> {
@@ -88,6 +118,7 @@ mod tests {
     use super::*;
     use crate::{
         Action,
+        step::{Budget, Disruption},
         testing::{Lab, authority, ids, node, step, waits},
     };
 
@@ -126,6 +157,41 @@ mod tests {
         let days = |n: i64| n * DAY_S;
         check(|seen| seen.not_after = days(59), &["it expires within 60 days"]);
         check(|seen| seen.not_after = days(61), &[]);
+    }
+
+    #[test]
+    fn certificates_in_use_are_renewed_host_by_host() {
+        let mut lab = Lab::settled(3, 2);
+        for name in ["main-1", "main-2", "work-1"] {
+            for seen in lab.host(name).certificates.values_mut() {
+                if let Fact::Known(seen) = seen {
+                    seen.not_after = DAY_S.max(seen.not_after.min(59 * DAY_S));
+                }
+            }
+        }
+        let plan = lab.plan();
+        let unit = |name: &str| step(&plan, &format!("{name}/certificates")).unit.clone().unwrap();
+        assert_eq!(unit("main-1"), Disruption { node: node("main-1"), budget: Budget::Mains });
+        assert_eq!(unit("work-1"), Disruption { node: node("work-1"), budget: Budget::Works });
+        assert_eq!(crate::lint::lint(&plan), []);
+        let new = Lab::bare(3, 1).plan();
+        assert_eq!(step(&new, "work-1/certificates").unit, None, "what is new is in use nowhere");
+    }
+
+    #[test]
+    fn an_authority_that_ends_soon_is_told_and_holds_nothing_up() {
+        let mut lab = Lab::settled(3, 1);
+        for main in ["main-1", "main-2", "main-3"] {
+            match lab.host(main).certificates.get_mut(Authority::Etcd.certificate()) {
+                Some(Fact::Known(seen)) => seen.not_after = AUTHORITY_DAYS * DAY_S,
+                other => panic!("{other:?}"),
+            }
+        }
+        let plan = lab.plan();
+        assert_eq!(plan.standing(), crate::Standing::InSync);
+        let told: Vec<&str> = plan.notes.iter().map(|note| note.about.as_str()).collect();
+        assert_eq!(told, ["etcd-ca"]);
+        assert_eq!(Lab::settled(3, 1).plan().notes, []);
     }
 
     #[test]

@@ -20,13 +20,14 @@ use fmp_core::{
     spec::Spec,
 };
 
-pub(crate) use etcd::Joining;
+pub(crate) use certificate::expiring;
+pub(crate) use etcd::{Joining, removal_blocked};
 pub(crate) use trust::{Holders, TrustMap};
 pub(crate) use unit::takes_up;
 pub(crate) use view::{HostView, NOT_ASKED};
 
 use crate::{
-    action::{Action, CertificateIssue, FileRemoval, FileWrite, TrustItem},
+    action::{Action, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem},
     fact::FactKey,
     plan::Verb,
 };
@@ -69,9 +70,18 @@ pub(crate) enum Task {
     /// A part of the host's `certificates` step.
     Issue(CertificateIssue),
     /// A unit's step; drop-ins that go away belong to the host's `files` step.
-    Unit { action: Action, remove: Vec<FileRemoval> },
+    Unit { action: Action, remove: Vec<FileRemoval>, pods: Pods },
     /// Steps one after the other, each with the last part of its name.
     Chain(Vec<(&'static str, Action)>),
+}
+
+/// What becomes of a node's pods while a unit is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pods {
+    /// They run on.
+    Stay,
+    /// They are evicted first, and come again afterwards.
+    Leave(Evict),
 }
 
 /// Everything that the difference is computed from.
@@ -136,6 +146,7 @@ pub(crate) fn differences(sides: Sides<'_>) -> Vec<Delta> {
         });
     }
     units(sides, &mut deltas);
+    objects::give_back(sides, &mut deltas);
     deltas
 }
 
@@ -174,7 +185,9 @@ fn units(sides: Sides<'_>, deltas: &mut [Delta]) {
     for (handle, id, resource) in sides.desired.iter() {
         if let (Resource::Unit(wanted), Scope::Node(name)) = (resource, &id.scope) {
             let host = HostView::new(sides.observed, name);
-            deltas[handle.index()] = unit::delta(&host, wanted, &changed_inputs(sides.desired, handle, deltas));
+            let mut delta = unit::delta(&host, wanted, &changed_inputs(sides.desired, handle, deltas));
+            unit::evict(sides, name, &mut delta);
+            deltas[handle.index()] = delta;
         }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use fmp_core::{
     NodeName,
     observed::{Api, Fact, NodeSeen, Observed},
-    resource::{Image, NodeObject, Object},
+    resource::{CORDONED, Image, NodeObject, Object, ResourceId},
+    role::paths::key,
 };
 
-use super::{Delta, HostView, Task, Work};
+use super::{Delta, HostView, Pods, Sides, Task, Work};
 use crate::{action::Action, fact::FactKey, plan::Verb};
 
 pub(super) fn node(observed: &Observed, name: &NodeName, wanted: &NodeObject) -> Delta {
@@ -29,6 +30,39 @@ pub(super) fn node(observed: &Observed, name: &NodeName, wanted: &NodeObject) ->
         Work::new(verb, Task::One(Action::ApplyNode { node: name.clone(), object: wanted.clone() }), facts)
             .because(why),
     )
+}
+
+/// Lets pods come again where FMP kept them away and broke off: nothing in this plan does it otherwise.
+pub(super) fn give_back(sides: Sides<'_>, deltas: &mut [Delta]) {
+    let Fact::Known(api) = &sides.observed.api else { return };
+    for (name, _) in api.nodes.iter().filter(|(_, seen)| seen.labels.contains_key(CORDONED)) {
+        let Ok(node) = name.parse::<NodeName>() else { continue };
+        let find = |key: &str| sides.desired.find(&ResourceId::node(&node, key));
+        let Some(object) = find(key::NODE_OBJECT) else { continue };
+        let kubelet = find(&key::unit("kubelet.service")).and_then(|kubelet| deltas[kubelet.index()].work());
+        if !matches!(kubelet.map(|work| &work.task), Some(Task::Unit { pods: Pods::Leave(_), .. })) {
+            uncordon(&node, &mut deltas[object.index()]);
+        }
+    }
+}
+
+fn uncordon(node: &NodeName, delta: &mut Delta) {
+    let link = ("uncordon", Action::UncordonNode { node: node.clone() });
+    let why = "FMP kept pods away, and what that was for is over";
+    match delta {
+        Delta::Blocked { .. } => {}
+        Delta::Work(work) => {
+            if let Task::One(apply) = &work.task {
+                work.task = Task::Chain(vec![("apply", apply.clone()), link]);
+                work.why.push(why.to_owned());
+            }
+        }
+        Delta::InSync => {
+            let labels = BTreeSet::from([CORDONED.to_owned()]);
+            let facts = vec![FactKey::Node { node: node.clone(), labels, taints: BTreeSet::new() }];
+            *delta = Work::new(Verb::Update, Task::Chain(vec![link]), facts).because([why]).into();
+        }
+    }
 }
 
 fn node_differences(seen: &NodeSeen, wanted: &NodeObject) -> Vec<String> {

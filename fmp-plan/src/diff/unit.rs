@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use fmp_core::{
+    NodeName,
     graph::Handle,
     observed::{Fact, Stamp, UnitSeen},
     resource::{Effect, File, Input, Resource, Scope, Unit},
     role::paths::unit_file,
 };
 
-use super::{Delta, HostView, Sides, Task, Work};
+use super::{Delta, HostView, Pods, Sides, Task, Work};
 use crate::{
     action::{Action, FileRemoval},
     fact::FactKey,
@@ -63,7 +64,19 @@ fn start(unit: &Arc<str>) -> Action {
 }
 
 const fn task(action: Action, remove: Vec<FileRemoval>) -> Task {
-    Task::Unit { action, remove }
+    Task::Unit { action, remove, pods: Pods::Stay }
+}
+
+/// Before a kubelet of another minor version starts, the node's pods leave: upstream supports no upgrade beneath them
+/// (<https://kubernetes.io/releases/version-skew-policy/#kubelet-1>).
+pub(super) fn evict(sides: Sides<'_>, node: &NodeName, delta: &mut Delta) {
+    let Delta::Work(work) = delta else { return };
+    let Task::Unit { action: Action::RestartUnit { unit }, pods, .. } = &mut work.task else { return };
+    let seen = sides.observed.api.known().and_then(|api| api.nodes.get(node.as_str()));
+    let now = seen.and_then(|seen| safety::kubelet_version(&seen.kubelet_version));
+    if &**unit == "kubelet.service" && now.is_some_and(|now| now.minor != sides.spec.kubernetes.minor) {
+        *pods = Pods::Leave(safety::evictable(sides.spec, node));
+    }
 }
 
 fn is_masked(seen: &UnitSeen) -> bool {

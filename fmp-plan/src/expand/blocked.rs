@@ -68,7 +68,8 @@ impl<'a> Blocks<'a> {
     /// would do too, so it waits for no restart of another unit that runs, which may itself wait for this one.
     fn only_starts(&self, handle: Handle) -> bool {
         let task = self.deltas[handle.index()].work().map(|work| &work.task);
-        let starts = matches!(task, Some(Task::Unit { action: Action::StartUnit { .. }, remove }) if remove.is_empty());
+        let starts =
+            matches!(task, Some(Task::Unit { action: Action::StartUnit { .. }, remove, .. }) if remove.is_empty());
         let is_unit = |dependency: Handle| matches!(self.sides.desired.resource(dependency), Resource::Unit(_));
         let stays = |dependency: &Handle| is_unit(*dependency) || self.serves(*dependency);
         starts && self.sides.desired.dependencies(handle).iter().all(stays)

@@ -60,7 +60,7 @@ pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
     }
     let mut drafts = place::all(sides, deltas, &changing);
     edges::connect(sides, deltas, &changing, &mut drafts);
-    units::draw(sides, &mut drafts);
+    units::draw(sides, deltas, &changing, &mut drafts);
     let steps = drafts.finish();
     let changes = changing.iter().filter_map(|handle| change(desired, deltas, *handle)).collect();
     let texts = changing.iter().filter_map(|handle| text(desired.resource(*handle))).collect();

@@ -10,8 +10,8 @@ use fmp_core::{
 
 use super::draft::{CERTIFICATES, Drafts, FILES, NODE_FILES, Slot, TRUST};
 use crate::{
-    action::{Action, CertificateIssue, FileRemoval, FileWrite, TrustItem},
-    diff::{Delta, Sides, Task, Work},
+    action::{Action, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem},
+    diff::{Delta, Pods, Sides, Task, Work},
     safety,
 };
 
@@ -88,14 +88,17 @@ fn of_node(drafts: &mut Drafts, desired: &Desired, handle: Handle, node: &NodeNa
             alone(slot)
         }
         Task::Chain(links) => chain(drafts, &id(), node, links, work),
-        Task::Unit { action, remove } => {
+        Task::Unit { action, remove, pods } => {
             removals(drafts, node, remove);
             let own = |drafts: &mut Drafts| {
                 let slot = drafts.add(&id(), Some(node), action.clone(), work);
                 drafts.step_mut(slot).watch = ready(desired.resource(handle));
-                alone(slot)
+                slot
             };
-            started_by_member(drafts, desired, handle, work).unwrap_or_else(|| own(drafts))
+            match pods {
+                Pods::Stay => started_by_member(drafts, desired, handle, work).unwrap_or_else(|| alone(own(drafts))),
+                Pods::Leave(evict) => without_pods(drafts, &id(), node, *evict, work, own),
+            }
         }
         Task::Write(write) => alone(file(drafts, node, FILES, write)),
         Task::Trust(item) => alone(trust(drafts, node, item)),
@@ -125,6 +128,27 @@ fn chain(
     }
     let first = slots.first().copied().expect("a chain has at least one link");
     (first, slots.last().copied().unwrap_or(first))
+}
+
+/// A step around which no pod of any value is on the node.
+fn without_pods(
+    drafts: &mut Drafts,
+    id: &str,
+    node: &NodeName,
+    evict: Evict,
+    work: &Work,
+    own: impl FnOnce(&mut Drafts) -> Slot,
+) -> (Slot, Slot) {
+    let name = || node.clone();
+    let around = |drafts: &mut Drafts, part, action| drafts.add(&format!("{id}/{part}"), Some(node), action, work);
+    let cordon = around(drafts, "cordon", Action::CordonNode { node: name() });
+    let drain = around(drafts, "drain", Action::DrainNode { node: name(), evict });
+    let own = own(drafts);
+    let uncordon = around(drafts, "uncordon", Action::UncordonNode { node: name() });
+    for (later, earlier) in [(drain, cordon), (own, drain), (uncordon, own)] {
+        drafts.order(later, earlier);
+    }
+    (cordon, uncordon)
 }
 
 fn write_files() -> Action {

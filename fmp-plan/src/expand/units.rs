@@ -12,22 +12,29 @@
 
 use std::collections::BTreeSet;
 
-use fmp_core::{NodeName, resource::Capability, spec::Role};
+use fmp_core::{
+    NodeName,
+    graph::Handle,
+    resource::{Capability, Scope},
+    spec::Role,
+};
 
 use super::draft::{CERTIFICATES, Drafts, FILES, NODE_FILES, Slot};
 use crate::{
     action::Action,
-    diff::Sides,
+    diff::{Delta, Sides, Task},
+    plan::Verb,
     step::{Budget, Disruption, Step},
 };
 
 /// Names the units.
-pub(super) fn draw(sides: Sides<'_>, drafts: &mut Drafts) {
+pub(super) fn draw(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], drafts: &mut Drafts) {
     let newborn = newborn(drafts);
     let mut members: Vec<(Slot, Disruption)> = Vec::new();
     let mut restarts: BTreeSet<Disruption> = BTreeSet::new();
     for (slot, step) in drafts.slots() {
-        let Some(node) = step.subject.node().filter(|node| !newborn.contains(*node)) else { continue };
+        let node = step.subject.node().or_else(|| step.action.api_node());
+        let Some(node) = node.filter(|node| !newborn.contains(*node)) else { continue };
         let Some(budget) = budget(step) else { continue };
         let unit = Disruption { node: node.clone(), budget };
         if matches!(step.action, Action::RestartUnit { .. }) {
@@ -47,9 +54,35 @@ pub(super) fn draw(sides: Sides<'_>, drafts: &mut Drafts) {
             members.push((slot, unit));
         }
     }
-    for (slot, unit) in members {
+    // Pods are kept away from a node for the sake of a disruption; where one only comes again, nothing is disrupted.
+    let disrupted: BTreeSet<Disruption> = members
+        .iter()
+        .filter(|(slot, _)| !drafts.step(*slot).disrupts.is_empty())
+        .map(|(_, unit)| unit.clone())
+        .collect();
+    for (slot, unit) in members.into_iter().filter(|(_, unit)| disrupted.contains(unit)) {
         drafts.step_mut(slot).unit = Some(unit);
     }
+    for node in renewing(sides, deltas, changing).into_iter().filter(|node| !newborn.contains(*node)) {
+        let Some(slot) = drafts.shared_step(node, CERTIFICATES) else { continue };
+        let is_main = sides.spec.nodes.get(node).is_none_or(|node| node.role == Role::Main);
+        let budget = if is_main { Budget::Mains } else { Budget::Works };
+        drafts.step_mut(slot).unit.get_or_insert_with(|| Disruption { node: node.clone(), budget });
+    }
+}
+
+/// Hosts where certificates in use are issued again. Where nothing restarts for it, processes take them up by themselves;
+/// one host after the other all the same, so that certificates that don't serve are noticed on one.
+fn renewing<'a>(sides: Sides<'a>, deltas: &[Delta], changing: &[Handle]) -> BTreeSet<&'a NodeName> {
+    let is_renewed = |handle: &&Handle| {
+        let work = deltas[handle.index()].work();
+        work.is_some_and(|work| work.verb == Verb::Update && matches!(work.task, Task::Issue(_)))
+    };
+    let node = |handle: &Handle| match &sides.desired.id(*handle).scope {
+        Scope::Node(node) => Some(node),
+        Scope::Cluster => None,
+    };
+    changing.iter().filter(is_renewed).filter_map(node).collect()
 }
 
 /// Hosts where a first member is born. First members wait for each other, so none may wait for another one's slot.
@@ -60,6 +93,9 @@ fn newborn(drafts: &Drafts) -> BTreeSet<NodeName> {
 
 /// The budget of what a step takes away.
 fn budget(step: &Step) -> Option<Budget> {
+    if matches!(step.action, Action::CordonNode { .. } | Action::UncordonNode { .. }) {
+        return Some(Budget::Works);
+    }
     let of_node = |capability: &Capability| matches!(capability, Capability::Pods(_));
     match (step.disrupts.is_empty(), step.disrupts.iter().all(of_node)) {
         (true, _) => None,

@@ -78,7 +78,10 @@ fn unit(plan: &Plan, step: &Step, findings: &mut Findings) {
     // Pods are kept away from a node from before its unit's first disruption until after the last.
     let around =
         matches!(step.action, Action::CordonNode { .. } | Action::UncordonNode { .. } | Action::DeleteNode { .. });
-    let has_part = |unit: &Disruption| gathered && restarts(plan, unit) || around && disrupts_something(plan, unit);
+    // Certificates that are taken up without a restart are renewed host by host.
+    let renewed = matches!(step.action, Action::IssueCertificates { .. });
+    let has_part =
+        |unit: &Disruption| renewed || gathered && restarts(plan, unit) || around && disrupts_something(plan, unit);
     let due = (!step.disrupts.is_empty()).then(|| table::budget(&step.disrupts));
     match (&step.unit, due) {
         // First members wait for each other, so none of their steps may wait for a slot.

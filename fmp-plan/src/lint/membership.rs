@@ -56,6 +56,8 @@ fn chains<'a>(graph: &Graph<'a>, findings: &mut Findings) -> BTreeMap<&'a str, C
 fn whole(graph: &Graph<'_>, url: &str, chain: &Chain, findings: &mut Findings) {
     let links = [Link::Remove, Link::Add, Link::Start, Link::Promote];
     let missing: Vec<Link> = match chain.keys().next() {
+        // Who leaves for good is only removed.
+        Some(Link::Remove) if chain.len() == 1 => Vec::new(),
         // A learner that runs is promoted and nothing else.
         Some(first) => links.into_iter().filter(|link| link > first && !chain.contains_key(link)).collect(),
         None => Vec::new(),

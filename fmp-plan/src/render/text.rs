@@ -25,6 +25,9 @@ pub fn text(plan: &Plan) -> String {
     line(&mut out, 0, format_args!("bundle {}", plan.basis.bundle));
     steps(&mut out, plan);
     waiting(&mut out, &plan.waiting);
+    for note in &plan.notes {
+        line(&mut out, 0, format_args!("note: {}: {}", note.about, note.what));
+    }
     for consent in &plan.consents {
         line(&mut out, 0, format_args!("agreed: {consent}"));
     }

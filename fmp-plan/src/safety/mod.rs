@@ -19,10 +19,10 @@ use fmp_core::{
 };
 
 pub(crate) use foreign::foreign;
-pub(crate) use nodes::{Nodes, max_unavailable};
+pub(crate) use nodes::{Nodes, evictable, eviction_agreed, max_unavailable};
 pub(crate) use quorum::{owner, peer_url};
-pub(crate) use skew::Versions;
 pub use skew::broken_skew;
+pub(crate) use skew::{Versions, kubelet_version};
 pub use verdict::{Ground, Health, Refusal, Unseen, Verdict};
 
 use crate::action::Action;

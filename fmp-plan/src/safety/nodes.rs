@@ -13,10 +13,27 @@ use fmp_core::{
 };
 
 use super::verdict::{Ground, Unseen};
+use crate::action::{Action, Evict};
 
 /// Nodes that may be away at once: one, or a tenth of many.
 pub(crate) fn max_unavailable(spec: &Spec) -> usize {
     (spec.workers().count() / 10).max(1)
+}
+
+/// Which pods may be evicted from a node.
+pub(crate) fn evictable(spec: &Spec, node: &NodeName) -> Evict {
+    if spec.consents.contains(&eviction(node)) { Evict::All } else { Evict::Replaceable }
+}
+
+/// The consent to lose pods that nobody makes again, and what pods keep on the node.
+fn eviction(node: &NodeName) -> String {
+    format!("evict {node}")
+}
+
+/// The consent without which a drain would evict fewer pods.
+pub(crate) fn eviction_agreed(action: &Action) -> Option<String> {
+    let Action::DrainNode { node, evict: Evict::All } = action else { return None };
+    Some(eviction(node))
 }
 
 /// Which nodes are away now.

@@ -8,7 +8,7 @@ use fmp_core::{
     NodeName,
     observed::{Etcd, EtcdMember, Fact},
     resource::Capability,
-    spec::{Node, Spec},
+    spec::{Node, Role, Spec},
 };
 
 use super::verdict::{Ground, Health, Unseen};
@@ -18,9 +18,10 @@ pub(crate) fn peer_url(main: &Node) -> String {
     format!("https://{}:2380", main.address)
 }
 
-/// The main whose member is known by `url`.
+/// The main whose member is known by `url`, be it one that leaves.
 pub(crate) fn owner<'a>(spec: &'a Spec, url: &str) -> Option<&'a NodeName> {
-    spec.mains().find(|(_, main)| peer_url(main) == url).map(|(name, _)| name)
+    let mut mains = spec.mains().chain(spec.retired.iter().filter(|(_, node)| node.role == Role::Main));
+    mains.find(|(_, main)| peer_url(main) == url).map(|(name, _)| name)
 }
 
 /// The voters that etcd itself names, by the node that each runs on; by peer URL where no node has that address. A

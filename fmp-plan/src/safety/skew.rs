@@ -134,6 +134,13 @@ impl Versions {
                 seen.insert((rule.part, node.to_string()), fact);
             }
         }
+        // What leaves counts as long as it runs.
+        for (node, rule) in spec.retired.keys().flat_map(|node| RULES.iter().map(move |rule| (node, rule))) {
+            let fact = observed.host(node).map_or(Fact::Absent, |host| of_unit(host, rule, || None));
+            if fact.known().is_some_and(|seen| seen.runs) {
+                seen.insert((rule.part, node.to_string()), fact);
+            }
+        }
         add_nodes(&mut seen, &observed.api);
         let ours = spec.nodes.keys().map(ToString::to_string).collect();
         let mut versions = Self { wanted: spec.kubernetes, ours, seen, changes: false, floor: None, too_old: None };
@@ -342,7 +349,7 @@ fn of_file(file: &FileSeen, rule: &Rule) -> Fact<Seen> {
 fn add_nodes(seen: &mut BTreeMap<At, Fact<Seen>>, api: &Fact<Api>) {
     let Fact::Known(api) = api else { return };
     for (name, node) in api.nodes.iter().filter(|(_, node)| !node.kubelet_version.is_empty()) {
-        let version = of_node(&node.kubelet_version);
+        let version = kubelet_version(&node.kubelet_version);
         let fact = || match version {
             Some(version) => Fact::Known(Seen { version, runs: true }),
             None => Fact::Unknown(format!("its Node says `{}`", node.kubelet_version)),
@@ -358,8 +365,8 @@ fn add_nodes(seen: &mut BTreeMap<At, Fact<Seen>>, api: &Fact<Api>) {
     }
 }
 
-/// A kubelet's version; others than ours put their own words behind it.
-fn of_node(text: &str) -> Option<KubeVersion> {
+/// A kubelet's version, as its Node says it; others than ours put their own words behind it.
+pub(crate) fn kubelet_version(text: &str) -> Option<KubeVersion> {
     let plain = text.split_once(['-', '+']).map_or(text, |(plain, _)| plain);
     plain.parse().ok()
 }

@@ -164,6 +164,17 @@ impl Lab {
         }
     }
 
+    /// The node's table is called `[retired.NAME]` now.
+    pub(crate) fn retire(&mut self, name: &str) {
+        let (name, node) = self.spec.nodes.remove_entry(name).unwrap();
+        self.spec.retired.insert(name, node);
+    }
+
+    /// A person agrees to something.
+    pub(crate) fn agree(&mut self, consent: &str) {
+        self.spec.consents.insert(consent.to_owned());
+    }
+
     /// The host does not answer.
     pub(crate) fn silence(&mut self, name: &str) {
         self.seen.hosts.insert(node(name), Fact::Unknown("no route".into()));

@@ -53,6 +53,7 @@ fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
         changes: Vec::new(),
         steps: steps.into_iter().collect(),
         waiting: Vec::new(),
+        notes: Vec::new(),
         consents: BTreeSet::new(),
         budgets: BTreeMap::new(),
         texts: BTreeMap::new(),

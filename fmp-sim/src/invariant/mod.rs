@@ -47,8 +47,10 @@ pub enum Violation {
     StrangerTouched(NodeName),
     /// A member voted, lost its data, and voted again under its old id.
     VotedTwice(String),
-    /// A member was taken out of etcd that still had its data.
+    /// A member was taken out of etcd that still had its data, and would have voted again.
     RemovedAlive(String),
+    /// A kubelet got another minor version beneath pods.
+    UpgradedBeneathPods(NodeName),
     /// A step was done, nothing went wrong, and the next plan has it again.
     DoneAndPlannedAgain {
         /// Which.
@@ -81,6 +83,7 @@ impl Violation {
             Self::StrangerTouched(_) => "stranger-touched",
             Self::VotedTwice(_) => "voted-twice",
             Self::RemovedAlive(_) => "removed-alive",
+            Self::UpgradedBeneathPods(_) => "upgraded-beneath-pods",
             Self::DoneAndPlannedAgain { .. } => "done-and-planned-again",
             Self::NoPlan { .. } => "no-plan",
             Self::NotConverged(_) => "not-converged",
@@ -186,10 +189,12 @@ impl Invariants {
                 }
             }
             Deed::Made { again: true, what, node } => self.add(Violation::MadeAgain(what, node)),
-            Deed::Removed { had_data: true, member } => self.add(Violation::RemovedAlive(member)),
+            Deed::Removed { may_vote: true, member } => self.add(Violation::RemovedAlive(member)),
             Deed::Promoted { in_sync: false, member } => self.add(Violation::PromotedTooEarly(member)),
+            Deed::Upgraded { drained: false, node } => self.add(Violation::UpgradedBeneathPods(node)),
             Deed::Made { again: false, .. }
-            | Deed::Removed { had_data: false, .. }
+            | Deed::Upgraded { drained: true, .. }
+            | Deed::Removed { may_vote: false, .. }
             | Deed::Promoted { in_sync: true, .. } => {}
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     Simulation,
     fault::{Blow, Fault, Swarm},
     scenario::{Catalog, Shape, play},
-    world::Guards,
+    world::{Deed, Guards},
 };
 
 const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
@@ -174,6 +174,15 @@ fn a_member_that_is_removed_with_its_data_is_found() {
     let (peer_url, member) = seen.etcd.known().unwrap().members.iter().next().unwrap();
     let action = Action::RemoveEtcdMember { peer_url: peer_url.clone(), id: member.id.clone() };
     assert_eq!(steps(vec![step("main-1/remove", "main-1", action)]), ["removed-alive"]);
+}
+
+#[test]
+fn a_kubelet_that_is_upgraded_beneath_pods_is_found() {
+    let mut invariants = Invariants::new(&standing(1, "local", Vec::new()).case.spec);
+    invariants.hear(vec![Deed::Upgraded { node: node("main-1"), drained: true }]);
+    assert_eq!(invariants.violations, []);
+    invariants.hear(vec![Deed::Upgraded { node: node("main-1"), drained: false }]);
+    assert_eq!(invariants.violations, [Violation::UpgradedBeneathPods(node("main-1"))]);
 }
 
 #[test]

@@ -149,9 +149,9 @@ impl Report {
 }
 
 fn once(case: &Arc<Case>, world: &World, swarm: Arc<Swarm>, seed: u64, window_ms: u64) -> (Played, Outages) {
-    let mut outages = Outages::new(world);
+    let mut outages = Outages::new(world.standing(&case.spec));
     let sim = Simulation::new(case.clone(), world.clone(), swarm, seed);
-    let played = scenario::play_through(sim, 3 * window_ms, &mut |sim| outages.look(sim.now_ms(), &sim.world));
+    let played = scenario::play_through(sim, 3 * window_ms, &mut |sim| outages.look(sim.now_ms(), sim.standing()));
     (played, outages)
 }
 
@@ -161,13 +161,13 @@ fn once(case: &Arc<Case>, world: &World, swarm: Arc<Swarm>, seed: u64, window_ms
 /// There is nothing that could be carried out.
 pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
     let plan = plan(case, world)?;
-    let mut outages = Outages::new(world);
+    let mut outages = Outages::new(world.standing(&case.spec));
     let mut sim = Simulation::new(case.clone(), world.clone(), Arc::new(Swarm::default()), 0);
     sim.news = Some(Vec::new());
     let began = sim.now_ms();
     sim.begin_in(0);
     while sim.tick() {
-        outages.look(sim.now_ms(), &sim.world);
+        outages.look(sim.now_ms(), sim.standing());
         if !sim.ended().is_empty() {
             break;
         }

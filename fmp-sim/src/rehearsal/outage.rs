@@ -1,6 +1,6 @@
 //! How long something was missing.
 
-use crate::World;
+use crate::world::Standing;
 
 /// The longest time that something was missing in one go.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,14 +35,12 @@ pub(super) struct Outages {
 
 impl Outages {
     /// For a world as it is before anything is done.
-    pub(super) fn new(world: &World) -> Self {
-        let standing = world.standing();
+    pub(super) fn new(standing: Standing) -> Self {
         let gap = Gap::default();
         Self { full: standing.voters, had_api: standing.api, below_full: gap, without_api: gap }
     }
 
-    pub(super) fn look(&mut self, now_ms: u64, world: &World) {
-        let standing = world.standing();
+    pub(super) fn look(&mut self, now_ms: u64, standing: Standing) {
         self.below_full.look(now_ms, standing.voters < self.full);
         self.without_api.look(now_ms, self.had_api && !standing.api);
     }

@@ -45,8 +45,9 @@ impl Simulation {
 
     pub(super) fn look(&mut self, who: Who, asked: Vec<StepAt>) {
         let observed = Box::new(self.world.observe(&self.case.to_judge));
+        let seen = (self.now, self.standing());
         if let Some(controller) = self.controllers.get_mut(&who) {
-            (controller.seen_ms, controller.seen) = (self.now, self.world.standing());
+            (controller.seen_ms, controller.seen) = seen;
             self.queue.at(self.now + latency::LOOK, Coming::Seen(who, asked, observed));
         }
     }

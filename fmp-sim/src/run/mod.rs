@@ -316,6 +316,11 @@ impl Simulation {
         self.queue = Queue::default();
     }
 
+    /// What the cluster offers now.
+    pub(crate) fn standing(&self) -> Standing {
+        self.world.standing(&self.case.spec)
+    }
+
     /// Something that must not be was found from outside.
     pub(crate) fn found(&mut self, violation: crate::invariant::Violation) {
         self.invariants.add(violation);

@@ -100,9 +100,9 @@ impl Simulation {
             Fate::Heard | Fate::Unheard => None,
             Fate::Torn(strokes) => Some(strokes),
         };
-        let before = self.world.standing();
+        let before = self.standing();
         let applied = self.world.carry_out(&cx, step, strokes);
-        let after = self.world.standing();
+        let after = self.standing();
         self.counts.steps += u64::from(matches!(applied, Ok(Applied::Done)));
         let excused = self.fault_ms.is_some_and(|fault| fault >= seen_ms);
         let agreed = |node: &NodeName| self.case.spec.consents.contains(&format!("outage {node}"));

@@ -31,7 +31,7 @@ pub(super) struct Claims {
 impl Simulation {
     pub(super) fn begin_round(&mut self) {
         let observed = Box::new(self.world.observe(&self.case.questions));
-        self.queue.at(self.now + 2 * latency::LOOK, Coming::Observed(observed, self.world.standing()));
+        self.queue.at(self.now + 2 * latency::LOOK, Coming::Observed(observed, self.standing()));
     }
 
     pub(super) fn observed(&mut self, observed: &Observed, seen: world::Standing) {
@@ -67,7 +67,7 @@ impl Simulation {
 
     /// Somebody carries out a plan that was made elsewhere.
     pub fn carry_out(&mut self, plan: Plan) {
-        let seen = (self.now, self.world.standing());
+        let seen = (self.now, self.standing());
         self.start(plan, seen);
     }
 

@@ -17,6 +17,10 @@ pub enum Kind {
     Scale,
     /// A machine of a cluster that stands is replaced by a bare one.
     Replacement,
+    /// The next minor version.
+    Upgrade,
+    /// A work node leaves, or two of five mains.
+    Retirement,
 }
 
 /// A scenario before faults.
@@ -39,6 +43,10 @@ pub struct Shape {
     pub mains: u8,
     /// Work nodes.
     pub works: u8,
+    /// Main nodes that leave, besides.
+    pub leaving_mains: u8,
+    /// Work nodes that leave, besides.
+    pub leaving_works: u8,
     /// The profile's name.
     pub profile: &'static str,
     /// The version of Kubernetes.
@@ -68,12 +76,14 @@ const VERSIONS: [&str; 3] = ["1.27.16", "1.28.15", "1.29.15"];
 impl Shape {
     /// Three mains and four work nodes.
     pub const fn usual() -> Self {
-        Self { mains: 3, works: 4, profile: "local", kubernetes: "1.29.15", network: "flannel" }
+        let (leaving_mains, leaving_works) = (0, 0);
+        let (profile, kubernetes, network) = ("local", "1.29.15", "flannel");
+        Self { mains: 3, works: 4, leaving_mains, leaving_works, profile, kubernetes, network }
     }
 
     /// The file that a person writes.
     pub fn file(&self) -> String {
-        let Self { mains, works, profile, kubernetes, network } = self;
+        let Self { mains, works, leaving_mains, leaving_works, profile, kubernetes, network } = self;
         let mut file = format!(
             "[cluster]\nname = 'drawn'\nprofile = '{profile}'\nkubernetes = '{kubernetes}'\n\
              [environment]\nkind = 'ssh'\n\
@@ -82,19 +92,25 @@ impl Shape {
         if *mains == 1 {
             file.insert_str(0, "consent = ['outage main-1']\n");
         }
-        for at in 1..=*mains {
-            _ = writeln!(file, "[nodes.main-{at}]\nrole = 'main'\naddress = '198.18.0.{at}'");
+        let within = |at: u8, staying: u8| if at > staying { "retired" } else { "nodes" };
+        for at in 1..=mains + leaving_mains {
+            _ = writeln!(file, "[{}.main-{at}]\nrole = 'main'\naddress = '198.18.0.{at}'", within(at, *mains));
         }
-        for at in 1..=*works {
-            _ = writeln!(file, "[nodes.work-{at:02}]\nrole = 'work'\naddress = '198.18.1.{at}'");
+        for at in 1..=works + leaving_works {
+            _ = writeln!(file, "[{}.work-{at:02}]\nrole = 'work'\naddress = '198.18.1.{at}'", within(at, *works));
         }
         file
     }
 }
 
 impl Drawn {
-    /// The scenario of a seed. Half of all are installations of three mains and four work nodes.
+    /// The scenario of a seed. Nearly half of all are installations of three mains and four work nodes.
     pub fn of(seed: u64) -> Self {
+        // A stream of its own, so that what a seed was before there were these is still what it is.
+        let mut later = Stream::new(seed, "after the first day");
+        if later.chance(150) {
+            return Self::later(&mut later);
+        }
         let mut stream = Stream::new(seed, "topology");
         if stream.chance(500) {
             return Self { kind: Kind::Install, shape: Shape::usual(), then: Shape::usual(), replaced: None };
@@ -105,7 +121,6 @@ impl Drawn {
         let mut then = shape.clone();
         let mut replaced = None;
         match kind {
-            Kind::Install => {}
             Kind::Change => then.profile = stream.pick(&CHANGED).map_or("audit", |(name, _)| name),
             Kind::Scale if stream.chance(500) => then.works += 1,
             Kind::Scale => then.mains += 2,
@@ -113,8 +128,30 @@ impl Drawn {
                 replaced = Some(format!("main-{}", stream.between(1, u64::from(shape.mains))));
             }
             Kind::Replacement => replaced = Some(format!("work-{:02}", stream.between(1, u64::from(shape.works)))),
+            Kind::Install | Kind::Upgrade | Kind::Retirement => {}
         }
         Self { kind, shape, then, replaced }
+    }
+
+    /// An upgrade or a departure.
+    fn later(stream: &mut Stream) -> Self {
+        let works = stream.pick(&[1, 4]).copied().unwrap_or(1);
+        let shape = Shape { works, ..Shape::usual() };
+        let kind = if stream.chance(500) { Kind::Upgrade } else { Kind::Retirement };
+        let (shape, then) = match kind {
+            Kind::Upgrade => {
+                let at = usize::try_from(stream.below(VERSIONS.len() as u64 - 1)).unwrap_or_default();
+                let at_version = |kubernetes| Shape { kubernetes, ..shape.clone() };
+                (at_version(VERSIONS[at]), at_version(VERSIONS[at + 1]))
+            }
+            Kind::Retirement if stream.chance(500) => {
+                (Shape { mains: 5, ..shape.clone() }, Shape { leaving_mains: 2, ..shape })
+            }
+            Kind::Retirement | Kind::Install | Kind::Change | Kind::Scale | Kind::Replacement => {
+                (Shape { works: works + 1, ..shape.clone() }, Shape { leaving_works: 1, ..shape })
+            }
+        };
+        Self { kind, shape, then, replaced: None }
     }
 }
 
@@ -128,9 +165,9 @@ fn any(stream: &mut Stream) -> Shape {
     Shape {
         mains: stream.pick(&[1, 3, 3, 5, 7]).copied().unwrap_or(3),
         works: u8::try_from(works).unwrap_or_default(),
-        profile: "local",
         kubernetes: stream.pick(&VERSIONS).copied().unwrap_or("1.29.15"),
         network: stream.pick(&["flannel", "routed"]).copied().unwrap_or("flannel"),
+        ..Shape::usual()
     }
 }
 

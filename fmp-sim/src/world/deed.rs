@@ -48,8 +48,15 @@ pub enum Deed {
     Removed {
         /// Its id.
         member: String,
-        /// Whether its data was still there.
-        had_data: bool,
+        /// Whether its data was still there, with a unit that runs or would at the next boot.
+        may_vote: bool,
+    },
+    /// A kubelet was started again with another minor version.
+    Upgraded {
+        /// Where.
+        node: NodeName,
+        /// Whether its pods had left.
+        drained: bool,
     },
     /// A learner got its vote.
     Promoted {

@@ -10,6 +10,8 @@ use fmp_core::{
 
 use serde::{Deserialize, Serialize};
 
+use fmp_exec::Questions;
+
 use super::{
     Deed, World,
     files::{Content, File},
@@ -20,7 +22,7 @@ use super::{
 pub(crate) const ETCD: &str = "etcd.service";
 
 const APISERVER: &str = "kube-apiserver.service";
-const KUBELET: &str = "kubelet.service";
+pub(super) const KUBELET: &str = "kubelet.service";
 pub(crate) const CONTAINERD: &str = "containerd.service";
 const FLANNELD: &str = "flanneld.service";
 
@@ -275,8 +277,10 @@ impl World {
     }
 
     /// The API as it is seen through the mains.
-    pub(crate) fn api_seen(&self) -> Fact<Api> {
-        let mains = || self.mains();
+    pub(crate) fn api_seen(&self, ask: &Questions) -> Fact<Api> {
+        // Whose apiserver answers is asked of mains that stay.
+        let is_asked = |node: &NodeName| ask.hosts.get(node).is_some_and(|host| host.main);
+        let mains = || self.mains().filter(|(node, _)| is_asked(node));
         if self.way_to_cluster(None, Self::by_api).is_some() {
             let quorum = self.quorum_part();
             return Fact::Known(Api {

@@ -24,7 +24,7 @@ mod time;
 mod units;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use accidents::SetAside;
 pub use deed::{Deed, Guards};
@@ -56,6 +56,9 @@ pub struct World {
     etcd: Option<EtcdCluster>,
     /// Node objects. They live in etcd: seen only while an apiserver answers.
     nodes: BTreeMap<String, NodeSeen>,
+    /// Nodes whose pods have left, and where none came since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    drained: BTreeSet<String>,
     /// Digests of objects that were applied.
     objects: BTreeMap<String, String>,
     kubelet_version: String,
@@ -91,6 +94,7 @@ impl World {
             hosts,
             etcd: None,
             nodes: BTreeMap::new(),
+            drained: BTreeSet::new(),
             objects: BTreeMap::new(),
             kubelet_version,
             strokes: None,

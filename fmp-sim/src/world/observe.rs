@@ -38,7 +38,7 @@ impl World {
             machines: self.machines(),
             hosts: hosts.collect(),
             etcd: self.etcd_seen(),
-            api: self.api_seen(),
+            api: self.api_seen(ask),
         }
     }
 

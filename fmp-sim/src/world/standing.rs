@@ -1,6 +1,6 @@
 //! What a cluster still offers: what no step may take away.
 
-use fmp_core::{NodeName, resource::Holding};
+use fmp_core::{NodeName, resource::Holding, spec::Spec};
 
 use super::World;
 
@@ -20,15 +20,15 @@ pub struct Standing {
 }
 
 impl World {
-    /// What the cluster offers now.
-    pub fn standing(&self) -> Standing {
+    /// What the cluster offers now. Nobody counts on a node that leaves.
+    pub fn standing(&self, spec: &Spec) -> Standing {
         let quorum = self.quorum_part();
         let api = quorum.is_some() && self.mains().any(|(_, host)| self.serves(host, quorum));
         let (mut up, mut away) = (0, 0);
-        for (name, host) in &self.hosts {
+        for (name, host) in self.hosts.iter().filter(|(name, _)| !spec.retired.contains_key(*name)) {
             // What the API has given up already is nobody's any more: to touch it is its cure.
             let known = quorum.is_none_or(|part| host.part == part && host.trusts(self.now()));
-            if known && Self::pods_run(host) {
+            if known && Self::pods_run(host) && !self.drained.contains(name.as_str()) {
                 up += 1;
             } else if self.nodes.get(name.as_str()).is_some_and(|node| !node.kubelet_version.is_empty()) {
                 away += 1;

@@ -30,11 +30,13 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         kubernetes(sink, profile, version);
     }
     nodes::check(sink, &raw.nodes);
+    nodes::check_retired(sink, &raw.nodes, &raw.retired);
     if raw.countable {
         nodes::count(sink, &raw, profile.as_ref(), machines);
     }
     let network = network::resolve(sink, &raw.network, &raw.nodes, raw.api_entrance.as_ref());
     let nodes: Option<_> = raw.nodes.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
+    let retired: Option<_> = raw.retired.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
 
     let mut spec = Spec {
         name: raw.name?.into_inner(),
@@ -45,6 +47,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         network: network?,
         api_entrance: raw.api_entrance?.into_inner(),
         nodes: nodes?,
+        retired: retired?,
         consents: raw.consents.into_iter().collect(),
         digest: Digest::from_bytes([0; 32]),
     };

@@ -26,6 +26,36 @@ pub(super) fn check(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>) {
     network_addresses(sink, nodes);
 }
 
+/// Mains that must stay where one is retired: what survived the loss of one is not to become what doesn't.
+const STAYING_MAINS: usize = 2;
+
+/// Notes nodes that stay and leave, and retired mains that leave too few behind.
+pub(super) fn check_retired(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>, retired: &BTreeMap<NodeName, RawNode>) {
+    for (name, leaves) in retired {
+        if let Some(stays) = nodes.get(name) {
+            let message = format!("{name} stands under [nodes] and under [retired]");
+            let problem = Problem::new(Code::RetiredNode, message, leaves.place.clone(), "leaves here");
+            sink.note(problem.also(stays.place.clone(), "stays here").help("remove one of the two tables"));
+        }
+        let Some(address) = &leaves.address else { continue };
+        let same = |node: &&RawNode| node.address.as_ref().is_some_and(|other| other.get_ref() == address.get_ref());
+        if let Some(other) = nodes.values().find(same).filter(|_| !nodes.contains_key(name)) {
+            let message = format!("{name} leaves, and its address {} is used again", address.get_ref());
+            let problem = Problem::new(Code::DuplicateAddress, message, address.span(), "leaves with its node");
+            let place = other.address.as_ref().map_or_else(|| other.place.clone(), Spanned::span);
+            let help = "add the new node once the old one has left and its table is removed";
+            sink.note(problem.also(place, "used here").help(help));
+        }
+    }
+    let is_main = |node: &RawNode| node.role.as_ref().is_some_and(|role| *role.get_ref() == Role::Main);
+    let stay = nodes.values().filter(|node| is_main(node)).count();
+    if let Some((name, leaves)) = retired.iter().find(|(_, leaves)| is_main(leaves)).filter(|_| stay < STAYING_MAINS) {
+        let message = format!("{name} is retired, and {stay} of the mains stay: a cluster that loses one is lost");
+        let problem = Problem::new(Code::RetiredQuorum, message, leaves.place.clone(), "leaves too few");
+        sink.note(problem.help("add a main node before this one leaves, or keep it"));
+    }
+}
+
 fn duplicate_addresses(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>) {
     let addresses = nodes.iter().filter_map(|(name, node)| Some((name, node.address.as_ref()?)));
     for ((one, first), (other, second)) in repeated(addresses, |address| *address.get_ref()) {

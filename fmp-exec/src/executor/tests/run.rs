@@ -75,6 +75,7 @@ pub(super) fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
         changes: Vec::new(),
         steps: steps.into_iter().collect(),
         waiting: Vec::new(),
+        notes: Vec::new(),
         consents: [].into(),
         budgets: [(Budget::Mains, 1), (Budget::Works, 2)].into(),
         texts: BTreeMap::new(),

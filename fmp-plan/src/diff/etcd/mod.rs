@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use fmp_core::{
     NodeName,
     observed::{Etcd, EtcdMember, Fact, Host},
+    spec::Role,
 };
 pub(crate) use membership::Joining;
 
@@ -76,6 +77,9 @@ fn without_data(sides: Sides<'_>, etcd: &Etcd, host: &HostView<'_>, peer_url: &s
             let what = if found.is_none() { "joins" } else { "joins again" };
             Delta::blocked(format!("etcd's learner {other} has its vote or is removed, before {node} {what}"))
         }
+        None if let Some(leaving) = crate::leave::dead_member(sides, etcd) => {
+            Delta::blocked(format!("{leaving}, which leaves and is dead, is taken out of etcd before {node} joins"))
+        }
         None => create(vec![add(), start(sides, etcd, node), promote()], "etcd does not know it"),
         Some(member) if let Some(until) = removal_blocked(etcd, member, node) => Delta::Blocked { until },
         Some(member) => {
@@ -100,8 +104,8 @@ fn chain(sides: Sides<'_>, etcd: &Etcd, node: &NodeName, verb: Verb, links: Vec<
     Delta::from(Work::new(verb, Task::Chain(links), facts).because([why]).disrupting(disrupts))
 }
 
-/// Why a wiped member can't be taken out: the others must have a quorum of the whole. No consent changes that.
-fn removal_blocked(etcd: &Etcd, wiped: &EtcdMember, node: &NodeName) -> Option<String> {
+/// Why a member can't be taken out: the others must have a quorum of the whole. No consent changes that.
+pub(crate) fn removal_blocked(etcd: &Etcd, wiped: &EtcdMember, node: &NodeName) -> Option<String> {
     let voters = etcd.members.values().filter(|member| !member.learner);
     let (total, healthy) = voters.fold((0, 0), |(total, healthy), member| {
         let counts = member.id != wiped.id && member.healthy == Fact::Known(true);
@@ -119,7 +123,9 @@ fn removal_blocked(etcd: &Etcd, wiped: &EtcdMember, node: &NodeName) -> Option<S
 ///
 /// All mains take part in the decision: one that was a voter once, or that does not say, ends it.
 fn birth(sides: Sides<'_>, host: &HostView<'_>) -> Delta {
-    for (name, _) in sides.spec.mains() {
+    let leaving =
+        sides.spec.retired.iter().filter(|(name, node)| node.role == Role::Main && !sides.spec.is_destroyed(name));
+    for (name, _) in sides.spec.mains().chain(leaving) {
         match sides.observed.hosts.get(name) {
             Some(Fact::Known(Host { etcd_born: true, .. })) => {
                 return Delta::blocked(format!(

@@ -1,6 +1,6 @@
 //! Upgrades: what may be planned, in which order, and what waits.
 
-use fmp_core::observed::Fact;
+use fmp_core::{observed::Fact, resource::CORDONED};
 
 use super::*;
 use crate::{
@@ -61,6 +61,38 @@ fn a_kubelets_file_is_written_with_its_restart_on_mains_too() {
         assert!(comes_after(&plan, &format!("{main}/unit/kubelet.service"), files.id.as_str()));
     }
     assert!(!has(&plan, "work-1/node-files") && has(&plan, "work-1/files"));
+}
+
+#[test]
+fn pods_leave_before_a_kubelet_of_another_minor_starts_and_come_again_afterwards() {
+    let plan = upgrade("1.28.15", "1.29.15").plan();
+    assert_eq!(crate::lint::lint(&plan), []);
+    for name in ALL {
+        let kubelet = format!("{name}/unit/kubelet.service");
+        let part = |part: &str| format!("{kubelet}/{part}");
+        for pair in [part("cordon"), part("drain"), kubelet.clone(), part("uncordon")].windows(2) {
+            assert!(comes_after(&plan, &pair[1], &pair[0]), "{pair:?}");
+            assert_eq!(step(&plan, &pair[1]).unit, step(&plan, &kubelet).unit);
+        }
+    }
+    let patch = upgrade("1.29.14", "1.29.15").plan();
+    assert!(has(&patch, "work-1/unit/kubelet.service") && !has(&patch, "work-1/unit/kubelet.service/drain"));
+}
+
+#[test]
+fn a_node_that_fmp_cordoned_is_given_back() {
+    let mut lab = Lab::settled(3, 1);
+    let seen = lab.api().nodes.get_mut("work-1").unwrap();
+    seen.unschedulable = true;
+    assert_eq!(ids(&lab.plan()), Vec::<&str>::new(), "a person's cordon stays");
+    lab.api().nodes.get_mut("work-1").unwrap().labels.insert(CORDONED.to_owned(), "true".to_owned());
+    let plan = lab.plan();
+    assert_eq!(ids(&plan), ["work-1/node-object/uncordon"]);
+    assert_eq!((crate::lint::lint(&plan), &step(&plan, "work-1/node-object/uncordon").unit), (Vec::new(), &None));
+    let mut lab = upgrade("1.28.15", "1.29.15");
+    lab.api().nodes.get_mut("work-1").unwrap().labels.insert(CORDONED.to_owned(), "true".to_owned());
+    let plan = lab.plan();
+    assert!(!has(&plan, "work-1/node-object/uncordon") && has(&plan, "work-1/unit/kubelet.service/uncordon"));
 }
 
 #[test]

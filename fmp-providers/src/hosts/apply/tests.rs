@@ -1,6 +1,6 @@
 //! Our scripts against a folder in place of a host's root, and programs of the test in place of systemd.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use fmp_core::{
     Digest,
@@ -432,6 +432,28 @@ async fn pods_that_stay_are_told_by_what_keeps_them() {
         assert_eq!((node.as_str(), *by, failure.retry), ("work-1", keeps, again));
         assert!(pods.contains(named), "{pods}");
     }
+}
+
+#[tokio::test]
+async fn with_the_runtime_all_pods_end_and_after_the_kubelet() {
+    let lab = Lab::new();
+    lab.program(
+        "systemctl",
+        "case \"$1\" in show) echo LoadState=loaded; echo ActiveState=active ;; is-enabled) echo enabled ;; esac",
+    );
+    let started = Command::new("sh").args(["-c", "sleep 300 >/dev/null 2>&1 & echo $!"]).output().unwrap();
+    let pid = String::from_utf8(started.stdout).unwrap();
+    lab.put("sys/fs/cgroup/pids/kubepods/burstable/pod1/c1/cgroup.procs", &pid);
+    let runs = || std::path::Path::new("/proc").join(pid.trim()).exists();
+    assert!(runs());
+    let stop = |units: &[&str]| Action::StopUnits { units: units.iter().map(|unit| (*unit).into()).collect() };
+    lab.apply(stop(&["kube-proxy.service"])).await.unwrap();
+    assert!(runs(), "a proxy has no pods");
+    lab.apply(stop(&["containerd.service", "kubelet.service"])).await.unwrap();
+    assert!(!runs());
+    let calls = lab.read("calls");
+    let at = |call: &str| calls.find(call).unwrap_or_else(|| panic!("no {call} in {calls}"));
+    assert!(at("stop -- kubelet.service\n") < at("stop -- containerd.service kubelet.service"));
 }
 
 #[tokio::test]

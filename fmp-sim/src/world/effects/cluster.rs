@@ -53,22 +53,27 @@ impl World {
             return Ok(Applied::AlreadyDone);
         }
         seen.unschedulable = false;
+        self.drained.remove(node.as_str());
         Ok(Applied::Done)
     }
 
-    /// There are no pods in this world: nothing holds a drain up but that new ones could come.
+    /// Pods are not told apart in this world: nothing holds a drain up but that new ones could come.
     pub(crate) fn drain(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
         self.with_api(by)?;
         match self.nodes.get(node.as_str()) {
             None => Ok(no_such_node(node)),
             Some(seen) if !seen.unschedulable => Ok(stale(format!("Node {node}"), "cordoned", "schedulable")),
-            Some(_) => Ok(Applied::Done),
+            Some(_) => {
+                self.drained.insert(node.to_string());
+                Ok(Applied::Done)
+            }
         }
     }
 
     pub(crate) fn delete_node(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
         self.with_api(by)?;
         let gone = self.nodes.remove(node.as_str()).is_none();
+        self.drained.remove(node.as_str());
         Ok(if gone { Applied::AlreadyDone } else { Applied::Done })
     }
 

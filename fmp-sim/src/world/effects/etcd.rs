@@ -69,7 +69,8 @@ impl World {
         id: &str,
     ) -> Result<Applied, Failure> {
         let holds = |host: &Host| host.etcd_data.as_ref().is_some_and(|data| data.member == id);
-        let had_data = self.hosts.values().any(holds);
+        let may_start = |host: &Host| host.units.get(ETCD).is_some_and(|unit| unit.enabled || unit.running.is_some());
+        let may_vote = self.hosts.values().any(|host| holds(host) && may_start(host));
         let etcd = self.with_quorum(by)?;
         match etcd.members.get(peer_url) {
             None => Ok(Applied::AlreadyDone),
@@ -78,7 +79,7 @@ impl World {
             }
             Some(_) => {
                 etcd.members.remove(peer_url);
-                self.tell(Deed::Removed { member: id.to_owned(), had_data });
+                self.tell(Deed::Removed { member: id.to_owned(), may_vote });
                 Ok(Applied::Done)
             }
         }

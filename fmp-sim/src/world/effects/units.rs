@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use fmp_core::{NodeName, role::paths::key};
+use fmp_core::{KubeVersion, NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
 
-use crate::world::{World, host::Host, never, units::Started};
+use crate::world::{Deed, World, etcd::KUBELET, host::Host, never, units::Started};
 
 impl World {
     pub(crate) fn start_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
@@ -27,11 +27,22 @@ impl World {
     pub(crate) fn restart_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         note(host, unit);
+        let before = host.running_version(KUBELET, "kubelet");
         self.enable(node, unit)?;
         if self.stroke() {
             self.start(node, unit)?;
         }
+        self.tell_upgrade(node, before);
         Ok(Applied::Done)
+    }
+
+    fn tell_upgrade(&mut self, node: &NodeName, before: Option<KubeVersion>) {
+        let now = self.hosts.get(node).and_then(|host| host.running_version(KUBELET, "kubelet"));
+        let other = before.zip(now).is_some_and(|(before, now)| before.minor != now.minor);
+        if other && self.nodes.contains_key(node.as_str()) {
+            let drained = self.drained.contains(node.as_str());
+            self.tell(Deed::Upgraded { node: node.clone(), drained });
+        }
     }
 
     pub(crate) fn stop_units(&mut self, node: &NodeName, units: &[Arc<str>]) -> Result<Applied, Failure> {

@@ -2,6 +2,25 @@
 
 is() { case $state in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac }
 
+# Processes of pods, whatever hierarchy and driver of cgroups.
+pods() { find ./sys/fs/cgroup -path '*kubepods*' -name cgroup.procs -exec cat '{}' + 2>/dev/null; }
+
+# Pods outlive their kubelet and their runtime (`KillMode=process`): what leaves runs none.
+kill_pods() {
+    tries=100
+    while
+        alive=
+        for pid in $(pods); do
+            ! kill -9 "$pid" 2>/dev/null || alive=1
+        done
+        [ -n "$alive" ]
+    do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || { echo "pods can not be ended: $(pods | tr '\n' ' ')" >&2; exit 1; }
+        sleep 0.1
+    done
+}
+
 lock
 left=
 for unit; do
@@ -14,6 +33,10 @@ done
 begin
 # shellcheck disable=SC2086
 systemctl --quiet disable -- $left || exit 1
+# First whoever would start pods again; the runtime goes on until there are none, so that a run that breaks off here
+# leaves something to be seen.
+case $left in *' kubelet.service'*) systemctl stop -- kubelet.service || exit 1 ;; esac
+case $left in *' containerd.service'*) kill_pods ;; esac
 # shellcheck disable=SC2086
 systemctl stop -- $left || exit 1
 answer done

@@ -1,0 +1,213 @@
+//! One node that leaves: what is left to be done about it, in which order, and what that rests on.
+
+use std::collections::BTreeSet;
+
+use fmp_core::{
+    NodeName,
+    observed::{EtcdMember, Fact, NodeSeen},
+    resource::{Capability, Check},
+    spec::{Node, Role},
+};
+
+use super::machine::Machine;
+use crate::{
+    Plan,
+    action::Action,
+    diff::{self, Sides},
+    fact::FactKey,
+    plan::{Change, Verb},
+    safety,
+    step::{Budget, Disruption, Step, StepId, Subject},
+};
+
+/// A node that leaves.
+#[derive(Clone, Copy)]
+pub(super) struct Departure<'a> {
+    pub(super) sides: Sides<'a>,
+    pub(super) name: &'a NodeName,
+    pub(super) node: &'a Node,
+}
+
+/// A step of a departure, with the last part of its name and its reason.
+pub(super) struct Link {
+    name: &'static str,
+    action: Action,
+    reason: &'static str,
+}
+
+impl Link {
+    const fn new(name: &'static str, action: Action, reason: &'static str) -> Self {
+        Self { name, action, reason }
+    }
+}
+
+/// A member of etcd with the URL that it is known by.
+type Member<'a> = (String, &'a EtcdMember);
+
+impl<'a> Departure<'a> {
+    /// The steps that are left to be done, or what they wait for.
+    pub(super) fn links(self) -> Result<Vec<Link>, String> {
+        if let Some(link) = self.is_needed() {
+            return Ok(vec![link]);
+        }
+        let (object, member) = (self.object()?, self.member()?);
+        let units = match self.machine() {
+            Ok(Machine::Runs(units)) => units,
+            Ok(Machine::Gone) => {
+                no_sign_of_life(object, member.as_ref())?;
+                Vec::new()
+            }
+            // Long gone, switched off perhaps: nothing of it is left that the cluster could miss.
+            Err(_) if object.is_none() && member.is_none() && self.sides.observed.host(self.name).is_none() => {
+                return Ok(Vec::new());
+            }
+            Err(until) => return Err(until),
+        };
+        if let Some((_, member)) = &member {
+            self.may_be_removed(member)?;
+        }
+        let node = || self.name.clone();
+        let mut links: Vec<Link> = Vec::new();
+        // Without a kubelet no pod ever ends.
+        if let Some(seen) = object.filter(|seen| seen.ready && !units.is_empty()) {
+            if !seen.unschedulable {
+                links.push(Link::new("cordon", Action::CordonNode { node: node() }, "it leaves"));
+            }
+            let action = Action::DrainNode { node: node(), evict: safety::evictable(self.sides.spec, self.name) };
+            links.push(Link::new("drain", action, "its pods go where they can stay"));
+        }
+        if !units.is_empty() {
+            let reason = "what leaves takes part in nothing any more";
+            links.push(Link::new("stop", Action::StopUnits { units }, reason));
+        }
+        if let Some((peer_url, member)) = member {
+            let action = Action::RemoveEtcdMember { peer_url, id: member.id.clone() };
+            links.push(Link::new("member", action, "its vote is missed in every quorum"));
+        }
+        if object.is_some() {
+            links.push(Link::new("delete", Action::DeleteNode { node: node() }, "no machine stands behind it"));
+        }
+        Ok(links)
+    }
+
+    /// The start of its member, where etcd has no quorum: with that vote it may have one again, and only then the member
+    /// can be taken out.
+    fn is_needed(self) -> Option<Link> {
+        let is_lost = matches!(self.sides.observed.etcd, Fact::Unknown(_));
+        let host = self.sides.observed.host(self.name).filter(|host| self.is_ours(host) && host.etcd_data)?;
+        let unit = host.units.get(safety::ETCD).and_then(Fact::known)?;
+        let is_down = matches!(unit.active.as_str(), "inactive" | "failed");
+        let action = Action::StartUnit { unit: safety::ETCD.into() };
+        let reason = "etcd has no quorum, and this member has its data";
+        (self.node.role == Role::Main && is_lost && is_down).then(|| Link::new("vote", action, reason))
+    }
+
+    fn object(self) -> Result<Option<&'a NodeSeen>, String> {
+        match &self.sides.observed.api {
+            Fact::Known(api) => Ok(api.nodes.get(self.name.as_str())),
+            Fact::Absent => Ok(None),
+            Fact::Unknown(why) => Err(format!("the API says which Nodes there are: {why}")),
+        }
+    }
+
+    /// Its member of etcd, by the URL that a main at its address has.
+    fn member(self) -> Result<Option<Member<'a>>, String> {
+        if self.node.role != Role::Main {
+            return Ok(None);
+        }
+        let url = safety::peer_url(self.node);
+        match &self.sides.observed.etcd {
+            Fact::Known(etcd) => Ok(etcd.members.get(&url).map(|member| (url, member))),
+            Fact::Absent => Ok(None),
+            Fact::Unknown(why) => Err(format!("etcd says which members it has: {why}")),
+        }
+    }
+
+    /// One change at a time, while the others have a quorum. A member that answers goes when all others are in.
+    fn may_be_removed(self, own: &EtcdMember) -> Result<(), String> {
+        let Fact::Known(etcd) = &self.sides.observed.etcd else { return Ok(()) };
+        let votes = |member: &EtcdMember| member.started && !member.learner;
+        let is_in = |main: &Node| etcd.members.get(&safety::peer_url(main)).is_some_and(votes);
+        match self.sides.spec.mains().find(|(_, main)| !is_in(main)) {
+            Some((main, _)) if own.healthy == Fact::Known(true) => Err(format!("{main} has its vote")),
+            Some(_) | None => diff::removal_blocked(etcd, own, self.name).map_or(Ok(()), Err),
+        }
+    }
+
+    /// The consents that let the steps through, or why they may not be done.
+    pub(super) fn permitted(self, links: &[Link]) -> Result<BTreeSet<String>, String> {
+        let spec = self.sides.spec;
+        let disrupts = links.iter().flat_map(|link| safety::disrupted(self.name, &link.action)).collect();
+        let mut consents = match safety::permit(spec, self.sides.observed, &disrupts) {
+            safety::Verdict::Safe(_) => BTreeSet::new(),
+            safety::Verdict::Consented { consents, .. } => consents,
+            safety::Verdict::Unsafe(refusal) => return Err(refusal.to_string()),
+        };
+        if spec.is_destroyed(self.name) {
+            consents.insert(format!("destroyed {}", self.name));
+        }
+        Ok(consents)
+    }
+
+    /// What the departure rests on: whose machine it is, what runs there, who votes, whether there is a Node.
+    pub(super) fn facts(self, links: &[Link]) -> BTreeSet<FactKey> {
+        let node = || self.name.clone();
+        let of_object = FactKey::Node { node: node(), labels: BTreeSet::new(), taints: BTreeSet::new() };
+        let mut facts = BTreeSet::from([of_object]);
+        if self.sides.observed.host(self.name).is_some() {
+            facts.insert(FactKey::Host { node: node() });
+        }
+        for link in links {
+            if let Action::StopUnits { units } = &link.action {
+                facts.extend(units.iter().map(|unit| FactKey::Unit { node: node(), unit: unit.clone() }));
+            }
+            if let Action::RemoveEtcdMember { .. } = &link.action {
+                let members = self.sides.observed.etcd.known().into_iter().flat_map(|etcd| etcd.members.keys());
+                facts.extend(members.map(|peer_url| FactKey::EtcdMember { peer_url: peer_url.clone() }));
+            }
+        }
+        facts
+    }
+
+    /// Adds the steps, one after the other.
+    pub(super) fn add(self, plan: &mut Plan, links: Vec<Link>) {
+        let mut after: Vec<StepId> = Vec::new();
+        for Link { name, action, reason } in links {
+            let id = StepId::new(format!("{}/retire/{name}", self.name));
+            let disrupts = safety::disrupted(self.name, &action);
+            let unit = budget(&action, &disrupts).map(|budget| Disruption { node: self.name.clone(), budget });
+            let subject = match action.api_node() {
+                Some(_) => Subject::Cluster,
+                None => Subject::Host(self.name.clone()),
+            };
+            let why = vec![reason.to_owned()];
+            plan.changes.push(Change { id: id.to_string(), verb: Verb::Remove, why, diff: None });
+            let after = std::mem::replace(&mut after, vec![id.clone()]);
+            let is_started = matches!(action, Action::StartUnit { .. });
+            let watch = is_started.then(|| Check::EtcdHealthy { node: self.name.clone() });
+            let reason = reason.to_owned();
+            plan.steps.push(Step { id, subject, action, after, unit, disrupts, watch, reason });
+        }
+    }
+}
+
+/// What is said to be gone and is heard of lives.
+fn no_sign_of_life(object: Option<&NodeSeen>, member: Option<&Member<'_>>) -> Result<(), String> {
+    let answers = member.is_some_and(|(_, member)| member.healthy == Fact::Known(true));
+    let is_ready = object.is_some_and(|object| object.ready);
+    match (answers, is_ready) {
+        (true, _) => Err("its machine is really gone: its member of etcd answers".to_owned()),
+        (false, true) => Err("its machine is really gone: its Node is Ready".to_owned()),
+        (false, false) => Ok(()),
+    }
+}
+
+/// The budget of what a step takes away. A cordon belongs to the drain that it is for.
+fn budget(action: &Action, disrupts: &BTreeSet<Capability>) -> Option<Budget> {
+    let of_node = |capability: &Capability| matches!(capability, Capability::Pods(_));
+    match (action, disrupts.is_empty(), disrupts.iter().all(of_node)) {
+        (Action::CordonNode { .. }, ..) | (_, false, true) => Some(Budget::Works),
+        (_, true, _) => None,
+        (_, false, false) => Some(Budget::Mains),
+    }
+}

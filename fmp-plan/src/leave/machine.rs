@@ -1,0 +1,72 @@
+//! What a machine that leaves can still do, and how that is known.
+
+use std::sync::Arc;
+
+use fmp_core::observed::{Fact, Host};
+
+use super::departure::Departure;
+use crate::{diff::NOT_ASKED, fact::is_bare};
+
+/// What can still be done by a machine that leaves.
+pub(super) enum Machine {
+    /// These units of ours run there, or would after a boot.
+    Runs(Vec<Arc<str>>),
+    /// Nothing: it is proven, or a person's word is given.
+    Gone,
+}
+
+impl Departure<'_> {
+    /// What its machine can still do, or what has to be known first.
+    pub(super) fn machine(self) -> Result<Machine, String> {
+        let is_off = match &self.sides.observed.machines {
+            Fact::Known(machines) => machines.get(self.name).is_none_or(|machine| !machine.running),
+            Fact::Absent | Fact::Unknown(_) => false,
+        };
+        if self.sides.spec.is_destroyed(self.name) || is_off {
+            return Ok(Machine::Gone);
+        }
+        let why = match self.sides.observed.hosts.get(self.name) {
+            Some(Fact::Absent) => return Ok(Machine::Gone),
+            Some(Fact::Known(host)) if is_bare(host) => return Ok(Machine::Gone),
+            Some(Fact::Known(host)) if self.is_ours(host) => return self.units(host).map(Machine::Runs),
+            Some(Fact::Known(_)) => {
+                let address = self.node.address;
+                let way_out = self.way_out();
+                return Err(format!(
+                    "the machine at {address} is its own: now another cluster's or nobody's; {way_out}"
+                ));
+            }
+            Some(Fact::Unknown(why)) => why,
+            None => NOT_ASKED,
+        };
+        Err(format!("it answers, so that what runs there can be stopped: {why}; {}", self.way_out()))
+    }
+
+    fn way_out(self) -> String {
+        format!(
+            "where its machine is gone for good, agree in cluster.toml with `consent = [\"destroyed {}\"]`",
+            self.name
+        )
+    }
+
+    /// Whether a host's ledger names the cluster that the mains name.
+    pub(super) fn is_ours(self, host: &Host) -> bool {
+        let mut mains = self.sides.spec.mains().filter_map(|(main, _)| self.sides.observed.host(main));
+        host.cluster_id.known().is_some() && mains.any(|main| main.cluster_id == host.cluster_id)
+    }
+
+    /// Units that run, or would after a boot.
+    fn units(self, host: &Host) -> Result<Vec<Arc<str>>, String> {
+        let mut found = Vec::new();
+        for (unit, fact) in &host.units {
+            match fact {
+                Fact::Known(seen) if seen.enabled == "enabled" => found.push(unit.as_str().into()),
+                Fact::Known(seen) if matches!(seen.active.as_str(), "inactive" | "failed") => {}
+                Fact::Known(_) => found.push(unit.as_str().into()),
+                Fact::Absent => {}
+                Fact::Unknown(why) => return Err(format!("{} says whether {unit} runs: {why}", self.name)),
+            }
+        }
+        Ok(found)
+    }
+}

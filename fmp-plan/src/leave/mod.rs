@@ -1,0 +1,88 @@
+//! Leaving: how a node goes out of the cluster that cluster.toml names under `[retired]`.
+//!
+//! Owns the order: no pods any more, nothing of ours that runs, no member of etcd, no Node. What stands for a machine is
+//! taken away only when the machine can do nothing any more: we have stopped our units there, or it is known to be off,
+//! wiped, or by a person's word destroyed. What left the file without a word is left as it is, and told.
+
+mod departure;
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use fmp_core::{
+    NodeName,
+    observed::{Etcd, EtcdMember, Fact, Observed},
+    spec::{Role, Spec},
+};
+
+use self::departure::Departure;
+use crate::{
+    Plan, basis,
+    diff::Sides,
+    plan::{Note, Waiting},
+    safety,
+};
+
+/// Adds to a plan what is done about every node that leaves; of mains one at a time.
+pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
+    let mut main_leaves: Option<&NodeName> = None;
+    for (name, node) in &sides.spec.retired {
+        let departure = Departure { sides, name, node };
+        let links = match (departure.links(), main_leaves) {
+            (Ok(links), _) if links.is_empty() => continue,
+            (Ok(_), Some(other)) if node.role == Role::Main => Err(format!("{other} has left")),
+            (links, _) => links,
+        };
+        match links.and_then(|links| Ok((departure.permitted(&links)?, links))) {
+            Ok((consents, links)) => {
+                if node.role == Role::Main {
+                    main_leaves = Some(name);
+                }
+                plan.consents.extend(consents);
+                basis::add(&mut plan.basis.facts, sides.observed, departure.facts(&links));
+                departure.add(plan, links);
+            }
+            Err(until) => plan.waiting.push(Waiting { what: name.to_string(), until, node: Some(name.clone()) }),
+        }
+    }
+    if !sides.spec.retired.is_empty() {
+        in_order(plan);
+    }
+}
+
+/// Whole hosts first; then what the cluster has, then node by node.
+fn in_order(plan: &mut Plan) {
+    let place = |id: &str| {
+        let (scope, own) = id.split_once('/').unwrap_or((id, ""));
+        (id.contains('/'), scope != "cluster", scope.to_owned(), own.to_owned())
+    };
+    plan.waiting.sort_by_cached_key(|item| place(&item.what));
+    plan.changes.sort_by_cached_key(|change| place(&change.id));
+    plan.steps.sort_by(|a, b| a.id.cmp(&b.id));
+}
+
+/// A main that leaves and whose member of etcd does not answer: it goes before another one comes.
+pub(crate) fn dead_member<'a>(sides: Sides<'a>, etcd: &Etcd) -> Option<&'a NodeName> {
+    let member = |node| etcd.members.get(&safety::peer_url(node));
+    let is_dead = |member: &EtcdMember| member.healthy != Fact::Known(true);
+    sides.spec.retired.iter().find(|(_, node)| member(node).is_some_and(is_dead)).map(|(name, _)| name)
+}
+
+/// What belongs to no node of the file: it stays, and is told.
+pub(crate) fn forgotten(spec: &Spec, observed: &Observed) -> Vec<Note> {
+    let is_named = |name: &str| spec.nodes.contains_key(name) || spec.retired.contains_key(name);
+    let note = |about: String, name: &str| Note {
+        about,
+        what: format!(
+            "cluster.toml names no such node, so it stays as it is; write its table back, or call the table \
+             [retired.{name}] and it is taken out"
+        ),
+    };
+    let nodes = observed.api.known().into_iter().flat_map(|api| api.nodes.keys()).filter(|name| !is_named(name));
+    let members = observed.etcd.known().into_iter().flat_map(|etcd| &etcd.members);
+    let members = members.filter(|(url, _)| safety::owner(spec, url).is_none());
+    let of_member = |(url, member): (&String, &EtcdMember)| {
+        note(format!("etcd member {url}"), if member.name.is_empty() { "NAME" } else { &member.name })
+    };
+    nodes.map(|name| note(format!("Node {name}"), name)).chain(members.map(of_member)).collect()
+}
