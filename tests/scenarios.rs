@@ -29,6 +29,7 @@ impl Stage {
         let stage =
             Self { folder: tempfile::tempdir().unwrap(), story: story.to_owned(), said: String::new(), accepts: false };
         fs::copy(fixtures().join("sim-7/cluster.toml"), stage.place("cluster.toml")).unwrap();
+        fs::copy(fixtures().join("bundle.lock"), stage.place("bundle.lock")).unwrap();
         stage
     }
 
@@ -39,7 +40,7 @@ impl Stage {
     /// Runs `fmp`; its exit code and what it printed for people to keep.
     fn fmp(&mut self, words: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fmp"));
-        command.arg("--file").arg("cluster.toml").arg("--lock").arg(fixtures().join("bundle.lock"));
+        command.arg("--file").arg("cluster.toml").args(["--lock", "bundle.lock"]);
         command.arg("--store").arg(self.place("store")).args(words).current_dir(self.folder.path());
         let output = command.env("XDG_STATE_HOME", self.place("state")).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -55,6 +56,12 @@ impl Stage {
             [first, ..] if first.starts_with('#') => {}
             ["settled"] => _ = fs::copy(settled(), self.place("cluster.sim.json")).unwrap(),
             ["file", name] => _ = fs::copy(self.story.join(name), self.place("cluster.toml")).unwrap(),
+            ["kubernetes", from, "becomes", to] => {
+                for file in ["cluster.toml", "bundle.lock"] {
+                    let text = fs::read_to_string(self.place(file)).unwrap();
+                    fs::write(self.place(file), text.replace(from, to)).unwrap();
+                }
+            }
             ["says", "not", ..] => return self.says(&words[2..]).map_or(Ok(()), |()| Err(self.said.clone())),
             ["says", ..] => return self.says(&words[1..]),
             [ref command @ .., "->", code] => return self.ends(command, code).map(drop),
@@ -125,6 +132,25 @@ fn every_story_goes_as_it_is_told() {
     assert!(stories.len() >= 10, "{stories:?}");
     let complaints: Vec<String> = stories.iter().flat_map(|story| told(story)).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
+}
+
+/// What tells of a row of the table in the README.
+fn told_by(readme: &str) -> impl Iterator<Item = &str> {
+    let rows = readme.lines().filter(|line| line.starts_with('|') && line.matches('|').count() == 4);
+    rows.filter_map(|row| row.split('|').nth(3)).flat_map(|cell| cell.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn what_went_wrong_elsewhere_is_told_where_the_readme_says() {
+    let folder = fixtures().join("scenarios");
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let places: Vec<&str> = told_by(&readme).collect();
+    assert!(places.len() >= 20, "{places:?}");
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = |place: &str| if place.contains('/') { project.join(place) } else { folder.join(place).join("story") };
+    let is_there = |place: &&&str| path(place).exists();
+    assert_eq!(places.iter().filter(|place| !is_there(place)).collect::<Vec<_>>(), Vec::<&&str>::new());
+    assert_eq!(told_by("| a | b | `c`, `d/e` |").collect::<Vec<_>>(), ["c", "d/e"]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
     }
     // Of a node that leaves: what of ours runs there. A main has every unit that there is.
     let units: BTreeSet<_> = desired.iter().filter_map(|(_, _, resource)| unit(resource)).collect();
-    for name in spec.retired.keys().filter(|name| !spec.is_destroyed(name)) {
+    for name in spec.retired.keys() {
         let host = HostQuestions { units: units.clone(), ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);
     }

@@ -64,11 +64,10 @@ pub(crate) fn premises(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) 
 
 /// Adds what else a plan rests on.
 pub(crate) fn add(premises: &mut Vec<Premise>, observed: &Observed, keys: BTreeSet<FactKey>) {
-    for key in keys {
-        if let Err(at) = premises.binary_search_by(|premise| premise.key.cmp(&key)) {
-            premises.insert(at, Premise { value: read(observed, &key), key });
-        }
-    }
+    let is_new = |key: &FactKey| premises.binary_search_by(|premise| premise.key.cmp(key)).is_err();
+    let new: Vec<FactKey> = keys.into_iter().filter(is_new).collect();
+    premises.extend(new.into_iter().map(|key| Premise { value: read(observed, &key), key }));
+    premises.sort_by(|a, b| a.key.cmp(&b.key));
 }
 
 /// What a task needs of other hosts.

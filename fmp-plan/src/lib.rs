@@ -80,6 +80,10 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     let Inputs { spec, desired, silent, observed, .. } = inputs;
     let trust = TrustMap::new(spec, desired, observed);
     let sides = Sides { spec, desired, observed, trust: &trust };
+    if let Some(refused) = leave::without_a_heir(spec, observed) {
+        plan.waiting.push(refused);
+        return;
+    }
     let mut deltas = diff::differences(sides);
     let versions = safety::Versions::new(spec, desired, observed);
     if let Some(refused) = versions.refused() {
@@ -100,6 +104,9 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     plan.texts = expanded.texts;
     plan.waiting = silent.iter().map(|(node, why)| silence(node, why)).chain(expanded.waiting).collect();
     plan.notes.extend(diff::expiring(sides));
+    if versions.changes() {
+        basis::add(&mut plan.basis.facts, observed, safety::versions_used(spec));
+    }
     leave::all(sides, plan);
     plan.consents.extend(plan.steps.iter().filter_map(|step| safety::eviction_agreed(&step.action)));
 }

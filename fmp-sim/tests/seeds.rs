@@ -29,9 +29,12 @@ const SEEDS: u64 = 5_000;
 /// 49062, 54731: a node that had come up after the judgement counted as one that was taken.
 /// 44574, 67808: half of a key pair was torn away at its birth; the plan says that it is to be restored.
 /// 63176: a node whose network's unit was removed by hand counted as one without a need for a network.
-const ONCE_FOUND: [u64; 18] = [
-    117, 810, 1_533, 1_577, 2_426, 4_425, 8_582, 23_471, 28_236, 42_372, 44_574, 49_062, 54_731, 61_350, 63_176,
-    67_808, 80_123, 86_091,
+/// 230: a drop-in of a kubelet that was to be upgraded made the plan wait for itself.
+/// 2405: a main that was leaving had stopped its member when two others lost their data: its vote was needed again.
+/// 3189, 3939: a node that was emptied for an upgrade that broke off did not count as one that is away.
+const ONCE_FOUND: [u64; 22] = [
+    230, 2_405, 3_189, 3_939, 117, 810, 1_533, 1_577, 2_426, 4_425, 8_582, 23_471, 28_236, 42_372, 44_574, 49_062,
+    54_731, 61_350, 63_176, 67_808, 80_123, 86_091,
 ];
 
 #[test]

@@ -98,27 +98,18 @@ real_tests() {
     done
 }
 
-# Begins all of them, side by side: each has machines of its own, and mostly waits for them. What is killed in the middle
-# takes as long as all the rest of the cluster's tests, so it has a cluster of its own.
-begin_real_tests() {
-    local limit=$1 name
+# Calls `CALL NAME SECONDS COMMAND…` for each part of them: each_real_part CALL SECONDS. What is killed in the middle takes as
+# long as all the rest of the cluster's tests, so it is a part of its own, on a cluster of its own.
+each_real_part() {
+    local call=$1 limit=$2 name
+    local tests=(cargo test --workspace --no-fail-fast --test)
     for name in $(real_tests); do
         if [[ $name == real ]]; then
-            begin real "$limit" "${real_test[@]}" real -- --skip real_crash
-            begin real-crash "$limit" env FMP_LAB=crash "${real_test[@]}" real -- real_crash
+            "$call" real "$limit" "${tests[@]}" real -- --skip real_crash
+            "$call" real-crash "$limit" env FMP_LAB=crash "${tests[@]}" real -- real_crash
         else
-            begin "$name" "$limit" "${real_test[@]}" "$name" -- --test-threads=1
+            "$call" "$name" "$limit" "${tests[@]}" "$name" -- --test-threads=1
         fi
-    done
-}
-
-real_test=(cargo test --workspace --no-fail-fast --test)
-
-finish_real_tests() {
-    local name
-    for name in $(real_tests); do
-        finish "$name"
-        [[ $name != real ]] || finish real-crash
     done
 }
 

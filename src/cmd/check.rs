@@ -14,7 +14,8 @@ pub(crate) async fn run(places: &Places) -> miette::Result<Exit> {
     }
     let mut silent = Vec::new();
     let mut seen = 0;
-    for (node, host) in &observed.hosts {
+    // What leaves need not meet any requirement.
+    for (node, host) in observed.hosts.iter().filter(|(node, _)| session.spec.nodes.contains_key(*node)) {
         match host {
             Fact::Known(_) => seen += 1,
             Fact::Absent => output::print(&format!("{node}: the machine is not made yet\n")),

@@ -70,7 +70,8 @@ async fn clean_hosts(session: &Session) -> miette::Result<Exit> {
     let cx = Context { epoch: lease.record().epoch, ..Context::default() };
     let mut left = 0;
     // Work nodes first: while they stop, the API still answers.
-    for (node, _) in session.spec.workers().chain(session.spec.mains()) {
+    let leaving = session.spec.retired.iter();
+    for (node, _) in leaving.chain(session.spec.workers()).chain(session.spec.mains()) {
         match reach.hosts.destroy(&cx, node, id).await {
             Ok(Applied::Done | Applied::AlreadyDone) => output::print(&format!("{node}: cleaned\n")),
             Ok(Applied::Stale(found)) => {

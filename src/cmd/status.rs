@@ -93,12 +93,12 @@ fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
         let why = if spec.retired.contains_key(name.as_str()) { "leaves" } else { "is not in cluster.toml" };
         _ = writeln!(out, "node: {name} {address} {why}");
     }
-    // What leaves may be gone already.
-    for (name, host) in observed.hosts.iter().filter(|(name, _)| spec.nodes.contains_key(*name)) {
-        if let Fact::Unknown(why) = host {
-            well = false;
-            _ = writeln!(out, "host: {name} does not answer: {why}");
-        }
+    for (name, host) in &observed.hosts {
+        let Fact::Unknown(why) = host else { continue };
+        // What leaves may be gone already.
+        let stays = spec.nodes.contains_key(name);
+        well &= !stays;
+        _ = writeln!(out, "host: {name} {}does not answer: {why}", if stays { "" } else { "leaves and " });
     }
     well
 }

@@ -7,7 +7,7 @@ use fmp_core::{
     graph::Handle,
     observed::{Fact, Stamp, UnitSeen},
     resource::{Effect, File, Input, Resource, Scope, Unit},
-    role::paths::unit_file,
+    role::paths::{kubernetes_version, unit_file},
 };
 
 use super::{Delta, HostView, Pods, Sides, Task, Work};
@@ -70,13 +70,27 @@ const fn task(action: Action, remove: Vec<FileRemoval>) -> Task {
 /// Before a kubelet of another minor version starts, the node's pods leave: upstream supports no upgrade beneath them
 /// (<https://kubernetes.io/releases/version-skew-policy/#kubelet-1>).
 pub(super) fn evict(sides: Sides<'_>, node: &NodeName, delta: &mut Delta) {
-    let Delta::Work(work) = delta else { return };
+    let Delta::Work(work) = &mut *delta else { return };
     let Task::Unit { action: Action::RestartUnit { unit }, pods, .. } = &mut work.task else { return };
-    let seen = sides.observed.api.known().and_then(|api| api.nodes.get(node.as_str()));
-    let now = seen.and_then(|seen| safety::kubelet_version(&seen.kubelet_version));
-    if &**unit == "kubelet.service" && now.is_some_and(|now| now.minor != sides.spec.kubernetes.minor) {
-        *pods = Pods::Leave(safety::evictable(sides.spec, node));
+    if &**unit != "kubelet.service" || !is_of_another_minor(sides, node) {
+        return;
     }
+    match &sides.observed.api {
+        Fact::Known(api) if api.nodes.contains_key(node.as_str()) => {
+            *pods = Pods::Leave(safety::evictable(sides.spec, node));
+        }
+        Fact::Known(_) | Fact::Absent => {}
+        Fact::Unknown(why) => *delta = Delta::blocked(format!("the API answers, so that its pods can leave: {why}")),
+    }
+}
+
+/// Whether the kubelet that runs is of another minor version than what is wanted.
+fn is_of_another_minor(sides: Sides<'_>, node: &NodeName) -> bool {
+    let unit = sides.observed.host(node).and_then(|host| host.units.get("kubelet.service")?.known());
+    let stamp = unit.and_then(|unit| unit.stamp.as_ref());
+    let mut paths = stamp.into_iter().flat_map(|stamp| stamp.0.keys());
+    let runs = paths.find_map(|path| kubernetes_version(path, "kubelet"));
+    runs.is_some_and(|runs| runs.minor != sides.spec.kubernetes.minor)
 }
 
 fn is_masked(seen: &UnitSeen) -> bool {

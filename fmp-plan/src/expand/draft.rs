@@ -34,6 +34,9 @@ pub(super) const FILES: &str = "files";
 pub(super) const NODE_FILES: &str = "node-files";
 pub(super) const CERTIFICATES: &str = "certificates";
 pub(super) const MACHINE: &str = "machine";
+/// The step after which no pod is left on a node, and the one that they leave for.
+pub(super) const DRAIN: &str = "drain";
+pub(super) const DRAINED: &str = "drained";
 
 impl Drafts {
     /// No steps yet, for so many resources.
@@ -51,6 +54,10 @@ impl Drafts {
 
     pub(super) fn shared_step(&self, node: &NodeName, name: &'static str) -> Option<Slot> {
         self.shared.get(&(node.clone(), name)).copied()
+    }
+
+    pub(super) fn share(&mut self, node: &NodeName, name: &'static str, slot: Slot) {
+        self.shared.insert((node.clone(), name), slot);
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Step)> {

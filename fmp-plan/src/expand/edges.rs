@@ -8,12 +8,15 @@ use std::{
 use fmp_core::{
     NodeName,
     graph::{Desired, Handle},
+    resource::Resource,
+    spec::Role,
 };
 
-use super::draft::{Drafts, FILES, MACHINE, Slot, TRUST};
+use super::draft::{DRAIN, DRAINED, Drafts, FILES, MACHINE, NODE_FILES, Slot, TRUST};
 use crate::{
     action::{Action, TrustSource},
-    diff::{Delta, Joining, Sides, Task},
+    diff::{Delta, Joining, Pods, Sides, Task},
+    safety,
 };
 
 /// Orders all drafts.
@@ -21,22 +24,62 @@ pub(super) fn connect(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], d
     let mut beneath = Beneath { desired: sides.desired, deltas, found: BTreeMap::new() };
     for handle in changing {
         let Some((first, _)) = drafts.place_of(*handle) else { continue };
+        let drained = drained(sides, deltas, drafts, *handle);
         for earlier in beneath.of(*handle) {
             if let Some((_, last)) = drafts.place_of(earlier) {
-                drafts.order(first, last);
+                let own = drained.as_ref().filter(|_| belongs_to_the_node(sides, earlier));
+                drafts.order(own.map_or(first, |(_, own)| *own), last);
             }
+        }
+        let taken_up = drained.map_or(first, |(_, own)| own);
+        if let Some((drain, _)) = drained {
+            write_after(drafts, sides, *handle, drain);
         }
         if let Some(Task::Unit { remove, .. }) = deltas[handle.index()].work().map(|work| &work.task)
             && !remove.is_empty()
             && let Some(node) = super::node_of(sides.desired, *handle)
             && let Some(files) = drafts.shared_step(&node, FILES)
         {
-            drafts.order(first, files);
+            drafts.order(taken_up, files);
         }
     }
     join_in_turn(sides, drafts);
     claim_first(drafts);
     lend_after_making(drafts);
+}
+
+/// Where pods leave a node for the sake of this unit: the step after which none is left, and the unit's own.
+fn drained(sides: Sides<'_>, deltas: &[Delta], drafts: &Drafts, unit: Handle) -> Option<(Slot, Slot)> {
+    let task = deltas[unit.index()].work().map(|work| &work.task);
+    let Some(Task::Unit { pods: Pods::Leave(_), .. }) = task else { return None };
+    let node = super::node_of(sides.desired, unit)?;
+    Some((drafts.shared_step(&node, DRAIN)?, drafts.shared_step(&node, DRAINED)?))
+}
+
+/// Whether something is written or restarted within the unit for which pods leave.
+fn belongs_to_the_node(sides: Sides<'_>, handle: Handle) -> bool {
+    match sides.desired.resource(handle) {
+        Resource::File(_) => true,
+        Resource::Unit(unit) => safety::is_of_node(&unit.name),
+        Resource::Machine
+        | Resource::Artifact(_)
+        | Resource::Trust(_)
+        | Resource::Certificate(_)
+        | Resource::EtcdMember(_)
+        | Resource::Image(_)
+        | Resource::NodeObject(_)
+        | Resource::Object(_) => false,
+    }
+}
+
+/// What the restart takes up is written once no pod is left: a power cut in between would start it beneath them.
+fn write_after(drafts: &mut Drafts, sides: Sides<'_>, unit: Handle, drain: Slot) {
+    let Some(node) = super::node_of(sides.desired, unit) else { return };
+    let is_work = sides.spec.nodes.get(&node).is_some_and(|node| node.role == Role::Work);
+    let files = if is_work { FILES } else { NODE_FILES };
+    if let Some(files) = drafts.shared_step(&node, files) {
+        drafts.order(files, drain);
+    }
 }
 
 /// The nearest resources beneath that change: what is in sync is looked through, each but once.

@@ -6,9 +6,10 @@ use fmp_core::{
     NodeName,
     graph::{Desired, Handle},
     resource::{Check, Resource, Scope},
+    spec::Role,
 };
 
-use super::draft::{CERTIFICATES, Drafts, FILES, NODE_FILES, Slot, TRUST};
+use super::draft::{CERTIFICATES, DRAIN, DRAINED, Drafts, FILES, NODE_FILES, Slot, TRUST};
 use crate::{
     action::{Action, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem},
     diff::{Delta, Pods, Sides, Task, Work},
@@ -41,17 +42,24 @@ pub(super) fn all(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> Dr
     drafts
 }
 
-/// Files of mains that a node's own units alone read, where both these and the cluster's parts are started: they are
-/// written with the restart that takes them up. Else a power cut in between would start a kubelet that is newer than the
-/// other mains' apiservers.
+/// Files of mains that a node's own units alone read, where both these and the cluster's parts are started, or pods leave
+/// for it: they are written with the restart that takes them up. Else a power cut in between would start a kubelet that is
+/// newer than the other mains' apiservers, or beneath pods.
 fn node_files(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> BTreeSet<Handle> {
     let (mut cluster_parts, mut restarts) = (BTreeSet::new(), BTreeSet::new());
     let (mut read_by_cluster, mut read_by_node) = (BTreeSet::new(), BTreeSet::new());
     for (handle, id, resource) in sides.desired.iter() {
         let (Resource::Unit(unit), Scope::Node(node)) = (resource, &id.scope) else { continue };
+        if sides.spec.nodes.get(node).is_none_or(|node| node.role != Role::Main) {
+            continue;
+        }
         let reads = sides.desired.dependencies(handle).iter().copied();
         let changes = changing.binary_search(&handle).is_ok();
         if safety::is_of_node(&unit.name) {
+            let task = deltas[handle.index()].work().map(|work| &work.task);
+            if matches!(task, Some(Task::Unit { pods: Pods::Leave(_), .. })) {
+                cluster_parts.insert(node);
+            }
             let restarts_it = deltas[handle.index()].work().is_some_and(|work| !work.disrupts.is_empty());
             if changes && restarts_it {
                 restarts.insert(node);
@@ -144,6 +152,8 @@ fn without_pods(
     let cordon = around(drafts, "cordon", Action::CordonNode { node: name() });
     let drain = around(drafts, "drain", Action::DrainNode { node: name(), evict });
     let own = own(drafts);
+    drafts.share(node, DRAIN, drain);
+    drafts.share(node, DRAINED, own);
     let uncordon = around(drafts, "uncordon", Action::UncordonNode { node: name() });
     for (later, earlier) in [(drain, cordon), (own, drain), (uncordon, own)] {
         drafts.order(later, earlier);

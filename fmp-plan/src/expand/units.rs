@@ -72,7 +72,7 @@ pub(super) fn draw(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], draf
 }
 
 /// Hosts where certificates in use are issued again. Where nothing restarts for it, processes take them up by themselves;
-/// one host after the other all the same, so that certificates that don't serve are noticed on one.
+/// one host after the other all the same: where the step fails on one, the others keep what they have.
 fn renewing<'a>(sides: Sides<'a>, deltas: &[Delta], changing: &[Handle]) -> BTreeSet<&'a NodeName> {
     let is_renewed = |handle: &&Handle| {
         let work = deltas[handle.index()].work();
@@ -93,7 +93,7 @@ fn newborn(drafts: &Drafts) -> BTreeSet<NodeName> {
 
 /// The budget of what a step takes away.
 fn budget(step: &Step) -> Option<Budget> {
-    if matches!(step.action, Action::CordonNode { .. } | Action::UncordonNode { .. }) {
+    if matches!(step.action, Action::UncordonNode { .. }) {
         return Some(Budget::Works);
     }
     let of_node = |capability: &Capability| matches!(capability, Capability::Pods(_));

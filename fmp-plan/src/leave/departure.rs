@@ -1,18 +1,18 @@
 //! One node that leaves: what is left to be done about it, in which order, and what that rests on.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use fmp_core::{
     NodeName,
     observed::{EtcdMember, Fact, NodeSeen},
     resource::{Capability, Check},
-    spec::{Node, Role},
+    spec::Node,
 };
 
 use super::machine::Machine;
 use crate::{
     Plan,
-    action::Action,
+    action::{Action, Evict},
     diff::{self, Sides},
     fact::FactKey,
     plan::{Change, Verb},
@@ -31,7 +31,7 @@ pub(super) struct Departure<'a> {
 /// A step of a departure, with the last part of its name and its reason.
 pub(super) struct Link {
     name: &'static str,
-    action: Action,
+    pub(super) action: Action,
     reason: &'static str,
 }
 
@@ -57,25 +57,18 @@ impl<'a> Departure<'a> {
                 no_sign_of_life(object, member.as_ref())?;
                 Vec::new()
             }
-            // Long gone, switched off perhaps: nothing of it is left that the cluster could miss.
-            Err(_) if object.is_none() && member.is_none() && self.sides.observed.host(self.name).is_none() => {
-                return Ok(Vec::new());
-            }
+            // Long gone, switched off or somebody else's by now: nothing of it is left that the cluster could miss.
+            Err(_) if object.is_none() && member.is_none() && !self.is_known_as_ours() => return Ok(Vec::new()),
             Err(until) => return Err(until),
         };
         if let Some((_, member)) = &member {
             self.may_be_removed(member)?;
         }
         let node = || self.name.clone();
-        let mut links: Vec<Link> = Vec::new();
-        // Without a kubelet no pod ever ends.
-        if let Some(seen) = object.filter(|seen| seen.ready && !units.is_empty()) {
-            if !seen.unschedulable {
-                links.push(Link::new("cordon", Action::CordonNode { node: node() }, "it leaves"));
-            }
-            let action = Action::DrainNode { node: node(), evict: safety::evictable(self.sides.spec, self.name) };
-            links.push(Link::new("drain", action, "its pods go where they can stay"));
-        }
+        let mut links = match object {
+            Some(object) if !units.is_empty() => self.pods_leave(object, &units)?,
+            Some(_) | None => Vec::new(),
+        };
         if !units.is_empty() {
             let reason = "what leaves takes part in nothing any more";
             links.push(Link::new("stop", Action::StopUnits { units }, reason));
@@ -90,6 +83,29 @@ impl<'a> Departure<'a> {
         Ok(links)
     }
 
+    /// What is done so that no pod is left. Without a kubelet no pod ever ends: then it has gone on from here already, or a
+    /// person agrees to lose them.
+    fn pods_leave(self, object: &NodeSeen, units: &[Arc<str>]) -> Result<Vec<Link>, String> {
+        let evict = safety::evictable(self.sides.spec, self.name);
+        let is_stopped = !units.iter().any(|unit| &**unit == "kubelet.service");
+        let is_drained = is_stopped && object.unschedulable;
+        match (object.ready, evict) {
+            (false, Evict::Replaceable) if !is_drained => Err(format!(
+                "its Node is Ready, so that its pods can go elsewhere; to lose them, agree in cluster.toml with \
+                 `consent = [\"evict {}\"]`",
+                self.name
+            )),
+            (false, _) => Ok(Vec::new()),
+            (true, evict) => {
+                let node = || self.name.clone();
+                let cordon = Link::new("cordon", Action::CordonNode { node: node() }, "it leaves");
+                let drain = Action::DrainNode { node: node(), evict };
+                let drain = Link::new("drain", drain, "its pods go where they can stay");
+                Ok((!object.unschedulable).then_some(cordon).into_iter().chain([drain]).collect())
+            }
+        }
+    }
+
     /// The start of its member, where etcd has no quorum: with that vote it may have one again, and only then the member
     /// can be taken out.
     fn is_needed(self) -> Option<Link> {
@@ -99,7 +115,7 @@ impl<'a> Departure<'a> {
         let is_down = matches!(unit.active.as_str(), "inactive" | "failed");
         let action = Action::StartUnit { unit: safety::ETCD.into() };
         let reason = "etcd has no quorum, and this member has its data";
-        (self.node.role == Role::Main && is_lost && is_down).then(|| Link::new("vote", action, reason))
+        (is_lost && is_down).then(|| Link::new("vote", action, reason))
     }
 
     fn object(self) -> Result<Option<&'a NodeSeen>, String> {
@@ -110,11 +126,8 @@ impl<'a> Departure<'a> {
         }
     }
 
-    /// Its member of etcd, by the URL that a main at its address has.
+    /// Its member of etcd, by the URL that a main at its address has, whatever its table says that it was.
     fn member(self) -> Result<Option<Member<'a>>, String> {
-        if self.node.role != Role::Main {
-            return Ok(None);
-        }
         let url = safety::peer_url(self.node);
         match &self.sides.observed.etcd {
             Fact::Known(etcd) => Ok(etcd.members.get(&url).map(|member| (url, member))),
@@ -135,10 +148,10 @@ impl<'a> Departure<'a> {
     }
 
     /// The consents that let the steps through, or why they may not be done.
-    pub(super) fn permitted(self, links: &[Link]) -> Result<BTreeSet<String>, String> {
+    pub(super) fn permitted(self, nodes: &safety::Nodes<'_>, links: &[Link]) -> Result<BTreeSet<String>, String> {
         let spec = self.sides.spec;
         let disrupts = links.iter().flat_map(|link| safety::disrupted(self.name, &link.action)).collect();
-        let mut consents = match safety::permit(spec, self.sides.observed, &disrupts) {
+        let mut consents = match safety::permit_among(spec, self.sides.observed, nodes, &disrupts) {
             safety::Verdict::Safe(_) => BTreeSet::new(),
             safety::Verdict::Consented { consents, .. } => consents,
             safety::Verdict::Unsafe(refusal) => return Err(refusal.to_string()),
@@ -153,14 +166,11 @@ impl<'a> Departure<'a> {
     pub(super) fn facts(self, links: &[Link]) -> BTreeSet<FactKey> {
         let node = || self.name.clone();
         let of_object = FactKey::Node { node: node(), labels: BTreeSet::new(), taints: BTreeSet::new() };
-        let mut facts = BTreeSet::from([of_object]);
-        if self.sides.observed.host(self.name).is_some() {
-            facts.insert(FactKey::Host { node: node() });
-        }
+        let mut facts = BTreeSet::from([of_object, FactKey::Machine { node: node() }, FactKey::Host { node: node() }]);
+        // Also units that were stopped: what runs again must not be taken for gone.
+        let units = self.sides.observed.host(self.name).into_iter().flat_map(|host| host.units.keys());
+        facts.extend(units.map(|unit| FactKey::Unit { node: node(), unit: unit.as_str().into() }));
         for link in links {
-            if let Action::StopUnits { units } = &link.action {
-                facts.extend(units.iter().map(|unit| FactKey::Unit { node: node(), unit: unit.clone() }));
-            }
             if let Action::RemoveEtcdMember { .. } = &link.action {
                 let members = self.sides.observed.etcd.known().into_iter().flat_map(|etcd| etcd.members.keys());
                 facts.extend(members.map(|peer_url| FactKey::EtcdMember { peer_url: peer_url.clone() }));
@@ -175,7 +185,7 @@ impl<'a> Departure<'a> {
         for Link { name, action, reason } in links {
             let id = StepId::new(format!("{}/retire/{name}", self.name));
             let disrupts = safety::disrupted(self.name, &action);
-            let unit = budget(&action, &disrupts).map(|budget| Disruption { node: self.name.clone(), budget });
+            let unit = budget(&disrupts).map(|budget| Disruption { node: self.name.clone(), budget });
             let subject = match action.api_node() {
                 Some(_) => Subject::Cluster,
                 None => Subject::Host(self.name.clone()),
@@ -202,12 +212,12 @@ fn no_sign_of_life(object: Option<&NodeSeen>, member: Option<&Member<'_>>) -> Re
     }
 }
 
-/// The budget of what a step takes away. A cordon belongs to the drain that it is for.
-fn budget(action: &Action, disrupts: &BTreeSet<Capability>) -> Option<Budget> {
+/// The budget of what a step takes away.
+fn budget(disrupts: &BTreeSet<Capability>) -> Option<Budget> {
     let of_node = |capability: &Capability| matches!(capability, Capability::Pods(_));
-    match (action, disrupts.is_empty(), disrupts.iter().all(of_node)) {
-        (Action::CordonNode { .. }, ..) | (_, false, true) => Some(Budget::Works),
-        (_, true, _) => None,
-        (_, false, false) => Some(Budget::Mains),
+    match (disrupts.is_empty(), disrupts.iter().all(of_node)) {
+        (true, _) => None,
+        (false, true) => Some(Budget::Works),
+        (false, false) => Some(Budget::Mains),
     }
 }

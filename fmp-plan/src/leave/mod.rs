@@ -9,45 +9,78 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use fmp_core::{
     NodeName,
     observed::{Etcd, EtcdMember, Fact, Observed},
-    spec::{Role, Spec},
+    spec::Spec,
 };
 
 use self::departure::Departure;
 use crate::{
-    Plan, basis,
+    Action, Plan, basis,
     diff::Sides,
     plan::{Note, Waiting},
     safety,
 };
 
-/// Adds to a plan what is done about every node that leaves; of mains one at a time.
+/// Adds to a plan what is done about every node that leaves; of mains one at a time, and none beside another change of
+/// etcd's members.
 pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
-    let mut main_leaves: Option<&NodeName> = None;
+    let nodes = safety::Nodes::new(sides.spec, sides.observed);
+    let mut changing =
+        plan.steps.iter().find(|step| changes_members(&step.action)).and_then(|step| step.subject.node());
+    let mut changing: Option<NodeName> = changing.take().cloned();
+    let (mut facts, mut departs) = (BTreeSet::new(), false);
     for (name, node) in &sides.spec.retired {
         let departure = Departure { sides, name, node };
-        let links = match (departure.links(), main_leaves) {
-            (Ok(links), _) if links.is_empty() => continue,
-            (Ok(_), Some(other)) if node.role == Role::Main => Err(format!("{other} has left")),
-            (links, _) => links,
-        };
-        match links.and_then(|links| Ok((departure.permitted(&links)?, links))) {
-            Ok((consents, links)) => {
-                if node.role == Role::Main {
-                    main_leaves = Some(name);
-                }
+        let decided = departure.links().and_then(|links| {
+            let changes = links.iter().any(|link| changes_members(&link.action));
+            match changing.as_ref().filter(|_| changes) {
+                Some(other) => Err(format!("etcd's change of {other} is over")),
+                None => Ok((departure.permitted(&nodes, &links)?, changes, links)),
+            }
+        });
+        match decided {
+            Ok((_, _, links)) if links.is_empty() => continue,
+            Ok((consents, changes, links)) => {
+                changing = changing.or_else(|| changes.then(|| name.clone()));
                 plan.consents.extend(consents);
-                basis::add(&mut plan.basis.facts, sides.observed, departure.facts(&links));
+                facts.extend(departure.facts(&links));
                 departure.add(plan, links);
             }
             Err(until) => plan.waiting.push(Waiting { what: name.to_string(), until, node: Some(name.clone()) }),
         }
+        departs = true;
     }
-    if !sides.spec.retired.is_empty() {
+    if departs {
+        basis::add(&mut plan.basis.facts, sides.observed, facts);
         in_order(plan);
     }
+}
+
+const fn changes_members(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::RemoveEtcdMember { .. }
+            | Action::AddEtcdLearner { .. }
+            | Action::StartEtcdLearner { .. }
+            | Action::PromoteEtcdLearner { .. }
+    )
+}
+
+/// Why nothing is planned at all: nodes leave a cluster of which no main stays. What the others hold would be taken for
+/// somebody else's, or for nothing.
+pub(crate) fn without_a_heir(spec: &Spec, observed: &Observed) -> Option<Waiting> {
+    let holds = |(main, _): (&NodeName, _)| observed.host(main).is_some_and(|host| host.cluster_id.known().is_some());
+    if spec.retired.is_empty() || spec.mains().any(holds) {
+        return None;
+    }
+    let until = "a main under [nodes] answers and holds the cluster that they leave: let one of its mains stay until others \
+                 have their vote, and remove the tables under [retired] where there is no cluster yet";
+    let what = spec.retired.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Some(Waiting { what, until: until.to_owned(), node: None })
 }
 
 /// Whole hosts first; then what the cluster has, then node by node.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use fmp_core::observed::{Fact, Machine};
+use fmp_core::{
+    observed::{Fact, Machine},
+    spec::Role,
+};
 
 use crate::{
     Action, Plan, Standing, StepId,
@@ -10,7 +13,7 @@ use crate::{
     fact::FactKey,
     lint::lint,
     safety::ETCD,
-    testing::{Lab, ids, node, step, url, waits},
+    testing::{CLUSTER, Lab, ids, node, step, url, waits},
 };
 
 /// The steps about one node, by the last part of their names.
@@ -81,13 +84,17 @@ fn a_departure_that_broke_off_goes_on() {
     let mut lab = work_leaves();
     lab.api().nodes.get_mut("work-2").unwrap().unschedulable = true;
     check_chain(&planned(&lab), "work-2", &["drain", "stop", "delete"]);
+    // In the middle of the stop: the kubelet is down for good, the runtime still runs.
+    lab.api().nodes.get_mut("work-2").unwrap().ready = false;
+    "disabled".clone_into(&mut lab.unit("work-2", "kubelet.service").enabled);
+    lab.stop("work-2", "kubelet.service", "inactive");
+    check_chain(&planned(&lab), "work-2", &["stop", "delete"]);
     for unit in lab.host("work-2").units.values_mut() {
         if let Fact::Known(unit) = unit {
             "inactive".clone_into(&mut unit.active);
             "disabled".clone_into(&mut unit.enabled);
         }
     }
-    lab.api().nodes.get_mut("work-2").unwrap().ready = false;
     check_chain(&planned(&lab), "work-2", &["delete"]);
     lab.api().nodes.remove("work-2");
     assert_eq!(planned(&lab).standing(), Standing::InSync);
@@ -102,6 +109,9 @@ fn what_would_start_at_the_next_boot_is_stopped_too() {
         }
     }
     lab.api().nodes.get_mut("work-2").unwrap().ready = false;
+    let until = waits(&lab.plan(), "work-2").map(str::to_owned).unwrap();
+    assert!(until.starts_with("its Node is Ready, so that its pods can go elsewhere"), "{until}");
+    lab.agree("evict work-2");
     check_chain(&planned(&lab), "work-2", &["stop", "delete"]);
 }
 
@@ -110,7 +120,7 @@ fn a_main_leaves_with_its_member_and_one_at_a_time() {
     let lab = mains_leave(&["main-4", "main-5"]);
     let plan = planned(&lab);
     check_chain(&plan, "main-4", &["cordon", "drain", "stop", "member", "delete"]);
-    assert_eq!(waits(&plan, "main-5"), Some("main-4 has left"));
+    assert_eq!(waits(&plan, "main-5"), Some("etcd's change of main-4 is over"));
     assert!(of(&plan, "main-5").is_empty());
     let Action::StopUnits { units } = &step(&plan, "main-4/retire/stop").action else { panic!("it stops nothing") };
     assert!(units.iter().any(|unit| &**unit == ETCD));
@@ -169,6 +179,11 @@ fn nobody_is_born_while_a_main_that_leaves_has_data() {
     let other = Lab::settled(5, 0);
     lab.spec.retired.insert(node("main-5"), other.spec.nodes[&node("main-5")].clone());
     lab.seen.hosts.insert(node("main-5"), other.seen.hosts[&node("main-5")].clone());
+    let plan = lab.plan();
+    assert_eq!((plan.steps.len(), plan.waiting.len()), (0, 1));
+    assert!(waits(&plan, "main-5").unwrap().starts_with("a main under [nodes] answers and holds the cluster"));
+    // A birth that broke off, once.
+    lab.host("main-1").cluster_id = Fact::Known(CLUSTER.into());
     let until = waits(&lab.plan(), "main-1/etcd-member").map(str::to_owned);
     assert!(until.unwrap().starts_with("etcd has a quorum: main-5 was a voter once"));
     lab.silence("main-5");
@@ -192,11 +207,14 @@ fn nothing_that_stands_for_a_machine_goes_while_it_may_live() {
 fn a_word_against_the_evidence_does_not_count() {
     let mut lab = work_leaves();
     lab.agree("destroyed work-2");
+    check_chain(&planned(&lab), "work-2", &["cordon", "drain", "stop", "delete"]);
+    lab.silence("work-2");
     assert_eq!(waits(&lab.plan(), "work-2"), Some("its machine is really gone: its Node is Ready"));
     lab.api().nodes.get_mut("work-2").unwrap().ready = false;
     check_chain(&planned(&lab), "work-2", &["delete"]);
     let mut lab = mains_leave(&["main-5"]);
     lab.agree("destroyed main-5");
+    lab.silence("main-5");
     assert_eq!(waits(&lab.plan(), "main-5"), Some("its machine is really gone: its member of etcd answers"));
 }
 
@@ -224,6 +242,60 @@ fn another_machine_at_its_address_is_not_touched() {
     let plan = lab.plan();
     assert!(of(&plan, "work-2").is_empty());
     assert!(waits(&plan, "work-2").unwrap().starts_with("the machine at 198.18.1.3 is its own"), "{:?}", plan.waiting);
+}
+
+#[test]
+fn what_runs_under_the_name_of_another_node_is_not_touched() {
+    let mut lab = work_leaves();
+    lab.host("work-2").facts.addresses = [[198, 18, 0, 11].into()].into();
+    let plan = lab.plan();
+    assert!(of(&plan, "work-2").is_empty());
+    assert!(waits(&plan, "work-2").unwrap().starts_with("its [retired.work-2.ssh] leads to it"));
+    lab.host("work-2").facts.machine_id = "another".into();
+    lab.host("work-2").pinned_machine_id = Fact::Known("the one".into());
+    assert!(waits(&lab.plan(), "work-2").unwrap().starts_with("the machine at 198.18.1.3 is its own"));
+}
+
+#[test]
+fn a_machine_that_has_left_may_serve_others() {
+    let mut lab = work_leaves();
+    lab.host("work-2").cluster_id = Fact::Known("fedcba9876543210".into());
+    lab.api().nodes.remove("work-2");
+    assert_eq!(lab.plan().standing(), Standing::InSync);
+}
+
+#[test]
+fn a_plan_is_stale_once_what_was_gone_comes_back() {
+    let mut lab = work_leaves();
+    lab.api().nodes.get_mut("work-2").unwrap().ready = false;
+    let there = lab.seen.hosts[&node("work-2")].clone();
+    lab.silence("work-2");
+    lab.seen.machines = Fact::Known([(node("work-2"), Machine { running: false })].into());
+    let plan = lab.plan();
+    check_chain(&plan, "work-2", &["delete"]);
+    lab.seen.hosts.insert(node("work-2"), there);
+    lab.seen.machines = Fact::Known([(node("work-2"), Machine { running: true })].into());
+    let changed: Vec<String> = crate::changed(&plan, &lab.seen).iter().map(|it| it.fact.to_string()).collect();
+    assert_eq!(changed, ["work-2: machine", "work-2: identity"]);
+}
+
+#[test]
+fn a_main_by_another_role_takes_its_vote_along() {
+    let mut lab = mains_leave(&["main-5"]);
+    lab.spec.retired.get_mut(&node("main-5")).unwrap().role = Role::Work;
+    check_chain(&planned(&lab), "main-5", &["cordon", "drain", "stop", "member", "delete"]);
+    lab.member(1).healthy = Fact::Known(false);
+    lab.member(2).healthy = Fact::Known(false);
+    assert!(of(&lab.plan(), "main-5").is_empty());
+}
+
+#[test]
+fn a_main_waits_for_another_change_of_members() {
+    let mut lab = mains_leave(&["main-5"]);
+    lab.wipe(4);
+    let plan = planned(&lab);
+    assert_eq!(waits(&plan, "main-5"), Some("etcd's change of main-4 is over"));
+    assert!(ids(&plan).contains(&"main-4/etcd-member/remove"));
 }
 
 #[test]

@@ -76,8 +76,7 @@ fn unit(plan: &Plan, step: &Step, findings: &mut Findings) {
     };
     let gathered = matches!(step.action, Action::WriteFiles { .. } | Action::IssueCertificates { .. });
     // Pods are kept away from a node from before its unit's first disruption until after the last.
-    let around =
-        matches!(step.action, Action::CordonNode { .. } | Action::UncordonNode { .. } | Action::DeleteNode { .. });
+    let around = matches!(step.action, Action::UncordonNode { .. } | Action::DeleteNode { .. });
     // Certificates that are taken up without a restart are renewed host by host.
     let renewed = matches!(step.action, Action::IssueCertificates { .. });
     let has_part =

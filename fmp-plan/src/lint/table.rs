@@ -84,7 +84,7 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
     match action {
         Action::RestartUnit { unit } => unit_takes(unit),
         Action::StopUnits { units } => units.iter().flat_map(|unit| unit_takes(unit)).collect(),
-        Action::DrainNode { .. } => [Capability::Pods(node.clone())].into(),
+        Action::CordonNode { .. } | Action::DrainNode { .. } => [Capability::Pods(node.clone())].into(),
         Action::RemoveEtcdMember { .. }
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
@@ -100,7 +100,6 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         | Action::EnableUnit { .. }
         | Action::BootstrapEtcd { .. }
         | Action::ImportImage { .. }
-        | Action::CordonNode { .. }
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }

@@ -22,7 +22,7 @@ pub(crate) use foreign::foreign;
 pub(crate) use nodes::{Nodes, evictable, eviction_agreed, max_unavailable};
 pub(crate) use quorum::{owner, peer_url};
 pub use skew::broken_skew;
-pub(crate) use skew::{Versions, kubelet_version};
+pub(crate) use skew::{Versions, versions_used};
 pub use verdict::{Ground, Health, Refusal, Unseen, Verdict};
 
 use crate::action::Action;
@@ -43,7 +43,10 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::PromoteEtcdLearner { .. } => {
             BTreeSet::from([Capability::Voter(node.clone()), Capability::Membership(node.clone())])
         }
-        Action::DrainNode { node, .. } => BTreeSet::from([Capability::Pods(node.clone())]),
+        // What keeps new pods away takes the node from them, so it is judged, too, and counts from there on.
+        Action::CordonNode { node } | Action::DrainNode { node, .. } => {
+            BTreeSet::from([Capability::Pods(node.clone())])
+        }
         Action::StopUnits { units } => units.iter().flat_map(|unit| restarted(node, unit)).collect(),
         // At a birth there is nothing to lose, and first members wait for each other.
         Action::BootstrapEtcd { .. }
@@ -57,7 +60,6 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
         | Action::ImportImage { .. }
-        | Action::CordonNode { .. }
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }

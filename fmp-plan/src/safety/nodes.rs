@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     NodeName,
-    observed::{Api, Fact, Observed},
-    resource::Capability,
+    observed::{Api, Fact, NodeSeen, Observed},
+    resource::{CORDONED, Capability},
     spec::Spec,
 };
 
@@ -83,14 +83,19 @@ fn pods_of(capability: &Capability) -> Option<&NodeName> {
     }
 }
 
-/// A node whose kubelet has come once and is not Ready now. Before that nobody misses it.
+/// A node whose kubelet has come once and is not Ready now, or whose pods FMP had leave. Before that nobody misses it.
 fn is_away(api: &Api, node: &NodeName) -> bool {
-    api.nodes.get(node.as_str()).is_some_and(|seen| !seen.ready && !seen.kubelet_version.is_empty())
+    api.nodes.get(node.as_str()).is_some_and(|seen| is_empty(seen) && !seen.kubelet_version.is_empty())
 }
 
 /// Whether nothing is lost where this node goes away.
 fn is_gone(api: &Api, node: &NodeName) -> bool {
-    api.nodes.get(node.as_str()).is_none_or(|seen| !seen.ready)
+    api.nodes.get(node.as_str()).is_none_or(is_empty)
+}
+
+/// Whether no pod serves anybody there. What a person cordoned may be full.
+fn is_empty(seen: &NodeSeen) -> bool {
+    !seen.ready || seen.labels.contains_key(CORDONED)
 }
 
 #[cfg(test)]
@@ -132,6 +137,17 @@ mod tests {
     #[test]
     fn a_node_that_is_away_may_be_cured_whatever_the_others_do() {
         assert_eq!(blocked_at(&lab(4, &["work-1", "work-2"]), &["work-1"]), None);
+    }
+
+    #[test]
+    fn a_node_that_fmp_emptied_is_away_until_it_is_given_back() {
+        let mut lab = lab(4, &[]);
+        lab.api().nodes.get_mut("work-2").unwrap().labels.insert(CORDONED.to_owned(), "true".to_owned());
+        assert!(blocked_at(&lab, &["work-1"]).is_some());
+        assert_eq!(blocked_at(&lab, &["work-2"]), None, "what it was emptied for goes on");
+        let mut lab = super::tests::lab(4, &[]);
+        lab.api().nodes.get_mut("work-2").unwrap().unschedulable = true;
+        assert_eq!(blocked_at(&lab, &["work-1"]), None, "a person's cordon leaves its pods");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use fmp_core::{
     NodeName,
     observed::{Etcd, EtcdMember, Fact},
     resource::Capability,
-    spec::{Node, Role, Spec},
+    spec::{Node, Spec},
 };
 
 use super::verdict::{Ground, Health, Unseen};
@@ -20,7 +20,7 @@ pub(crate) fn peer_url(main: &Node) -> String {
 
 /// The main whose member is known by `url`, be it one that leaves.
 pub(crate) fn owner<'a>(spec: &'a Spec, url: &str) -> Option<&'a NodeName> {
-    let mut mains = spec.mains().chain(spec.retired.iter().filter(|(_, node)| node.role == Role::Main));
+    let mut mains = spec.mains().chain(&spec.retired);
     mains.find(|(_, main)| peer_url(main) == url).map(|(name, _)| name)
 }
 

@@ -19,7 +19,7 @@ use fmp_core::{
     spec::{Role, Spec},
 };
 
-use crate::{diff::NOT_ASKED, plan::Waiting};
+use crate::{diff::NOT_ASKED, fact::FactKey, plan::Waiting, safety};
 
 /// A part of Kubernetes whose version counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,11 +134,20 @@ impl Versions {
                 seen.insert((rule.part, node.to_string()), fact);
             }
         }
-        // What leaves counts as long as it runs.
-        for (node, rule) in spec.retired.keys().flat_map(|node| RULES.iter().map(move |rule| (node, rule))) {
-            let fact = observed.host(node).map_or(Fact::Absent, |host| of_unit(host, rule, || None));
-            if fact.known().is_some_and(|seen| seen.runs) {
-                seen.insert((rule.part, node.to_string()), fact);
+        // What leaves counts as long as it runs, or may.
+        for (name, node) in &spec.retired {
+            let votes = observed.etcd.known().is_some_and(|etcd| etcd.members.contains_key(&safety::peer_url(node)));
+            for rule in &RULES {
+                let fact = match observed.hosts.get(name) {
+                    Some(Fact::Known(host)) => of_unit(host, rule, || None),
+                    Some(Fact::Unknown(why)) if votes && rule.part == Part::Apiserver && !spec.is_destroyed(name) => {
+                        Fact::Unknown(why.clone())
+                    }
+                    Some(Fact::Unknown(_) | Fact::Absent) | None => Fact::Absent,
+                };
+                if !matches!(&fact, Fact::Known(seen) if !seen.runs) && fact != Fact::Absent {
+                    seen.insert((rule.part, name.to_string()), fact);
+                }
             }
         }
         add_nodes(&mut seen, &observed.api);
@@ -150,6 +159,11 @@ impl Versions {
         (versions.changes, versions.floor) = (changes, floor);
         versions.too_old = versions.too_old();
         versions
+    }
+
+    /// Whether anything is of another minor than what is wanted.
+    pub(crate) const fn changes(&self) -> bool {
+        self.changes
     }
 
     /// Why this version can't be gone to at all: then nothing is planned.
@@ -287,6 +301,12 @@ impl Versions {
     }
 }
 
+/// What the order of an upgrade rests on besides what it changes: which version each apiserver runs.
+pub(crate) fn versions_used(spec: &Spec) -> BTreeSet<FactKey> {
+    let unit = || "kube-apiserver.service".into();
+    spec.mains().map(|(node, _)| FactKey::Unit { node: node.clone(), unit: unit() }).collect()
+}
+
 /// Every rule of skew that does not hold now among the parts that run, in words.
 pub fn broken_skew(spec: &Spec, observed: &Observed) -> Vec<String> {
     Versions::new(spec, &Desired::default(), observed).broken()
@@ -366,7 +386,7 @@ fn add_nodes(seen: &mut BTreeMap<At, Fact<Seen>>, api: &Fact<Api>) {
 }
 
 /// A kubelet's version, as its Node says it; others than ours put their own words behind it.
-pub(crate) fn kubelet_version(text: &str) -> Option<KubeVersion> {
+fn kubelet_version(text: &str) -> Option<KubeVersion> {
     let plain = text.split_once(['-', '+']).map_or(text, |(plain, _)| plain);
     plain.parse().ok()
 }

@@ -167,6 +167,7 @@ impl Lab {
     /// The node's table is called `[retired.NAME]` now.
     pub(crate) fn retire(&mut self, name: &str) {
         let (name, node) = self.spec.nodes.remove_entry(name).unwrap();
+        self.host(name.as_str()).facts.addresses = [node.address].into();
         self.spec.retired.insert(name, node);
     }
 

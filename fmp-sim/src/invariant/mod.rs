@@ -153,7 +153,8 @@ impl Invariants {
         } else if seen.api && before.api && !after.api {
             self.add(Violation::ApiTaken(step.id.clone()));
         }
-        if after.up < before.up.min(seen.up) && after.away > self.most_away {
+        let away = after.away.saturating_sub(seen.hidden);
+        if after.up < before.up.min(seen.up) && away > self.most_away {
             self.add(Violation::NodesTaken { step: step.id.clone(), away: after.away });
         }
     }

@@ -26,6 +26,20 @@ pub(super) const FIRST_PAUSE: u64 = 100;
 /// The longest pause of a watch: what nobody waits for in earnest.
 pub(super) const LONGEST_PAUSE: u64 = 10_000;
 
+/// Milliseconds that an apiserver goes on answering after it was told to stop: its `--shutdown-delay-duration`. On real
+/// machines its restart takes 15 s until it answers again.
+const APISERVER_STOPS: u64 = 10_000;
+
+/// How long a host waits for something that always takes as long. etcd's stop takes its apiserver along.
+fn steady(action: &Action) -> u64 {
+    let stops = |unit: &str| matches!(unit, "kube-apiserver.service" | "etcd.service");
+    match action {
+        Action::RestartUnit { unit } if stops(unit) => APISERVER_STOPS,
+        Action::StopUnits { units } if units.iter().any(|unit| stops(unit)) => APISERVER_STOPS,
+        _ => 0,
+    }
+}
+
 /// About how long a host is busy with an action.
 const fn usual(action: &Action) -> u64 {
     match action {
@@ -42,18 +56,18 @@ const fn usual(action: &Action) -> u64 {
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => 150,
-        // An apiserver answers for ten seconds after it was told to stop; pods have half a minute.
-        Action::StopUnits { .. } => 12_000,
+        Action::StopUnits { .. } => 2_000,
+        // Pods have half a minute to end.
         Action::DrainNode { .. } => 30_000,
         Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => 300,
         Action::RemoveEtcdMember { .. } | Action::AddEtcdLearner { .. } | Action::PromoteEtcdLearner { .. } => 200,
     }
 }
 
-/// How long a host is busy with an action this time: from half of what is usual to one and a half.
+/// How long a host is busy with an action this time: from half of what is usual to one and a half, and what is steady.
 pub(super) fn of(action: &Action, stream: &mut Stream) -> u64 {
     let usual = usual(action);
-    usual / 2 + stream.below(usual + 1)
+    steady(action) + usual / 2 + stream.below(usual + 1)
 }
 
 /// How long a watch goes on, as the watches on real hosts do.

@@ -4,6 +4,8 @@
 //! within a bounded number of rounds nothing may be left to do. Where a quorum of etcd's data is lost, the plan must say
 //! that a backup or a consent is needed.
 
+#[cfg(test)]
+mod orders;
 pub(crate) mod play;
 mod shrink;
 mod topology;

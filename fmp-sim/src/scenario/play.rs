@@ -106,7 +106,7 @@ pub(crate) fn play_through(mut sim: Simulation, healed_ms: u64, look: Look<'_>) 
 }
 
 /// The world that a scenario begins with.
-fn begin(catalog: &mut Catalog, drawn: &Drawn, case: &Case) -> Result<World, SetupError> {
+pub(super) fn begin(catalog: &mut Catalog, drawn: &Drawn, case: &Case) -> Result<World, SetupError> {
     if drawn.kind == Kind::Install {
         return catalog.bare(&drawn.shape);
     }

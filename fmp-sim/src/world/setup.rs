@@ -8,7 +8,7 @@ use std::{
 use fmp_core::{
     NodeName,
     observed::{Cgroup, ClockSync, Disk, HostFacts},
-    spec::{Environment, Spec},
+    spec::{Environment, Role, Spec},
 };
 
 use super::Pace;
@@ -33,10 +33,13 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A world for the nodes of a specification.
+    /// A world for the nodes of a specification, those that leave among them.
     pub fn of(spec: &Spec) -> Self {
-        let mains = spec.mains().map(|(name, node)| (name.clone(), node.address)).collect();
-        let works = spec.workers().map(|(name, node)| (name.clone(), node.address)).collect();
+        let of_role = |role| {
+            let all = spec.nodes.iter().chain(&spec.retired).filter(move |(_, node)| node.role == role);
+            all.map(|(name, node)| (name.clone(), node.address)).collect()
+        };
+        let (mains, works) = (of_role(Role::Main), of_role(Role::Work));
         Self::new(spec.environment, mains, works, &spec.kubernetes.to_string())
     }
 

@@ -17,6 +17,8 @@ pub struct Standing {
     pub up: usize,
     /// How many nodes that had joined are no longer among them.
     pub away: usize,
+    /// How many of these the API calls Ready: nobody who asks it can know.
+    pub hidden: usize,
 }
 
 impl World {
@@ -24,7 +26,7 @@ impl World {
     pub fn standing(&self, spec: &Spec) -> Standing {
         let quorum = self.quorum_part();
         let api = quorum.is_some() && self.mains().any(|(_, host)| self.serves(host, quorum));
-        let (mut up, mut away) = (0, 0);
+        let (mut up, mut away, mut hidden) = (0, 0, 0);
         for (name, host) in self.hosts.iter().filter(|(name, _)| !spec.retired.contains_key(*name)) {
             // What the API has given up already is nobody's any more: to touch it is its cure.
             let known = quorum.is_none_or(|part| host.part == part && host.trusts(self.now()));
@@ -32,10 +34,12 @@ impl World {
                 up += 1;
             } else if self.nodes.get(name.as_str()).is_some_and(|node| !node.kubelet_version.is_empty()) {
                 away += 1;
+                let is_drained = self.drained.contains(name.as_str());
+                hidden += usize::from(!is_drained && self.why_not_ready(name.as_str()).is_none());
             }
         }
         let voters = self.mains().filter(|(_, host)| self.votes(host, quorum)).count();
-        Standing { quorum: quorum.is_some(), api, voters, up, away }
+        Standing { quorum: quorum.is_some(), api, voters, up, away, hidden }
     }
 
     /// Whether so many voters have lost their data that the others are no quorum: then only a backup helps.

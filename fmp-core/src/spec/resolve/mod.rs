@@ -29,7 +29,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
     if let (Some(profile), Some(version)) = (&profile, &raw.kubernetes) {
         kubernetes(sink, profile, version);
     }
-    nodes::check(sink, &raw.nodes);
+    nodes::check(sink, &raw.nodes, &raw.retired);
     nodes::check_retired(sink, &raw.nodes, &raw.retired);
     if raw.countable {
         nodes::count(sink, &raw, profile.as_ref(), machines);

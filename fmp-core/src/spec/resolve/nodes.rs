@@ -20,9 +20,12 @@ use crate::{
 };
 
 /// Notes nodes that can't be told apart, and addresses that are no node's.
-pub(super) fn check(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>) {
-    duplicate_addresses(sink, nodes);
-    duplicate_targets(sink, nodes);
+///
+/// What leaves has its address and its machine until it has left.
+pub(super) fn check(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>, retired: &BTreeMap<NodeName, RawNode>) {
+    let all: BTreeMap<&NodeName, &RawNode> = retired.iter().chain(nodes).collect();
+    duplicate_addresses(sink, &all);
+    duplicate_targets(sink, &all);
     network_addresses(sink, nodes);
 }
 
@@ -37,15 +40,6 @@ pub(super) fn check_retired(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>, re
             let problem = Problem::new(Code::RetiredNode, message, leaves.place.clone(), "leaves here");
             sink.note(problem.also(stays.place.clone(), "stays here").help("remove one of the two tables"));
         }
-        let Some(address) = &leaves.address else { continue };
-        let same = |node: &&RawNode| node.address.as_ref().is_some_and(|other| other.get_ref() == address.get_ref());
-        if let Some(other) = nodes.values().find(same).filter(|_| !nodes.contains_key(name)) {
-            let message = format!("{name} leaves, and its address {} is used again", address.get_ref());
-            let problem = Problem::new(Code::DuplicateAddress, message, address.span(), "leaves with its node");
-            let place = other.address.as_ref().map_or_else(|| other.place.clone(), Spanned::span);
-            let help = "add the new node once the old one has left and its table is removed";
-            sink.note(problem.also(place, "used here").help(help));
-        }
     }
     let is_main = |node: &RawNode| node.role.as_ref().is_some_and(|role| *role.get_ref() == Role::Main);
     let stay = nodes.values().filter(|node| is_main(node)).count();
@@ -56,8 +50,8 @@ pub(super) fn check_retired(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>, re
     }
 }
 
-fn duplicate_addresses(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>) {
-    let addresses = nodes.iter().filter_map(|(name, node)| Some((name, node.address.as_ref()?)));
+fn duplicate_addresses(sink: &Sink, nodes: &BTreeMap<&NodeName, &RawNode>) {
+    let addresses = nodes.iter().filter_map(|(name, node)| Some((*name, node.address.as_ref()?)));
     for ((one, first), (other, second)) in repeated(addresses, |address| *address.get_ref()) {
         let message = format!("{one} and {other} have the same address {}", first.get_ref());
         let problem = Problem::new(Code::DuplicateAddress, message, second.span(), "used again here");
@@ -65,8 +59,8 @@ fn duplicate_addresses(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>) {
     }
 }
 
-fn duplicate_targets(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>) {
-    let targets = nodes.iter().filter_map(|(name, node)| Some((name, (node.host.as_ref()?, node.port.as_ref()?))));
+fn duplicate_targets(sink: &Sink, nodes: &BTreeMap<&NodeName, &RawNode>) {
+    let targets = nodes.iter().filter_map(|(name, node)| Some((*name, (node.host.as_ref()?, node.port.as_ref()?))));
     let same = repeated(targets, |(host, port)| (host.get_ref().clone(), *port.get_ref()));
     for ((one, (host, port)), (other, (again, _))) in same {
         let message = format!("{one} and {other} are reached at the same {}:{}", host.get_ref(), port.get_ref());

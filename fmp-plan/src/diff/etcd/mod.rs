@@ -77,7 +77,7 @@ fn without_data(sides: Sides<'_>, etcd: &Etcd, host: &HostView<'_>, peer_url: &s
             let what = if found.is_none() { "joins" } else { "joins again" };
             Delta::blocked(format!("etcd's learner {other} has its vote or is removed, before {node} {what}"))
         }
-        None if let Some(leaving) = crate::leave::dead_member(sides, etcd) => {
+        _ if let Some(leaving) = crate::leave::dead_member(sides, etcd) => {
             Delta::blocked(format!("{leaving}, which leaves and is dead, is taken out of etcd before {node} joins"))
         }
         None => create(vec![add(), start(sides, etcd, node), promote()], "etcd does not know it"),

@@ -75,8 +75,37 @@ fn pods_leave_before_a_kubelet_of_another_minor_starts_and_come_again_afterwards
             assert_eq!(step(&plan, &pair[1]).unit, step(&plan, &kubelet).unit);
         }
     }
+    // What the kubelet would start with after a power cut is written once no pod is left.
+    assert!(comes_after(&plan, "work-1/files", "work-1/unit/kubelet.service/drain"));
+    assert!(comes_after(&plan, "main-1/node-files", "main-1/unit/kubelet.service/drain"));
+    assert!(comes_after(&plan, "work-1/unit/kubelet.service/cordon", "main-3/unit/kube-apiserver.service"));
     let patch = upgrade("1.29.14", "1.29.15").plan();
     assert!(has(&patch, "work-1/unit/kubelet.service") && !has(&patch, "work-1/unit/kubelet.service/drain"));
+}
+
+#[test]
+fn a_kubelet_waits_for_an_api_that_lets_its_pods_leave() {
+    let mut lab = upgrade("1.28.15", "1.29.15");
+    lab.agree("outage work-1");
+    lab.seen.api = Fact::Unknown("timeout".into());
+    let plan = lab.plan();
+    assert!(!ids(&plan).iter().any(|id| id.contains("unit/kubelet.service")));
+    assert_eq!(
+        waits(&plan, "work-1/unit/kubelet.service"),
+        Some("the API answers, so that its pods can leave: timeout")
+    );
+}
+
+#[test]
+fn an_upgrade_rests_on_the_version_of_each_apiserver() {
+    let mut lab = upgrade("1.28.15", "1.29.15");
+    for main in MAINS {
+        run_at(&mut lab, main, "kube-apiserver", "1.29.15");
+    }
+    let plan = lab.plan();
+    run_at(&mut lab, "main-2", "kube-apiserver", "1.28.15");
+    let changed: Vec<String> = crate::changed(&plan, &lab.seen).iter().map(|it| it.fact.to_string()).collect();
+    assert_eq!(changed, ["main-2: unit kube-apiserver.service"]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 is() { case $state in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac }
 
 # Processes of pods, whatever hierarchy and driver of cgroups.
-pods() { find ./sys/fs/cgroup -path '*kubepods*' -name cgroup.procs -exec cat '{}' + 2>/dev/null; }
+# Those of another namespace of processes are told as 0.
+pods() { find ./sys/fs/cgroup -path '*kubepods*' -name cgroup.procs -exec grep -h '^[1-9]' '{}' + 2>/dev/null; }
 
 # Pods outlive their kubelet and their runtime (`KillMode=process`): what leaves runs none.
 kill_pods() {
