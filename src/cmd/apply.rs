@@ -16,7 +16,7 @@ use fmp_core::{
     observed::{Fact, Observed},
 };
 use fmp_exec::{Context, Outcome, journal::Header, outcome::WhyNot};
-use fmp_plan::{Plan, Standing, Step, codec, render, step::Subject};
+use fmp_plan::{Action, Plan, Standing, Step, codec, render, step::Subject};
 use fmp_providers::driver::{self, Options, Report};
 use miette::{IntoDiagnostic, miette};
 use tokio::sync::mpsc;
@@ -73,6 +73,7 @@ pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exi
 }
 
 /// How many plans one run carries out at most: machines that were off, etcd and the API behind them, and what stands there.
+/// Mains leave one by one, so each that leaves may ask for one more.
 const ROUNDS: usize = 3;
 
 /// Carries the plan out, and what comes to light by it: of a host that was off and of an API that was not there nothing
@@ -85,7 +86,7 @@ async fn in_rounds(
     args: &ApplyArgs,
 ) -> miette::Result<Exit> {
     let unread = args.yes && args.plan.is_none();
-    let mut left = ROUNDS;
+    let mut left = ROUNDS + session.spec.retired.len();
     loop {
         left -= 1;
         let report = carry_out(session, reach, &observed, &plan, args).await?;
@@ -193,9 +194,10 @@ async fn carry_out(
 
 /// Hosts on which the plan writes.
 fn touched(plan: &Plan) -> BTreeSet<&NodeName> {
-    let on_host = |step: &&Step| match &step.subject {
-        Subject::Host(_) => true,
-        Subject::Machine(_) | Subject::Cluster => false,
+    let on_host = |step: &&Step| match (&step.subject, &step.action) {
+        // Its machine may be gone: the others are asked.
+        (_, Action::RemoveEtcdMember { .. }) | (Subject::Machine(_) | Subject::Cluster, _) => false,
+        (Subject::Host(_), _) => true,
     };
     plan.steps.iter().filter(on_host).filter_map(|step| step.subject.node()).collect()
 }

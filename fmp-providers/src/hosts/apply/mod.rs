@@ -93,6 +93,12 @@ impl<'a> Work<'a> {
     fn mains(self) -> Vec<(&'a NodeName, &'a Managed)> {
         let mut mains: Vec<_> = self.hosts.iter().filter(|(_, host)| host.main).collect();
         mains.sort_by_key(|(node, _)| self.step.subject.node() == Some(node));
+        // A drain takes its time: those of many nodes don't queue on the first main.
+        if let (Action::DrainNode { node, .. }, false) = (&self.step.action, mains.is_empty()) {
+            let spread = node.as_str().bytes().map(usize::from).sum::<usize>();
+            let from = spread % mains.len();
+            mains.rotate_left(from);
+        }
         mains
     }
 
