@@ -113,6 +113,18 @@ mod tests {
     esac";
 
     #[tokio::test]
+    async fn what_nobody_streams_any_more_is_swept() {
+        let lab = Lab::new();
+        lab.program("systemctl", "true");
+        let (dead, alive) =
+            ("/var/lib/fmp/.fmp-tmp-image-999999999", format!("/var/lib/fmp/.fmp-tmp-image-{}", std::process::id()));
+        lab.put(dead, "half");
+        lab.put(&alive, "half");
+        lab.provider.fence(&lab.cx, [&node()]).await;
+        assert!(!lab.path("a", dead).exists() && lab.path("a", &alive).exists());
+    }
+
+    #[tokio::test]
     async fn what_an_older_run_does_is_waited_for_and_then_refused() {
         let lab = Arc::new(Lab::new());
         lab.program("systemctl", UNITS);

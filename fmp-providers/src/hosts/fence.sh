@@ -46,7 +46,8 @@ lock
 unlock
 while :; do
     left=$(others)
-    [ -n "$left" ] || answer quiet
+    # An image that its own unit went on to import is there: no later step would sweep its archive.
+    [ -n "$left" ] || { sweep ./var/lib/fmp; answer quiet; }
     seconds
     [ "$seconds" -lt "$end" ] || still "$left"
     sleep 0.2

@@ -85,11 +85,11 @@ room() {
     [ $(($free)) -ge "$needed" ] || answer no-room "${2#.}" "$needed"
 }
 
-# What a run that was killed left in a folder. An upload streams without the lock: its file stays as long as it lives.
+# What a run that was killed left in a folder. What streams without the lock keeps its file as long as it lives.
 sweep() {
     for left in "$1"/.fmp-tmp-*; do
         case $left in
-            *-upload-*) [ ! -d "/proc/${left##*-}" ] || continue ;;
+            *-upload-* | *-image-*) [ ! -d "/proc/${left##*-}" ] || continue ;;
         esac
         [ ! -e "$left" ] || rm -f "$left"
     done
