@@ -343,14 +343,17 @@ fn of_unit(host: &Host, rule: &Rule, as_wanted: impl FnOnce() -> Option<KubeVers
         let version = version.map(|version| Seen { version, runs: true });
         return version.map_or_else(|| Fact::Unknown("it started a program of no version".to_owned()), Fact::Known);
     }
-    if !matches!(seen.active.as_str(), "inactive" | "failed") {
+    let runs = !matches!(seen.active.as_str(), "inactive" | "failed");
+    // Nobody asks a controller anything, and its restart comes right after its apiserver's: what its file would start may
+    // stand for a process that left no word of itself. Else neither of the two could ever be mended.
+    if runs && rule.asks == Asks::Any {
         return Fact::Unknown("what it read at its start is not known".to_owned());
     }
     if let Some(version) = as_wanted() {
-        return Fact::Known(Seen { version, runs: false });
+        return Fact::Known(Seen { version, runs });
     }
     match host.files.get(&unit_file(&unit)) {
-        Some(Fact::Known(file)) => of_file(file, rule),
+        Some(Fact::Known(file)) => of_file(file, rule, runs),
         Some(Fact::Absent) => Fact::Absent,
         Some(Fact::Unknown(why)) => Fact::Unknown(why.clone()),
         None => Fact::Unknown(NOT_ASKED.to_owned()),
@@ -358,11 +361,11 @@ fn of_unit(host: &Host, rule: &Rule, as_wanted: impl FnOnce() -> Option<KubeVers
 }
 
 /// What a unit's file would start: nothing of ours, where it names none of our programs.
-fn of_file(file: &FileSeen, rule: &Rule) -> Fact<Seen> {
+fn of_file(file: &FileSeen, rule: &Rule, runs: bool) -> Fact<Seen> {
     let Some(text) = &file.text else { return Fact::Unknown("its unit's file can't be read".to_owned()) };
     let mut words = text.split(|c: char| c.is_whitespace() || c == '=').filter(|word| word.starts_with(STORE));
     let version = words.find_map(|word| kubernetes_version(word, rule.program));
-    version.map_or(Fact::Absent, |version| Fact::Known(Seen { version, runs: false }))
+    version.map_or(Fact::Absent, |version| Fact::Known(Seen { version, runs }))
 }
 
 /// Kubelets by their Nodes, where their hosts say nothing.

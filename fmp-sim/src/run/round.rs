@@ -26,6 +26,8 @@ pub(super) struct Claims {
     done: BTreeMap<StepId, Action>,
     /// When the hosts were observed that the plan rests on.
     since_ms: u64,
+    /// When they were finished: whoever looked before that saw less.
+    until_ms: u64,
 }
 
 impl Simulation {
@@ -41,7 +43,7 @@ impl Simulation {
             Ok(plan) => plan,
             Err(error) => return self.invariants.add(Violation::NoPlan { why: error.to_string() }),
         };
-        self.agree(&plan);
+        self.agree(&plan, seen_ms);
         match plan.standing() {
             Standing::InSync => self.end(RoundEnd::InSync),
             Standing::Blocked => {
@@ -53,9 +55,9 @@ impl Simulation {
     }
 
     /// P12: what a step was said to have brought about is there, as far as a plan can see it.
-    fn agree(&mut self, plan: &Plan) {
+    fn agree(&mut self, plan: &Plan, seen_ms: u64) {
         let claims = std::mem::take(&mut self.claims);
-        if self.fault_ms.is_some_and(|fault| fault >= claims.since_ms) {
+        if seen_ms < claims.until_ms || self.fault_ms.is_some_and(|fault| fault >= claims.since_ms) {
             return;
         }
         let again = |step: &&Step| claims.done.get(&step.id).is_some_and(|done| *done == step.action);
@@ -176,7 +178,7 @@ impl Simulation {
             let done: BTreeSet<&StepId> = outcome.done.iter().chain(&outcome.already_done).collect();
             let steps = controller.plan.steps.iter().filter(|step| done.contains(&step.id));
             let done = steps.map(|step| (step.id.clone(), step.action.clone())).collect();
-            self.claims = Claims { done, since_ms: controller.planned_ms };
+            self.claims = Claims { done, since_ms: controller.planned_ms, until_ms: self.now };
         }
         self.orphan(who);
         self.end(RoundEnd::Carried { complete: outcome.complete(), problems });

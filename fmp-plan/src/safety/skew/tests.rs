@@ -246,6 +246,25 @@ fn controllers_are_one_minor_behind_their_apiserver_at_most() {
 }
 
 #[test]
+fn a_controller_that_left_no_stamp_is_what_its_file_starts() {
+    let mut lab = upgrade("1.28.15", "1.29.15");
+    lab.unit("main-2", "kube-controller-manager.service").stamp = None;
+    let path = "/etc/systemd/system/kube-controller-manager.service";
+    let mut says = |text: &str| {
+        match lab.host("main-2").files.get_mut(path) {
+            Some(Fact::Known(file)) => file.text = Some(text.to_owned()),
+            other => panic!("{other:?}"),
+        }
+        let plan = lab.plan();
+        waits(&plan, "main-2/unit/kube-apiserver.service").map(str::to_owned)
+    };
+    assert_eq!(says(&format!("ExecStart={STORE}/1.28.15-aa/kube-controller-manager\n")), None);
+    assert_eq!(says("ExecStart=/bin/true\n"), None);
+    let older = says(&format!("ExecStart={STORE}/1.27.16-aa/kube-controller-manager\n"));
+    assert_eq!(older.as_deref(), Some("kube-controller-manager on main-2 is 1.28 or newer, now 1.27.16"));
+}
+
+#[test]
 fn a_program_of_no_version_is_unknown_and_not_safe() {
     let mut lab = upgrade("1.28.15", "1.29.15");
     run_at(&mut lab, "work-1", "kubelet", "odd");
