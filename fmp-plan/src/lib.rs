@@ -80,7 +80,7 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     let Inputs { spec, desired, silent, observed, .. } = inputs;
     let trust = TrustMap::new(spec, desired, observed);
     let sides = Sides { spec, desired, observed, trust: &trust };
-    if let Some(refused) = leave::without_a_heir(spec, observed) {
+    if let Some(refused) = leave::without_an_heir(spec, observed) {
         plan.waiting.push(refused);
         return;
     }

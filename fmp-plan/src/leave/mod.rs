@@ -29,9 +29,9 @@ use crate::{
 /// etcd's members.
 pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
     let nodes = safety::Nodes::new(sides.spec, sides.observed);
-    let mut changing =
-        plan.steps.iter().find(|step| changes_members(&step.action)).and_then(|step| step.subject.node());
-    let mut changing: Option<NodeName> = changing.take().cloned();
+    // Whose member this plan changes.
+    let change = plan.steps.iter().find(|step| changes_members(&step.action));
+    let mut changing = change.and_then(|step| step.subject.node().cloned());
     let (mut facts, mut departs) = (BTreeSet::new(), false);
     for (name, node) in &sides.spec.retired {
         let departure = Departure { sides, name, node };
@@ -72,7 +72,7 @@ const fn changes_members(action: &Action) -> bool {
 
 /// Why nothing is planned at all: nodes leave a cluster of which no main stays. What the others hold would be taken for
 /// somebody else's, or for nothing.
-pub(crate) fn without_a_heir(spec: &Spec, observed: &Observed) -> Option<Waiting> {
+pub(crate) fn without_an_heir(spec: &Spec, observed: &Observed) -> Option<Waiting> {
     let holds = |(main, _): (&NodeName, _)| observed.host(main).is_some_and(|host| host.cluster_id.known().is_some());
     if spec.retired.is_empty() || spec.mains().any(holds) {
         return None;
