@@ -107,7 +107,7 @@ impl Session {
         };
         let mut links: BTreeMap<NodeName, Arc<dyn Transport>> = BTreeMap::new();
         // What leaves is reached too, until it has left.
-        for (name, node) in self.spec.nodes.iter().chain(&self.spec.retired) {
+        for (name, node) in self.spec.everyone() {
             let link: Arc<dyn Transport> = match &machines {
                 Some(machines) => Arc::new(LocalLink::new(machines.clone(), name.clone())),
                 None => Arc::new(Ssh::new(
@@ -127,7 +127,7 @@ impl Session {
             Environment::Local | Environment::Sim => Packing::Plain,
             Environment::Ssh => Packing::Gzip,
         };
-        let managed = self.spec.nodes.iter().chain(&self.spec.retired).map(managed).collect();
+        let managed = self.spec.everyone().map(managed).collect();
         let hosts = HostProvider::new(managed, self.store.clone());
         let hosts = Arc::new(hosts.packed(packing).keeping(self.spec.profile.settings.directories.clone()));
         let mut providers: Vec<Arc<dyn Provider>> = Vec::new();

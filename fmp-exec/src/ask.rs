@@ -1,6 +1,6 @@
 //! What is to be asked, derived from what is wanted.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use fmp_core::{
     NodeName,
@@ -19,7 +19,8 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
         questions.hosts.insert(name.clone(), host);
     }
     // Of a node that leaves: what of ours runs there. A main has every unit that there is.
-    let units: BTreeSet<_> = desired.iter().filter_map(|(_, _, resource)| unit(resource)).collect();
+    let units: BTreeSet<_> =
+        desired.iter().filter_map(|(_, _, resource)| resource.unit().map(|unit| unit.name.clone())).collect();
     for name in spec.retired.keys() {
         let host = HostQuestions { units: units.clone(), ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);
@@ -43,21 +44,6 @@ pub fn only(questions: &Questions, nodes: impl Fn(&NodeName) -> bool) -> Questio
     let hosts = questions.hosts.iter().filter(|(node, _)| nodes(node));
     let hosts = hosts.map(|(node, host)| (node.clone(), host.clone())).collect();
     Questions { hosts, kinds: questions.kinds.clone(), ..*questions }
-}
-
-fn unit(resource: &Resource) -> Option<Arc<str>> {
-    match resource {
-        Resource::Unit(unit) => Some(unit.name.clone()),
-        Resource::Machine
-        | Resource::Artifact(_)
-        | Resource::File(_)
-        | Resource::Trust(_)
-        | Resource::Certificate(_)
-        | Resource::EtcdMember(_)
-        | Resource::Image(_)
-        | Resource::NodeObject(_)
-        | Resource::Object(_) => None,
-    }
 }
 
 fn ask(host: &mut HostQuestions, resource: &Resource) {

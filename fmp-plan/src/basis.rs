@@ -95,8 +95,8 @@ fn lenders(sides: Sides<'_>, what: Holding) -> Vec<FactKey> {
     }
 }
 
-/// Safety counted on these.
-fn members(observed: &Observed) -> Vec<FactKey> {
+/// The members of etcd: safety counts on these.
+pub(crate) fn members(observed: &Observed) -> Vec<FactKey> {
     match &observed.etcd {
         Fact::Known(etcd) => {
             etcd.members.keys().map(|peer_url| FactKey::EtcdMember { peer_url: peer_url.clone() }).collect()

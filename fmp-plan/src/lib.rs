@@ -91,9 +91,11 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
         return;
     }
     let consents = restrain(sides, &mut deltas);
-    // Twice: a kubelet of the first main may wait for an apiserver of the last.
-    restrain_versions(sides, &versions, &mut deltas);
-    restrain_versions(sides, &versions, &mut deltas);
+    if versions.changes() {
+        // Twice: a kubelet of the first main may wait for an apiserver of the last.
+        restrain_versions(sides, &versions, &mut deltas);
+        restrain_versions(sides, &versions, &mut deltas);
+    }
     expand::hold_back(sides, &mut deltas);
     let expanded = expand::expand(sides, &deltas);
     let used = consents.into_iter().filter(|(handle, _)| expanded.changing.binary_search(handle).is_ok());

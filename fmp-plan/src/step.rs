@@ -77,7 +77,25 @@ pub enum Subject {
     Cluster,
 }
 
+impl Step {
+    /// The node that it is about, be it by way of the API.
+    pub fn node(&self) -> Option<&NodeName> {
+        self.subject.node().or_else(|| self.action.api_node())
+    }
+}
+
 impl Subject {
+    /// Whom an action is done to, where it is about `node`.
+    pub(crate) fn of(node: Option<&NodeName>, action: &Action) -> Self {
+        match (action, node) {
+            (Action::CreateMachine { .. } | Action::StartMachine, Some(node)) => Self::Machine(node.clone()),
+            // A Node object is a matter of the API, not of the host that it stands for.
+            (action, _) if action.api_node().is_some() => Self::Cluster,
+            (Action::ApplyObject { .. }, _) | (_, None) => Self::Cluster,
+            (_, Some(node)) => Self::Host(node.clone()),
+        }
+    }
+
     /// The node concerned, if it is one.
     pub const fn node(&self) -> Option<&NodeName> {
         match self {
@@ -105,4 +123,16 @@ pub enum Budget {
     Mains,
     /// What runs on nodes of either role: `max-unavailable` of them.
     Works,
+}
+
+impl Budget {
+    /// The budget of what a step takes away, if it takes something away.
+    pub(crate) fn of(disrupts: &BTreeSet<Capability>) -> Option<Self> {
+        let of_node = |capability: &Capability| matches!(capability, Capability::Pods(_));
+        match (disrupts.is_empty(), disrupts.iter().all(of_node)) {
+            (true, _) => None,
+            (false, true) => Some(Self::Works),
+            (false, false) => Some(Self::Mains),
+        }
+    }
 }

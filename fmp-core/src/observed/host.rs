@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Fact;
-use crate::{Digest, net::Cidr};
+use crate::{Digest, KubeVersion, net::Cidr, role::paths::kubernetes_version};
 
 /// Everything seen on one host in one round trip. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +227,20 @@ pub struct UnitSeen {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stamp(pub BTreeMap<String, String>);
+
+impl UnitSeen {
+    /// Whether nothing of it runs.
+    pub fn is_down(&self) -> bool {
+        matches!(self.active.as_str(), "inactive" | "failed")
+    }
+}
+
+impl Stamp {
+    /// The version of a program of Kubernetes that the start read.
+    pub fn version_of(&self, program: &str) -> Option<KubeVersion> {
+        self.0.keys().find_map(|path| kubernetes_version(path, program))
+    }
+}
 
 /// A certificate, parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,16 @@ pub struct ResourceId {
     pub key: Arc<str>,
 }
 
+impl Scope {
+    /// The node, if it is one.
+    pub const fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::Cluster => None,
+            Self::Node(name) => Some(name),
+        }
+    }
+}
+
 impl ResourceId {
     /// A resource of one node.
     pub fn node(node: &NodeName, key: impl Into<Arc<str>>) -> Self {

@@ -79,6 +79,22 @@ pub enum Kind {
 }
 
 impl Resource {
+    /// The unit, if it is one.
+    pub const fn unit(&self) -> Option<&Unit> {
+        match self {
+            Self::Unit(unit) => Some(unit),
+            Self::Machine
+            | Self::Artifact(_)
+            | Self::File(_)
+            | Self::Trust(_)
+            | Self::Certificate(_)
+            | Self::EtcdMember(_)
+            | Self::Image(_)
+            | Self::NodeObject(_)
+            | Self::Object(_) => None,
+        }
+    }
+
     /// Which kind it is.
     pub const fn kind(&self) -> Kind {
         match self {

@@ -239,9 +239,19 @@ impl Spec {
         self.nodes.iter().filter(|(_, node)| node.role == Role::Work)
     }
 
+    /// All nodes that are reached: those that are wanted, then those that leave.
+    pub fn everyone(&self) -> impl Iterator<Item = (&NodeName, &Node)> {
+        self.nodes.iter().chain(&self.retired)
+    }
+
     /// Whether a person says that a machine is gone for good: `consent = ["destroyed work-3"]`.
     pub fn is_destroyed(&self, node: &NodeName) -> bool {
-        self.consents.contains(&format!("destroyed {node}"))
+        self.consents.contains(&Self::word_that_destroyed(node))
+    }
+
+    /// The consent by which a person says so.
+    pub fn word_that_destroyed(node: &NodeName) -> String {
+        format!("destroyed {node}")
     }
 }
 

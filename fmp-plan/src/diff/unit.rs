@@ -7,7 +7,7 @@ use fmp_core::{
     graph::Handle,
     observed::{Fact, Stamp, UnitSeen},
     resource::{Effect, File, Input, Resource, Scope, Unit},
-    role::paths::{kubernetes_version, unit_file},
+    role::paths::unit_file,
 };
 
 use super::{Delta, HostView, Pods, Sides, Task, Work};
@@ -87,9 +87,7 @@ pub(super) fn evict(sides: Sides<'_>, node: &NodeName, delta: &mut Delta) {
 /// Whether the kubelet that runs is of another minor version than what is wanted.
 fn is_of_another_minor(sides: Sides<'_>, node: &NodeName) -> bool {
     let unit = sides.observed.host(node).and_then(|host| host.units.get("kubelet.service")?.known());
-    let stamp = unit.and_then(|unit| unit.stamp.as_ref());
-    let mut paths = stamp.into_iter().flat_map(|stamp| stamp.0.keys());
-    let runs = paths.find_map(|path| kubernetes_version(path, "kubelet"));
+    let runs = unit.and_then(|unit| unit.stamp.as_ref()?.version_of("kubelet"));
     runs.is_some_and(|runs| runs.minor != sides.spec.kubernetes.minor)
 }
 

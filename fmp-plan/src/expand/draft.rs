@@ -90,7 +90,7 @@ impl Drafts {
             Some(node) if !work.disrupts.is_empty() => safety::disrupted(node, &action),
             Some(_) | None => BTreeSet::new(),
         };
-        let slot = self.push(StepId::new(id), subject(node, &action), action, reason);
+        let slot = self.push(StepId::new(id), Subject::of(node, &action), action, reason);
         self.step_mut(slot).disrupts = disrupts;
         if let (Action::CreateMachine { .. } | Action::StartMachine, Some(node)) = (&self.step(slot).action, node) {
             self.shared.insert((node.clone(), MACHINE), slot);
@@ -129,15 +129,5 @@ impl Drafts {
         self.steps.push(step);
         self.after.push(Vec::new());
         slot
-    }
-}
-
-fn subject(node: Option<&NodeName>, action: &Action) -> Subject {
-    match (action, node) {
-        (Action::CreateMachine { .. } | Action::StartMachine, Some(node)) => Subject::Machine(node.clone()),
-        // A Node object is a matter of the API, not of the host that it stands for.
-        (action, _) if action.api_node().is_some() => Subject::Cluster,
-        (Action::ApplyObject { .. }, _) | (_, None) => Subject::Cluster,
-        (_, Some(node)) => Subject::Host(node.clone()),
     }
 }

@@ -37,8 +37,8 @@ pub(super) fn connect(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], d
         }
         if let Some(Task::Unit { remove, .. }) = deltas[handle.index()].work().map(|work| &work.task)
             && !remove.is_empty()
-            && let Some(node) = super::node_of(sides.desired, *handle)
-            && let Some(files) = drafts.shared_step(&node, FILES)
+            && let Some(node) = sides.desired.id(*handle).scope.node()
+            && let Some(files) = drafts.shared_step(node, FILES)
         {
             drafts.order(taken_up, files);
         }
@@ -52,8 +52,8 @@ pub(super) fn connect(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], d
 fn drained(sides: Sides<'_>, deltas: &[Delta], drafts: &Drafts, unit: Handle) -> Option<(Slot, Slot)> {
     let task = deltas[unit.index()].work().map(|work| &work.task);
     let Some(Task::Unit { pods: Pods::Leave(_), .. }) = task else { return None };
-    let node = super::node_of(sides.desired, unit)?;
-    Some((drafts.shared_step(&node, DRAIN)?, drafts.shared_step(&node, DRAINED)?))
+    let node = sides.desired.id(unit).scope.node()?;
+    Some((drafts.shared_step(node, DRAIN)?, drafts.shared_step(node, DRAINED)?))
 }
 
 /// Whether something is written or restarted within the unit for which pods leave.
@@ -74,10 +74,10 @@ fn belongs_to_the_node(sides: Sides<'_>, handle: Handle) -> bool {
 
 /// What the restart takes up is written once no pod is left: a power cut in between would start it beneath them.
 fn write_after(drafts: &mut Drafts, sides: Sides<'_>, unit: Handle, drain: Slot) {
-    let Some(node) = super::node_of(sides.desired, unit) else { return };
-    let is_work = sides.spec.nodes.get(&node).is_some_and(|node| node.role == Role::Work);
+    let Some(node) = sides.desired.id(unit).scope.node() else { return };
+    let is_work = sides.spec.nodes.get(node).is_some_and(|node| node.role == Role::Work);
     let files = if is_work { FILES } else { NODE_FILES };
-    if let Some(files) = drafts.shared_step(&node, files) {
+    if let Some(files) = drafts.shared_step(node, files) {
         drafts.order(files, drain);
     }
 }

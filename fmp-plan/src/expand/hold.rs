@@ -48,7 +48,7 @@ fn running(sides: Sides<'_>) -> Vec<Handle> {
         let (Resource::Unit(unit), Scope::Node(node)) = (resource, &id.scope) else { return None };
         let host = HostView::new(sides.observed, node);
         let runs = match host.ask(|host| host.units.get(&*unit.name)) {
-            Fact::Known(seen) => !matches!(seen.active.as_str(), "inactive" | "failed"),
+            Fact::Known(seen) => !seen.is_down(),
             Fact::Absent => false,
             Fact::Unknown(_) => true,
         };

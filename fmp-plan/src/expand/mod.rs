@@ -53,7 +53,7 @@ pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
                     Delta::Blocked { until } => until.clone(),
                     Delta::Work(_) | Delta::InSync => format!("{} is settled", desired.id(root)),
                 };
-                waiting.push(Waiting { what: id.to_string(), until, node: node_of(desired, handle) });
+                waiting.push(Waiting { what: id.to_string(), until, node: id.scope.node().cloned() });
             }
             (_, Delta::InSync) | (None, Delta::Blocked { .. }) => {}
         }
@@ -84,12 +84,5 @@ fn text(resource: &Resource) -> Option<(Digest, Arc<str>)> {
         | Resource::EtcdMember(_)
         | Resource::Image(_)
         | Resource::NodeObject(_) => None,
-    }
-}
-
-fn node_of(desired: &Desired, handle: Handle) -> Option<fmp_core::NodeName> {
-    match &desired.id(handle).scope {
-        fmp_core::resource::Scope::Cluster => None,
-        fmp_core::resource::Scope::Node(node) => Some(node.clone()),
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn all(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> Dr
 /// for it: they are written with the restart that takes them up. Else a power cut in between would start a kubelet that is
 /// newer than the other mains' apiservers, or beneath pods.
 fn node_files(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> BTreeSet<Handle> {
-    let (mut cluster_parts, mut restarts) = (BTreeSet::new(), BTreeSet::new());
+    let (mut written_apart, mut restarts) = (BTreeSet::new(), BTreeSet::new());
     let (mut read_by_cluster, mut read_by_node) = (BTreeSet::new(), BTreeSet::new());
     for (handle, id, resource) in sides.desired.iter() {
         let (Resource::Unit(unit), Scope::Node(node)) = (resource, &id.scope) else { continue };
@@ -58,7 +58,7 @@ fn node_files(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> BTreeS
         if safety::is_of_node(&unit.name) {
             let task = deltas[handle.index()].work().map(|work| &work.task);
             if matches!(task, Some(Task::Unit { pods: Pods::Leave(_), .. })) {
-                cluster_parts.insert(node);
+                written_apart.insert(node);
             }
             let restarts_it = deltas[handle.index()].work().is_some_and(|work| !work.disrupts.is_empty());
             if changes && restarts_it {
@@ -68,12 +68,12 @@ fn node_files(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> BTreeS
         } else {
             read_by_cluster.extend(reads);
             if changes {
-                cluster_parts.insert(node);
+                written_apart.insert(node);
             }
         }
     }
     let is_apart = |handle: &Handle| match &sides.desired.id(*handle).scope {
-        Scope::Node(node) => cluster_parts.contains(node) && restarts.contains(node),
+        Scope::Node(node) => written_apart.contains(node) && restarts.contains(node),
         Scope::Cluster => false,
     };
     read_by_node.difference(&read_by_cluster).copied().filter(is_apart).collect()
@@ -100,7 +100,7 @@ fn of_node(drafts: &mut Drafts, desired: &Desired, handle: Handle, node: &NodeNa
             removals(drafts, node, remove);
             let own = |drafts: &mut Drafts| {
                 let slot = drafts.add(&id(), Some(node), action.clone(), work);
-                drafts.step_mut(slot).watch = ready(desired.resource(handle));
+                drafts.step_mut(slot).watch = desired.resource(handle).unit().map(|unit| unit.ready.clone());
                 slot
             };
             match pods {
@@ -203,7 +203,7 @@ fn certificate(drafts: &mut Drafts, node: &NodeName, issue: &CertificateIssue) -
 
 /// etcd's unit is started by the step that gives its member life; where it does not run, it needs no step of its own.
 fn started_by_member(drafts: &Drafts, desired: &Desired, unit: Handle, work: &Work) -> Option<(Slot, Slot)> {
-    let is_etcd = matches!(desired.resource(unit), Resource::Unit(unit) if &*unit.name == safety::ETCD);
+    let is_etcd = desired.resource(unit).unit().is_some_and(|unit| &*unit.name == safety::ETCD);
     let is_down = match &work.task {
         Task::Unit { action: Action::StartUnit { .. }, .. } => true,
         Task::Unit { action: Action::RestartUnit { .. }, .. } => work.disrupts.is_empty(),
@@ -214,21 +214,6 @@ fn started_by_member(drafts: &Drafts, desired: &Desired, unit: Handle, work: &Wo
     let place = drafts.place_of(*member)?;
     let gives_life = |action: &Action| matches!(action, Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. });
     drafts.between(place).iter().any(|step| gives_life(&step.action)).then_some((place.1, place.1))
-}
-
-fn ready(resource: &Resource) -> Option<Check> {
-    match resource {
-        Resource::Unit(unit) => Some(unit.ready.clone()),
-        Resource::Machine
-        | Resource::Artifact(_)
-        | Resource::File(_)
-        | Resource::Trust(_)
-        | Resource::Certificate(_)
-        | Resource::EtcdMember(_)
-        | Resource::Image(_)
-        | Resource::NodeObject(_)
-        | Resource::Object(_) => None,
-    }
 }
 
 /// What must hold after an action that has no unit of its own.

@@ -12,12 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use fmp_core::{
-    NodeName,
-    graph::Handle,
-    resource::{Capability, Scope},
-    spec::Role,
-};
+use fmp_core::{NodeName, graph::Handle, spec::Role};
 
 use super::draft::{CERTIFICATES, Drafts, FILES, NODE_FILES, Slot};
 use crate::{
@@ -33,8 +28,7 @@ pub(super) fn draw(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], draf
     let mut members: Vec<(Slot, Disruption)> = Vec::new();
     let mut restarts: BTreeSet<Disruption> = BTreeSet::new();
     for (slot, step) in drafts.slots() {
-        let node = step.subject.node().or_else(|| step.action.api_node());
-        let Some(node) = node.filter(|node| !newborn.contains(*node)) else { continue };
+        let Some(node) = step.node().filter(|node| !newborn.contains(*node)) else { continue };
         let Some(budget) = budget(step) else { continue };
         let unit = Disruption { node: node.clone(), budget };
         if matches!(step.action, Action::RestartUnit { .. }) {
@@ -43,8 +37,7 @@ pub(super) fn draw(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], draf
         members.push((slot, unit));
     }
     for unit in restarts {
-        let is_main = sides.spec.nodes.get(&unit.node).is_none_or(|node| node.role == Role::Main);
-        if is_main == (unit.budget == Budget::Mains) {
+        if unit.budget == own_budget(sides, &unit.node) {
             let gathered = [FILES, CERTIFICATES].into_iter().filter_map(|name| drafts.shared_step(&unit.node, name));
             members.extend(gathered.map(|slot| (slot, unit.clone())));
         }
@@ -65,8 +58,7 @@ pub(super) fn draw(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle], draf
     }
     for node in renewing(sides, deltas, changing).into_iter().filter(|node| !newborn.contains(*node)) {
         let Some(slot) = drafts.shared_step(node, CERTIFICATES) else { continue };
-        let is_main = sides.spec.nodes.get(node).is_none_or(|node| node.role == Role::Main);
-        let budget = if is_main { Budget::Mains } else { Budget::Works };
+        let budget = own_budget(sides, node);
         drafts.step_mut(slot).unit.get_or_insert_with(|| Disruption { node: node.clone(), budget });
     }
 }
@@ -78,11 +70,15 @@ fn renewing<'a>(sides: Sides<'a>, deltas: &[Delta], changing: &[Handle]) -> BTre
         let work = deltas[handle.index()].work();
         work.is_some_and(|work| work.verb == Verb::Update && matches!(work.task, Task::Issue(_)))
     };
-    let node = |handle: &Handle| match &sides.desired.id(*handle).scope {
-        Scope::Node(node) => Some(node),
-        Scope::Cluster => None,
-    };
-    changing.iter().filter(is_renewed).filter_map(node).collect()
+    changing.iter().filter(is_renewed).filter_map(|handle| sides.desired.id(*handle).scope.node()).collect()
+}
+
+/// The budget that what a host's processes read belongs to.
+fn own_budget(sides: Sides<'_>, node: &NodeName) -> Budget {
+    match sides.spec.nodes.get(node).map(|node| node.role) {
+        Some(Role::Main) | None => Budget::Mains,
+        Some(Role::Work) => Budget::Works,
+    }
 }
 
 /// Hosts where a first member is born. First members wait for each other, so none may wait for another one's slot.
@@ -96,10 +92,5 @@ fn budget(step: &Step) -> Option<Budget> {
     if matches!(step.action, Action::UncordonNode { .. }) {
         return Some(Budget::Works);
     }
-    let of_node = |capability: &Capability| matches!(capability, Capability::Pods(_));
-    match (step.disrupts.is_empty(), step.disrupts.iter().all(of_node)) {
-        (true, _) => None,
-        (false, true) => Some(Budget::Works),
-        (false, false) => Some(Budget::Mains),
-    }
+    Budget::of(&step.disrupts)
 }

@@ -5,14 +5,15 @@ use std::{collections::BTreeSet, sync::Arc};
 use fmp_core::{
     NodeName,
     observed::{EtcdMember, Fact, NodeSeen},
-    resource::{Capability, Check},
-    spec::Node,
+    resource::Check,
+    spec::{Node, Spec},
 };
 
 use super::machine::Machine;
 use crate::{
     Plan,
     action::{Action, Evict},
+    basis,
     diff::{self, Sides},
     fact::FactKey,
     plan::{Change, Verb},
@@ -112,10 +113,9 @@ impl<'a> Departure<'a> {
         let is_lost = matches!(self.sides.observed.etcd, Fact::Unknown(_));
         let host = self.sides.observed.host(self.name).filter(|host| self.is_ours(host) && host.etcd_data)?;
         let unit = host.units.get(safety::ETCD).and_then(Fact::known)?;
-        let is_down = matches!(unit.active.as_str(), "inactive" | "failed");
         let action = Action::StartUnit { unit: safety::ETCD.into() };
         let reason = "etcd has no quorum, and this member has its data";
-        (is_lost && is_down).then(|| Link::new("vote", action, reason))
+        (is_lost && unit.is_down()).then(|| Link::new("vote", action, reason))
     }
 
     fn object(self) -> Result<Option<&'a NodeSeen>, String> {
@@ -157,7 +157,7 @@ impl<'a> Departure<'a> {
             safety::Verdict::Unsafe(refusal) => return Err(refusal.to_string()),
         };
         if spec.is_destroyed(self.name) {
-            consents.insert(format!("destroyed {}", self.name));
+            consents.insert(Spec::word_that_destroyed(self.name));
         }
         Ok(consents)
     }
@@ -172,8 +172,7 @@ impl<'a> Departure<'a> {
         facts.extend(units.map(|unit| FactKey::Unit { node: node(), unit: unit.as_str().into() }));
         for link in links {
             if let Action::RemoveEtcdMember { .. } = &link.action {
-                let members = self.sides.observed.etcd.known().into_iter().flat_map(|etcd| etcd.members.keys());
-                facts.extend(members.map(|peer_url| FactKey::EtcdMember { peer_url: peer_url.clone() }));
+                facts.extend(basis::members(self.sides.observed));
             }
         }
         facts
@@ -185,11 +184,8 @@ impl<'a> Departure<'a> {
         for Link { name, action, reason } in links {
             let id = StepId::new(format!("{}/retire/{name}", self.name));
             let disrupts = safety::disrupted(self.name, &action);
-            let unit = budget(&disrupts).map(|budget| Disruption { node: self.name.clone(), budget });
-            let subject = match action.api_node() {
-                Some(_) => Subject::Cluster,
-                None => Subject::Host(self.name.clone()),
-            };
+            let unit = Budget::of(&disrupts).map(|budget| Disruption { node: self.name.clone(), budget });
+            let subject = Subject::of(Some(self.name), &action);
             let why = vec![reason.to_owned()];
             plan.changes.push(Change { id: id.to_string(), verb: Verb::Remove, why, diff: None });
             let after = std::mem::replace(&mut after, vec![id.clone()]);
@@ -209,15 +205,5 @@ fn no_sign_of_life(object: Option<&NodeSeen>, member: Option<&Member<'_>>) -> Re
         (true, _) => Err("its machine is really gone: its member of etcd answers".to_owned()),
         (false, true) => Err("its machine is really gone: its Node is Ready".to_owned()),
         (false, false) => Ok(()),
-    }
-}
-
-/// The budget of what a step takes away.
-fn budget(disrupts: &BTreeSet<Capability>) -> Option<Budget> {
-    let of_node = |capability: &Capability| matches!(capability, Capability::Pods(_));
-    match (disrupts.is_empty(), disrupts.iter().all(of_node)) {
-        (true, _) => None,
-        (false, true) => Some(Budget::Works),
-        (false, false) => Some(Budget::Mains),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use fmp_core::observed::{Fact, Host, Pin};
+use fmp_core::{
+    observed::{Fact, Host, Pin},
+    spec::Spec,
+};
 
 use super::departure::Departure;
 use crate::{diff::NOT_ASKED, fact::is_bare};
@@ -59,8 +62,8 @@ impl Departure<'_> {
 
     fn way_out(self) -> String {
         format!(
-            "where its machine is gone for good, agree in cluster.toml with `consent = [\"destroyed {}\"]`",
-            self.name
+            "where its machine is gone for good, agree in cluster.toml with `consent = [\"{}\"]`",
+            Spec::word_that_destroyed(self.name)
         )
     }
 
@@ -76,8 +79,7 @@ impl Departure<'_> {
         let mut found = Vec::new();
         for (unit, fact) in &host.units {
             match fact {
-                Fact::Known(seen) if seen.enabled == "enabled" => found.push(unit.as_str().into()),
-                Fact::Known(seen) if matches!(seen.active.as_str(), "inactive" | "failed") => {}
+                Fact::Known(seen) if seen.is_down() && seen.enabled != "enabled" => {}
                 Fact::Known(_) => found.push(unit.as_str().into()),
                 Fact::Absent => {}
                 Fact::Unknown(why) => return Err(format!("{} says whether {unit} runs: {why}", self.name)),

@@ -28,6 +28,9 @@ use crate::{
 /// Adds to a plan what is done about every node that leaves; of mains one at a time, and none beside another change of
 /// etcd's members.
 pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
+    if sides.spec.retired.is_empty() {
+        return;
+    }
     let nodes = safety::Nodes::new(sides.spec, sides.observed);
     // Whose member this plan changes.
     let change = plan.steps.iter().find(|step| changes_members(&step.action));

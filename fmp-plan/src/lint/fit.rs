@@ -32,13 +32,13 @@ fn subject(step: &Step, findings: &mut Findings) {
         findings.add(Rule::Subject, &step.id, what);
     }
     let called_after = step.id.as_str().split('/').next().unwrap_or_default();
-    if let Some(node) = node_of(step).filter(|node| node.as_str() != called_after) {
+    if let Some(node) = step.node().filter(|node| node.as_str() != called_after) {
         findings.add(Rule::Subject, &step.id, format!("is done to {node}, and called after {called_after}"));
     }
 }
 
 fn disrupts(plan: &Plan, step: &Step, findings: &mut Findings) {
-    let takes = match node_of(step) {
+    let takes = match step.node() {
         Some(node) => table::takes_away(node, &step.action),
         None => BTreeSet::new(),
     };
@@ -62,13 +62,8 @@ fn told(capabilities: &BTreeSet<Capability>) -> String {
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
 }
 
-/// The node that a step is about, be it by way of the API.
-fn node_of(step: &Step) -> Option<&NodeName> {
-    step.subject.node().or_else(|| step.action.api_node())
-}
-
 fn unit(plan: &Plan, step: &Step, findings: &mut Findings) {
-    let Some(node) = node_of(step) else {
+    let Some(node) = step.node() else {
         if step.unit.is_some() {
             findings.add(Rule::Unit, &step.id, "belongs to a unit of disruption, and no node is disrupted");
         }

@@ -339,11 +339,10 @@ fn of_unit(host: &Host, rule: &Rule, as_wanted: impl FnOnce() -> Option<KubeVers
         None => return Fact::Unknown(NOT_ASKED.to_owned()),
     };
     if let Some(stamp) = &seen.stamp {
-        let version = stamp.0.keys().find_map(|path| kubernetes_version(path, rule.program));
-        let version = version.map(|version| Seen { version, runs: true });
+        let version = stamp.version_of(rule.program).map(|version| Seen { version, runs: true });
         return version.map_or_else(|| Fact::Unknown("it started a program of no version".to_owned()), Fact::Known);
     }
-    let runs = !matches!(seen.active.as_str(), "inactive" | "failed");
+    let runs = !seen.is_down();
     // Nobody asks a controller anything, and its restart comes right after its apiserver's: what its file would start may
     // stand for a process that left no word of itself. Else neither of the two could ever be mended.
     if runs && rule.asks == Asks::Any {

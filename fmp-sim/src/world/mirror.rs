@@ -32,7 +32,7 @@ impl World {
         let mut world = Self::new(Setup { now: observed.now, pace, ..Setup::of(spec) });
         let texts = texts(desired);
         let mut secrets = BTreeMap::new();
-        for name in spec.nodes.keys().chain(spec.retired.keys()) {
+        for (name, _) in spec.everyone() {
             world.mirror_host(name, observed, &texts, &mut secrets);
         }
         world.mirror_cluster(observed);

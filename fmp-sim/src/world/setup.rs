@@ -36,7 +36,7 @@ impl Setup {
     /// A world for the nodes of a specification, those that leave among them.
     pub fn of(spec: &Spec) -> Self {
         let of_role = |role| {
-            let all = spec.nodes.iter().chain(&spec.retired).filter(move |(_, node)| node.role == role);
+            let all = spec.everyone().filter(move |(_, node)| node.role == role);
             all.map(|(name, node)| (name.clone(), node.address)).collect()
         };
         let (mains, works) = (of_role(Role::Main), of_role(Role::Work));

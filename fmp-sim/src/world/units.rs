@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use fmp_core::{
     Digest, KubeVersion,
     observed::{Stamp, UnitSeen},
-    role::paths::{STAMP, kubernetes_version, unit_file},
+    role::paths::{STAMP, unit_file},
 };
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub(crate) struct Running {
 impl Unit {
     /// A unit as it was seen, with what systemd has read of it.
     pub(crate) fn mirrored(seen: &UnitSeen, loaded: Vec<u64>) -> Self {
-        let runs = !matches!(seen.active.as_str(), "inactive" | "failed");
+        let runs = !seen.is_down();
         let answers = seen.active == "active";
         let running = runs.then(|| Running { stamp: seen.stamp.clone(), answers, due_ms: None });
         Self { enabled: seen.enabled == "enabled", loaded: Some(loaded), held_back: !seen.condition, running }
@@ -158,7 +158,7 @@ impl Host {
     /// The version of the program that a unit started, where the program's path tells it.
     pub(crate) fn running_version(&self, name: &str, program: &str) -> Option<KubeVersion> {
         let stamp = self.units.get(name)?.running.as_ref()?.stamp.as_ref()?;
-        stamp.0.keys().find_map(|path| kubernetes_version(path, program))
+        stamp.version_of(program)
     }
 
     fn unit_text(&self, name: &str) -> Option<Arc<str>> {
