@@ -1,16 +1,14 @@
-//! etcd and the API: who votes, who answers, what follows from it.
+//! etcd: who votes, who leads, who is born.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{Api, Etcd, EtcdMember, Fact, NodeSeen},
-    role::paths::{ETCD_BORN, ETCD_PERMIT, key, unit_file},
+    observed::{Etcd, EtcdMember, Fact},
+    role::paths::{ETCD_BORN, ETCD_PERMIT},
 };
 
 use serde::{Deserialize, Serialize};
-
-use fmp_exec::Questions;
 
 use super::{
     Deed, World,
@@ -20,11 +18,6 @@ use super::{
 
 /// The unit that runs etcd.
 pub(crate) const ETCD: &str = "etcd.service";
-
-const APISERVER: &str = "kube-apiserver.service";
-pub(super) const KUBELET: &str = "kubelet.service";
-pub(crate) const CONTAINERD: &str = "containerd.service";
-const FLANNELD: &str = "flanneld.service";
 
 /// The cluster, as its members agreed on it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,20 +79,6 @@ impl World {
         self.hosts.get(node).is_some_and(|host| self.votes(host, self.quorum_part()))
     }
 
-    pub(crate) fn serves(&self, host: &Host, quorum: Option<u8>) -> bool {
-        host.answers(APISERVER) && self.votes(host, quorum)
-    }
-
-    pub(crate) fn api_is_ready(&self, node: &str) -> bool {
-        self.hosts.get(node).is_some_and(|host| self.serves(host, self.quorum_part()))
-    }
-
-    /// The part of the network in which apiservers answer.
-    pub(crate) fn api_part(&self) -> Option<u8> {
-        let quorum = self.quorum_part()?;
-        self.mains().any(|(_, host)| self.serves(host, Some(quorum))).then_some(quorum)
-    }
-
     /// A main by way of which something can be done to etcd or the API, `last` after all others. Whether its apiserver must
     /// answer is for the caller to say.
     pub(crate) fn way_to_cluster(&self, last: Option<&NodeName>, by: fn(&Self, &Host) -> bool) -> Option<NodeName> {
@@ -113,38 +92,9 @@ impl World {
         self.votes(host, self.quorum_part())
     }
 
-    /// Whether a main's apiserver answers.
-    pub(crate) fn by_api(&self, host: &Host) -> bool {
-        self.serves(host, self.quorum_part())
-    }
-
     /// Whether etcd takes no writes until somebody has seen to it.
     pub(crate) fn has_alarm(&self) -> bool {
         self.etcd.iter().flat_map(|etcd| etcd.members.values()).any(|member| !member.alarms.is_empty())
-    }
-
-    /// Why a node is not ready; `None`: it is. What the API says of it while it answers.
-    pub(crate) fn why_not_ready(&self, node: &str) -> Option<&'static str> {
-        let Some(host) = self.hosts.get(node) else { return Some("there is no such machine") };
-        let network = Self::has_network(host);
-        let posts = host.answers(KUBELET) && host.trusts(self.now()) && self.api_part() == Some(host.part);
-        match (posts, host.answers(CONTAINERD), network) {
-            (false, ..) => Some("Kubelet stopped posting node status."),
-            (_, false, _) => Some("container runtime is down"),
-            (_, _, false) => Some("container runtime network not ready: cni plugin not initialized"),
-            (true, true, true) => None,
-        }
-    }
-
-    /// Whether pods have a network: a daemon makes it, where there ever was one.
-    fn has_network(host: &Host) -> bool {
-        let expected = host.has_unit(FLANNELD) || host.ledger.contains_key(&key::file(&unit_file(FLANNELD)));
-        !expected || host.answers(FLANNELD)
-    }
-
-    /// Whether pods run on a node, whatever the API knows of it.
-    pub(crate) fn pods_run(host: &Host) -> bool {
-        [KUBELET, CONTAINERD].iter().all(|unit| host.answers(unit)) && Self::has_network(host)
     }
 
     /// A process of etcd without data begins a life where a permit lies there, and ends where none does.
@@ -209,28 +159,6 @@ impl World {
         }
     }
 
-    /// Kubelets that reach the API make their Node object, or fill in what is theirs.
-    pub(crate) fn register_nodes(&mut self) {
-        let Some(part) = self.api_part() else { return };
-        if self.has_alarm() {
-            return;
-        }
-        let kubelets = self.hosts.iter().filter(|(_, host)| host.answers(KUBELET) && host.part == part);
-        for (name, host) in kubelets {
-            let own = host.running_version(KUBELET, "kubelet");
-            let version = own.map_or_else(|| self.kubelet_version.clone(), |version| format!("v{version}"));
-            if self.nodes.get(name.as_str()).is_some_and(|node| {
-                node.kubelet_version == version && node.address == host.facts.addresses.first().copied()
-            }) {
-                continue;
-            }
-            let node = self.nodes.entry(name.to_string()).or_insert_with(no_node);
-            node.kubelet_version = version;
-            node.address = host.facts.addresses.first().copied();
-            node.labels.insert("kubernetes.io/hostname".to_owned(), name.to_string());
-        }
-    }
-
     /// etcd as it is seen through the mains.
     pub(crate) fn etcd_seen(&self) -> Fact<Etcd> {
         if let Some(etcd) = &self.etcd
@@ -250,7 +178,7 @@ impl World {
     }
 
     /// Whether nothing is known of a host: one that its environment knows to be absent is known.
-    fn is_silent(&self, node: &NodeName) -> bool {
+    pub(crate) fn is_silent(&self, node: &NodeName) -> bool {
         self.way_to(node).is_err() && self.hosts.get(node).is_none_or(|host| host.power != Power::Absent)
     }
 
@@ -275,34 +203,6 @@ impl World {
     pub(crate) fn is_in_sync(&self, host: &Host) -> bool {
         host.etcd_data.as_ref().is_some_and(|data| data.in_sync_ms <= self.clock_ms)
     }
-
-    /// The API as it is seen through the mains.
-    pub(crate) fn api_seen(&self, ask: &Questions) -> Fact<Api> {
-        // Whose apiserver answers is asked of mains that stay.
-        let is_asked = |node: &NodeName| ask.hosts.get(node).is_some_and(|host| host.main);
-        let mains = || self.mains().filter(|(node, _)| is_asked(node));
-        if self.way_to_cluster(None, Self::by_api).is_some() {
-            let quorum = self.quorum_part();
-            return Fact::Known(Api {
-                ready: mains().map(|(node, host)| (node.clone(), Fact::Known(self.serves(host, quorum)))).collect(),
-                nodes: self.nodes.iter().map(|(name, node)| (name.clone(), self.node_seen(name, node))).collect(),
-                objects: self.objects.iter().map(|(key, digest)| (key.clone(), Fact::Known(digest.clone()))).collect(),
-                network_policies: Fact::Unknown("nobody asked".to_owned()),
-            });
-        }
-        if mains().any(|(node, _)| self.is_silent(node)) {
-            return Fact::Unknown("a main can't be reached".to_owned());
-        }
-        if mains().all(|(_, host)| host.unit_seen(APISERVER).is_none()) {
-            return Fact::Absent;
-        }
-        Fact::Unknown("no apiserver answers".to_owned())
-    }
-
-    fn node_seen(&self, name: &str, node: &NodeSeen) -> NodeSeen {
-        let why_not = self.why_not_ready(name);
-        NodeSeen { ready: why_not.is_none(), message: why_not.unwrap_or_default().to_owned(), ..node.clone() }
-    }
 }
 
 /// 64 bits, hexadecimal.
@@ -310,18 +210,4 @@ pub(crate) fn short_id(text: &str) -> String {
     let mut id = Digest::of(text).hex();
     id.truncate(16);
     id
-}
-
-/// A Node object of which nobody has said anything.
-pub(crate) fn no_node() -> NodeSeen {
-    NodeSeen {
-        ready: false,
-        message: String::new(),
-        kubelet_version: String::new(),
-        pod_cidr: None,
-        address: None,
-        labels: BTreeMap::new(),
-        taints: BTreeSet::new(),
-        unschedulable: false,
-    }
 }

@@ -5,6 +5,7 @@
 //! something. Persons and accidents change the world by its hooks (see [`hooks`]).
 
 mod accidents;
+mod api;
 pub mod deed;
 mod effects;
 mod etcd;

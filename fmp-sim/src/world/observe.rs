@@ -13,7 +13,7 @@ use fmp_exec::{Questions, provider::HostQuestions};
 
 use super::{
     World,
-    etcd::CONTAINERD,
+    api::CONTAINERD,
     files::{Content, File},
     host::{Host, Power},
 };

@@ -7,7 +7,7 @@ use fmp_core::{
 use fmp_exec::{Applied, Failure, FailureKind};
 
 use super::stale;
-use crate::world::{World, etcd::no_node, later};
+use crate::world::{World, api::no_node, later};
 
 impl World {
     pub(crate) fn apply_node(

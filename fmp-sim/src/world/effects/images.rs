@@ -3,7 +3,7 @@
 use fmp_core::{NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
 
-use crate::world::{World, etcd::CONTAINERD, later, never};
+use crate::world::{World, api::CONTAINERD, later, never};
 
 impl World {
     pub(crate) fn import_image(&mut self, node: &NodeName, reference: &str) -> Result<Applied, Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fmp_core::{KubeVersion, NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
 
-use crate::world::{Deed, World, etcd::KUBELET, host::Host, never, units::Started};
+use crate::world::{Deed, World, api::KUBELET, host::Host, never, units::Started};
 
 impl World {
     pub(crate) fn start_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
