@@ -101,7 +101,8 @@ pub const fn majority(mains: usize) -> usize {
 
 /// The epoch to ask for: one more than the newest that any main has seen.
 ///
-/// A majority has to be free. Every earlier run was granted by a majority, so one of these mains knows its epoch.
+/// A majority has to be free. Every earlier run was granted by a majority, so one of these mains knows its epoch. Where no
+/// main exists there is nothing to protect yet, and the epoch is 1.
 ///
 /// # Errors
 /// [`Refused`], naming the holder where one is seen.
@@ -121,10 +122,10 @@ pub fn next_epoch(glances: &BTreeMap<NodeName, Glance>) -> Result<u64, Refused> 
             Glance::Silent(why) => tally.silent(main, why),
         }
     }
-    if free >= majority(glances.len()) { Ok(newest + 1) } else { Err(tally.refusal()) }
+    if glances.is_empty() || free >= majority(glances.len()) { Ok(newest + 1) } else { Err(tally.refusal()) }
 }
 
-/// Whether a lease is held: a majority granted it.
+/// Whether a lease is held: a majority granted it, or no main exists.
 ///
 /// # Errors
 /// [`Refused`], naming the holder where one is seen.
@@ -139,7 +140,7 @@ pub fn decide(answers: &BTreeMap<NodeName, Answer>) -> Result<(), Refused> {
             Answer::Silent(why) => tally.silent(main, why),
         }
     }
-    if granted >= majority(answers.len()) { Ok(()) } else { Err(tally.refusal()) }
+    if answers.is_empty() || granted >= majority(answers.len()) { Ok(()) } else { Err(tally.refusal()) }
 }
 
 /// What speaks against a lease.
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mains_make_no_majority() {
-        assert!(next_epoch(&BTreeMap::new()).is_err());
+    fn where_no_main_exists_the_first_run_begins() {
+        assert_eq!((next_epoch(&BTreeMap::new()), decide(&BTreeMap::new())), (Ok(1), Ok(())));
     }
 }

@@ -55,23 +55,15 @@ impl Lease {
     /// # Errors
     /// [`Refused`], naming the holder where one is seen.
     pub async fn acquire(stores: Stores, mut record: LeaseRecord) -> Result<Self, Refused> {
-        record.epoch = 1;
-        if !stores.is_empty() {
-            record.epoch = next_epoch(&glance(&stores).await)?;
-            let asked = Instant::now();
-            if let Err(refused) = decide(&take(&stores, &record).await) {
-                release(&stores, &record).await;
-                return Err(refused);
-            }
-            return Ok(Self::held(stores, record, asked));
+        record.epoch = next_epoch(&glance(&stores).await)?;
+        let asked = Instant::now();
+        if let Err(refused) = decide(&take(&stores, &record).await) {
+            release(&stores, &record).await;
+            return Err(refused);
         }
-        Ok(Self::held(stores, record, Instant::now()))
-    }
-
-    fn held(stores: Stores, record: LeaseRecord, asked: Instant) -> Self {
         let (tell, lost) = watch::channel(None);
         let renewal = tokio::spawn(renew(stores.clone(), record.clone(), asked, tell));
-        Self { stores, record, lost, renewal }
+        Ok(Self { stores, record, lost, renewal })
     }
 
     /// Who holds it, with the epoch that hosts are told.

@@ -49,6 +49,10 @@ pub enum Violation {
     VotedTwice(String),
     /// A member was taken out of etcd that still had its data, and would have voted again.
     RemovedAlive(String),
+    /// A step left a set of pods with fewer than its budget demands.
+    BudgetTaken(StepId),
+    /// A Node was deleted whose machine still ran pods.
+    DeletedBeneathPods(NodeName),
     /// A kubelet got another minor version beneath pods.
     UpgradedBeneathPods(NodeName),
     /// A step was done, nothing went wrong, and the next plan has it again.
@@ -83,6 +87,8 @@ impl Violation {
             Self::StrangerTouched(_) => "stranger-touched",
             Self::VotedTwice(_) => "voted-twice",
             Self::RemovedAlive(_) => "removed-alive",
+            Self::BudgetTaken(_) => "budget-taken",
+            Self::DeletedBeneathPods(_) => "deleted-beneath-pods",
             Self::UpgradedBeneathPods(_) => "upgraded-beneath-pods",
             Self::DoneAndPlannedAgain { .. } => "done-and-planned-again",
             Self::NoPlan { .. } => "no-plan",
@@ -153,6 +159,9 @@ impl Invariants {
         } else if seen.api && before.api && !after.api {
             self.add(Violation::ApiTaken(step.id.clone()));
         }
+        if after.short > before.short.max(seen.short) {
+            self.add(Violation::BudgetTaken(step.id.clone()));
+        }
         let away = after.away.saturating_sub(seen.hidden);
         if after.up < before.up.min(seen.up) && away > self.most_away {
             self.add(Violation::NodesTaken { step: step.id.clone(), away: after.away });
@@ -192,8 +201,10 @@ impl Invariants {
             Deed::Made { again: true, what, node } => self.add(Violation::MadeAgain(what, node)),
             Deed::Removed { may_vote: true, member } => self.add(Violation::RemovedAlive(member)),
             Deed::Promoted { in_sync: false, member } => self.add(Violation::PromotedTooEarly(member)),
+            Deed::Deleted { beneath_pods: true, node } => self.add(Violation::DeletedBeneathPods(node)),
             Deed::Upgraded { drained: false, node } => self.add(Violation::UpgradedBeneathPods(node)),
             Deed::Made { again: false, .. }
+            | Deed::Deleted { beneath_pods: false, .. }
             | Deed::Upgraded { drained: true, .. }
             | Deed::Removed { may_vote: false, .. }
             | Deed::Promoted { in_sync: true, .. } => {}

@@ -103,6 +103,8 @@ fn a_learner_that_is_promoted_too_early_is_found() {
         let lags = (1..60).map(|at| blow(at * 500, 500, Fault::LearnerLags(5_000)));
         let mut sim = standing(1, "local", lags.collect());
         sim.world.replace_machine(&node("main-2"));
+        // The others have a leader again.
+        sim.world.advance(sim.now_ms() + 2_000);
         sim
     };
     guarded(replaced, Guards { in_sync: false, ..Guards::default() }, "promoted-too-early");
@@ -183,6 +185,31 @@ fn a_kubelet_that_is_upgraded_beneath_pods_is_found() {
     assert_eq!(invariants.violations, []);
     invariants.hear(vec![Deed::Upgraded { node: node("main-1"), drained: false }]);
     assert_eq!(invariants.violations, [Violation::UpgradedBeneathPods(node("main-1"))]);
+}
+
+/// A work node leaves, and with it pods of which one at most may be missing.
+fn leaving() -> Simulation {
+    let mut catalog = Catalog::new(LOCK);
+    let mut world = catalog.settled(&shape(2, "local")).unwrap();
+    world.deploy(4, 3);
+    let then = Shape { leaving_works: 1, ..shape(1, "local") };
+    Simulation::new(catalog.case(&then).unwrap(), world, Arc::new(Swarm::default()), 7)
+}
+
+#[test]
+fn pods_that_are_taken_below_their_budget_are_found() {
+    guarded(leaving, Guards { budgets: false, ..Guards::default() }, "budget-taken");
+}
+
+#[test]
+fn a_node_that_is_deleted_beneath_pods_is_found() {
+    let mut sim = leaving();
+    let delete = Action::DeleteNode { node: node("work-02") };
+    let delete = Step { subject: Subject::Cluster, ..step("work-02/delete", "work-02", delete) };
+    let mut invariants = Invariants::new(&sim.case.spec);
+    sim.world.apply(&Context { epoch: 99, ..Context::default() }, &delete).unwrap();
+    invariants.hear(sim.world.deeds());
+    assert_eq!(invariants.violations, [Violation::DeletedBeneathPods(node("work-02"))]);
 }
 
 #[test]

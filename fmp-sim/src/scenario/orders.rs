@@ -184,7 +184,8 @@ fn drawn(kind: Kind, shape: Shape, then: Shape, replaced: Option<&str>) -> Drawn
 fn check(drawn: &Drawn) {
     let mut catalog = Catalog::new(LOCK);
     let case = catalog.case(&drawn.then).unwrap();
-    let world = play::begin(&mut catalog, drawn, &case).unwrap();
+    let mut world = play::begin(&mut catalog, drawn, &case).unwrap();
+    play::befall(&mut world, drawn);
     for seed in 1..=8 {
         let mut world = world.clone();
         world.deeds();
@@ -233,7 +234,8 @@ fn a_departure_in_any_order() {
     let leaving = Shape { works: 1, leaving_works: 1, ..usual() };
     check(&drawn(Kind::Retirement, usual(), leaving, None));
     let leaving = Shape { leaving_mains: 2, ..usual() };
-    check(&drawn(Kind::Retirement, Shape { mains: 5, ..usual() }, leaving, None));
+    check(&drawn(Kind::Retirement, Shape { mains: 5, ..usual() }, leaving.clone(), None));
+    check(&drawn(Kind::Retirement, Shape { mains: 5, ..usual() }, Shape { destroyed: true, ..leaving }, None));
 }
 
 #[test]

@@ -6,9 +6,10 @@ use fmp_core::NodeName;
 
 use super::{Catalog, Drawn, Kind, SetupError, Shape};
 use crate::{
-    Case, Simulation, World,
+    Case, Setup, Simulation, World,
     fault::Swarm,
     invariant::Violation,
+    random::Stream,
     run::{Counts, RoundEnd},
 };
 
@@ -67,7 +68,9 @@ pub fn replay(catalog: &mut Catalog, seed: u64, swarm: Arc<Swarm>) -> Result<Rep
 
 fn play(catalog: &mut Catalog, seed: u64, drawn: Drawn, swarm: Arc<Swarm>, trace: bool) -> Result<Report, SetupError> {
     let case = catalog.case(&drawn.then)?;
-    let world = begin(catalog, &drawn, &case)?;
+    let mut world = begin(catalog, &drawn, &case)?;
+    people(&mut world, &drawn, seed);
+    befall(&mut world, &drawn);
     let mut sim = Simulation::new(case, world, swarm.clone(), seed);
     if trace {
         sim.keep_trace();
@@ -105,23 +108,46 @@ pub(crate) fn play_through(mut sim: Simulation, healed_ms: u64, look: Look<'_>) 
     }
 }
 
-/// The world that a scenario begins with.
+/// The world that a scenario begins with, in good order.
 pub(super) fn begin(catalog: &mut Catalog, drawn: &Drawn, case: &Case) -> Result<World, SetupError> {
     if drawn.kind == Kind::Install {
         return catalog.bare(&drawn.shape);
     }
     let mut world = catalog.settled(&drawn.shape)?;
     let before = catalog.case(&drawn.shape)?;
-    for (name, node) in &case.spec.nodes {
-        if !before.spec.nodes.contains_key(name) {
+    if case.spec.environment.makes_machines() {
+        world.make_room(&Setup::of(&case.spec));
+    } else {
+        for (name, node) in case.spec.nodes.iter().filter(|(name, _)| !before.spec.nodes.contains_key(*name)) {
             world.add_machine(name, node.address, node.role == fmp_core::spec::Role::Main);
         }
     }
-    let replaced = drawn.replaced.as_ref().and_then(|name| name.parse::<NodeName>().ok());
-    if let Some(node) = replaced {
+    Ok(world)
+}
+
+/// What befell the cluster before anything is done: a machine is another one, or gone.
+pub(super) fn befall(world: &mut World, drawn: &Drawn) {
+    let node = |name: Option<String>| name.and_then(|name| name.parse::<NodeName>().ok());
+    if let Some(node) = node(drawn.replaced.clone()) {
         world.replace_machine(&node);
     }
-    Ok(world)
+    if let Some(node) = node(drawn.then.last_leaving()).filter(|_| drawn.then.destroyed) {
+        world.destroy_machine(&node);
+    }
+}
+
+/// What runs on a cluster that stands: in half of all, one to three sets of pods that lose one at a time at most, where there
+/// is another node to go to.
+fn people(world: &mut World, drawn: &Drawn, seed: u64) {
+    let mut stream = Stream::new(seed, "workloads");
+    if drawn.kind == Kind::Install || !stream.chance(500) {
+        return;
+    }
+    let works = usize::from(drawn.shape.works);
+    for _ in 0..stream.between(1, 3) {
+        let replicas = 1 + usize::try_from(stream.below(drawn.shape.works.into())).unwrap_or_default();
+        world.deploy(replicas, if works > 1 { replicas - 1 } else { 0 });
+    }
 }
 
 /// Persons start controllers again and again while faults come and go. Whether nothing is left to do, and no fault either.

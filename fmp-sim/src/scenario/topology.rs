@@ -47,6 +47,10 @@ pub struct Shape {
     pub leaving_mains: u8,
     /// Work nodes that leave, besides.
     pub leaving_works: u8,
+    /// Whether the machine of the last node that leaves is gone for good, and a person says so.
+    pub destroyed: bool,
+    /// The kind of environment.
+    pub environment: &'static str,
     /// The profile's name.
     pub profile: &'static str,
     /// The version of Kubernetes.
@@ -76,21 +80,24 @@ const VERSIONS: [&str; 3] = ["1.27.16", "1.28.15", "1.29.15"];
 impl Shape {
     /// Three mains and four work nodes.
     pub const fn usual() -> Self {
-        let (leaving_mains, leaving_works) = (0, 0);
+        let (leaving_mains, leaving_works, destroyed, environment) = (0, 0, false, "ssh");
         let (profile, kubernetes, network) = ("local", "1.29.15", "flannel");
-        Self { mains: 3, works: 4, leaving_mains, leaving_works, profile, kubernetes, network }
+        Self { mains: 3, works: 4, leaving_mains, leaving_works, destroyed, environment, profile, kubernetes, network }
     }
 
     /// The file that a person writes.
     pub fn file(&self) -> String {
-        let Self { mains, works, leaving_mains, leaving_works, profile, kubernetes, network } = self;
+        let Self { mains, works, leaving_mains, leaving_works, environment, profile, kubernetes, network, .. } = self;
         let mut file = format!(
             "[cluster]\nname = 'drawn'\nprofile = '{profile}'\nkubernetes = '{kubernetes}'\n\
-             [environment]\nkind = 'ssh'\n\
+             [environment]\nkind = '{environment}'\n\
              [network]\nmode = '{network}'\npods = '10.0.0.0/8'\nnode-prefix = 24\nservices = '172.20.0.0/16'\n"
         );
-        if *mains == 1 {
-            file.insert_str(0, "consent = ['outage main-1']\n");
+        let outage = (*mains == 1).then(|| "'outage main-1'".to_owned());
+        let destroyed = self.last_leaving().filter(|_| self.destroyed).map(|name| format!("'destroyed {name}'"));
+        let consents: Vec<String> = outage.into_iter().chain(destroyed).collect();
+        if !consents.is_empty() {
+            file.insert_str(0, &format!("consent = [{}]\n", consents.join(", ")));
         }
         let within = |at: u8, staying: u8| if at > staying { "retired" } else { "nodes" };
         for at in 1..=mains + leaving_mains {
@@ -101,11 +108,29 @@ impl Shape {
         }
         file
     }
+
+    /// The last of the nodes that leave.
+    pub(super) fn last_leaving(&self) -> Option<String> {
+        let main = (self.leaving_mains > 0).then(|| format!("main-{}", self.mains + self.leaving_mains));
+        main.or_else(|| (self.leaving_works > 0).then(|| format!("work-{:02}", self.works + self.leaving_works)))
+    }
 }
 
 impl Drawn {
     /// The scenario of a seed. Nearly half of all are installations of three mains and four work nodes.
     pub fn of(seed: u64) -> Self {
+        let mut drawn = Self::somewhere(seed);
+        // Where no main exists yet nobody holds a lease: that is nothing for runs that are started at any time.
+        if drawn.kind != Kind::Install && Stream::new(seed, "environment").chance(300) {
+            (drawn.shape.environment, drawn.then.environment) = ("sim", "sim");
+        }
+        let may_be_gone = drawn.kind == Kind::Retirement;
+        drawn.then.destroyed = may_be_gone && Stream::new(seed, "destroyed").chance(400);
+        drawn
+    }
+
+    /// On machines that exist.
+    fn somewhere(seed: u64) -> Self {
         // A stream of its own, so that what a seed was before there were these is still what it is.
         let mut later = Stream::new(seed, "after the first day");
         if later.chance(150) {

@@ -9,7 +9,7 @@ use fmp_core::{
 };
 use fmp_exec::Questions;
 
-use super::{World, host::Host};
+use super::{World, balancer, host::Host};
 
 const APISERVER: &str = "kube-apiserver.service";
 pub(super) const KUBELET: &str = "kubelet.service";
@@ -36,11 +36,11 @@ impl World {
         self.serves(host, self.quorum_part())
     }
 
-    /// Why a node is not ready; `None`: it is. What the API says of it while it answers.
-    pub(crate) fn why_not_ready(&self, node: &str) -> Option<&'static str> {
+    /// Why a node is not ready; `None`: it is. What the API says of it while it answers, as at `api`.
+    pub(crate) fn why_not_ready(&self, node: &str, api: Option<&balancer::Api>) -> Option<&'static str> {
         let Some(host) = self.hosts.get(node) else { return Some("there is no such machine") };
         let network = Self::has_network(host);
-        let posts = host.answers(KUBELET) && host.trusts(self.now()) && self.api_part() == Some(host.part);
+        let posts = host.answers(KUBELET) && host.trusts(self.now()) && host.reaches(api);
         match (posts, host.answers(CONTAINERD), network) {
             (false, ..) => Some("Kubelet stopped posting node status."),
             (_, false, _) => Some("container runtime is down"),
@@ -51,8 +51,8 @@ impl World {
 
     /// Whether pods have a network: a daemon makes it, where there ever was one.
     fn has_network(host: &Host) -> bool {
-        let expected = host.has_unit(FLANNELD) || host.ledger.contains_key(&key::file(&unit_file(FLANNELD)));
-        !expected || host.answers(FLANNELD)
+        let is_expected = || host.has_unit(FLANNELD) || host.ledger.contains_key(&key::file(&unit_file(FLANNELD)));
+        host.answers(FLANNELD) || !is_expected()
     }
 
     /// Whether pods run on a node, whatever the API knows of it.
@@ -62,11 +62,11 @@ impl World {
 
     /// Kubelets that reach the API make their Node object, or fill in what is theirs.
     pub(crate) fn register_nodes(&mut self) {
-        let Some(part) = self.api_part() else { return };
-        if self.has_alarm() {
+        let api = self.api();
+        if api.is_none() || self.has_alarm() || !self.has_leader() {
             return;
         }
-        let kubelets = self.hosts.iter().filter(|(_, host)| host.answers(KUBELET) && host.part == part);
+        let kubelets = self.hosts.iter().filter(|(_, host)| host.answers(KUBELET) && host.reaches(api.as_ref()));
         for (name, host) in kubelets {
             let own = host.running_version(KUBELET, "kubelet");
             let version = own.map_or_else(|| self.kubelet_version.clone(), |version| format!("v{version}"));
@@ -88,10 +88,14 @@ impl World {
         let is_asked = |node: &NodeName| ask.hosts.get(node).is_some_and(|host| host.main);
         let mains = || self.mains().filter(|(node, _)| is_asked(node));
         if self.way_to_cluster(None, Self::by_api).is_some() {
-            let quorum = self.quorum_part();
+            let (quorum, way) = (self.quorum_part(), self.api());
             return Fact::Known(Api {
                 ready: mains().map(|(node, host)| (node.clone(), Fact::Known(self.serves(host, quorum)))).collect(),
-                nodes: self.nodes.iter().map(|(name, node)| (name.clone(), self.node_seen(name, node))).collect(),
+                nodes: self
+                    .nodes
+                    .iter()
+                    .map(|(name, node)| (name.clone(), self.node_seen(name, node, way.as_ref())))
+                    .collect(),
                 objects: self.objects.iter().map(|(key, digest)| (key.clone(), Fact::Known(digest.clone()))).collect(),
                 network_policies: Fact::Unknown("nobody asked".to_owned()),
             });
@@ -105,8 +109,8 @@ impl World {
         Fact::Unknown("no apiserver answers".to_owned())
     }
 
-    fn node_seen(&self, name: &str, node: &NodeSeen) -> NodeSeen {
-        let why_not = self.why_not_ready(name);
+    fn node_seen(&self, name: &str, node: &NodeSeen, api: Option<&balancer::Api>) -> NodeSeen {
+        let why_not = self.why_not_ready(name, api);
         NodeSeen { ready: why_not.is_none(), message: why_not.unwrap_or_default().to_owned(), ..node.clone() }
     }
 }

@@ -58,6 +58,13 @@ pub enum Deed {
         /// Whether its pods had left.
         drained: bool,
     },
+    /// A Node was deleted.
+    Deleted {
+        /// Which.
+        node: NodeName,
+        /// Whether pods still ran on its machine: those made in their stead would be second ones.
+        beneath_pods: bool,
+    },
     /// A learner got its vote.
     Promoted {
         /// Its id.
@@ -82,10 +89,12 @@ pub struct Guards {
     pub in_sync: bool,
     /// A key that is there is not made again.
     pub keys: bool,
+    /// An eviction that a budget forbids is refused.
+    pub budgets: bool,
 }
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { fencing: true, host_keys: true, permits: true, in_sync: true, keys: true }
+        Self { fencing: true, host_keys: true, permits: true, in_sync: true, keys: true, budgets: true }
     }
 }

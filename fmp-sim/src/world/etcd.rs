@@ -25,6 +25,22 @@ pub(crate) struct EtcdCluster {
     pub(crate) id: String,
     /// By peer URL.
     pub(crate) members: BTreeMap<String, Member>,
+    /// Grows with each election.
+    #[serde(default)]
+    pub(crate) term: u64,
+    /// The id of the member that leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) leader: Option<String>,
+    /// When the next one is elected, by the world's milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) election_ms: Option<u64>,
+}
+
+impl EtcdCluster {
+    /// A cluster that has no leader yet.
+    pub(crate) const fn new(id: String, members: BTreeMap<String, Member>) -> Self {
+        Self { id, members, term: 0, leader: None, election_ms: None }
+    }
 }
 
 /// One member.
@@ -76,7 +92,7 @@ impl World {
     }
 
     pub(crate) fn member_is_healthy(&self, node: &str) -> bool {
-        self.hosts.get(node).is_some_and(|host| self.votes(host, self.quorum_part()))
+        self.has_leader() && self.hosts.get(node).is_some_and(|host| self.votes(host, self.quorum_part()))
     }
 
     /// A main by way of which something can be done to etcd or the API, `last` after all others. Whether its apiserver must
@@ -126,7 +142,7 @@ impl World {
         if born && self.etcd.is_none() {
             let first = |url: &str| (url.to_owned(), Member { id: id(url), ..Member::default() });
             let members = lines.map(first);
-            self.etcd = Some(EtcdCluster { id: short_id(&token), members: members.collect() });
+            self.etcd = Some(EtcdCluster::new(short_id(&token), members.collect()));
         }
         let member = self.etcd.as_mut()?.members.get_mut(&url)?;
         if born && member.id != id(&url) {
@@ -139,7 +155,7 @@ impl World {
     /// A member that has a quorum for the first time notes that it was born, and its permit goes.
     pub(crate) fn note_births(&mut self) {
         let quorum = self.quorum_part();
-        if quorum.is_none() {
+        if quorum.is_none() || !self.has_leader() {
             return;
         }
         let is_new = |host: &Host| !host.files.contains_key(ETCD_BORN) || host.files.contains_key(ETCD_PERMIT);
@@ -161,11 +177,11 @@ impl World {
 
     /// etcd as it is seen through the mains.
     pub(crate) fn etcd_seen(&self) -> Fact<Etcd> {
-        if let Some(etcd) = &self.etcd
+        if let Some(etcd) = self.etcd.as_ref().filter(|etcd| etcd.leader.is_some())
             && let Some(witness) = self.way_to_cluster(None, Self::by_etcd)
         {
             let part = self.hosts[&witness].part;
-            let members = etcd.members.iter().map(|(url, member)| (url.clone(), self.member_seen(member, part)));
+            let members = etcd.members.iter().map(|(url, member)| (url.clone(), self.member_seen(etcd, member, part)));
             return Fact::Known(Etcd { cluster_id: etcd.id.clone(), members: members.collect() });
         }
         if self.mains().any(|(node, _)| self.is_silent(node)) {
@@ -174,7 +190,8 @@ impl World {
         if self.mains().all(|(_, host)| host.etcd_data.is_none()) {
             return Fact::Absent;
         }
-        Fact::Unknown("etcd has no quorum".to_owned())
+        let missing = if self.quorum_part().is_some() { "leader" } else { "quorum" };
+        Fact::Unknown(format!("etcd has no {missing}"))
     }
 
     /// Whether nothing is known of a host: one that its environment knows to be absent is known.
@@ -183,7 +200,7 @@ impl World {
     }
 
     /// As a main in `part` sees it. While there is an alarm anywhere, `etcdctl endpoint health` finds nobody healthy.
-    fn member_seen(&self, member: &Member, part: u8) -> EtcdMember {
+    fn member_seen(&self, etcd: &EtcdCluster, member: &Member, part: u8) -> EtcdMember {
         let runner = self.runner(member).filter(|host| host.part == part);
         let started = !member.name.is_empty();
         let healthy = || Fact::Known(runner.is_some() && !self.has_alarm());
@@ -195,7 +212,7 @@ impl World {
             healthy: if started { healthy() } else { Fact::Unknown("it could not be asked".to_owned()) },
             alarms: member.alarms.clone(),
             lag: runner.map(|host| if self.is_in_sync(host) { 0 } else { 1_000 }),
-            leader: false,
+            leader: etcd.leader.as_ref() == Some(&member.id),
         }
     }
 

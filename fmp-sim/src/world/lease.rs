@@ -6,7 +6,10 @@ use fmp_core::NodeName;
 use fmp_exec::lease::{Answer, Glance, Holding, LeaseRecord};
 use serde::{Deserialize, Serialize};
 
-use super::{Deed, World, host::Host};
+use super::{
+    Deed, World,
+    host::{Host, Power},
+};
 
 /// Milliseconds until a lease runs out that nobody renews, by its host's monotonic clock.
 pub const EXPIRY_MS: u64 = 30_000;
@@ -22,7 +25,13 @@ pub(crate) struct Taken {
 impl World {
     /// What each main says before a lease is taken.
     pub fn glance(&self) -> BTreeMap<NodeName, Glance> {
-        self.mains().map(|(node, host)| (node.clone(), self.glance_at(node, host))).collect()
+        self.asked().map(|(node, host)| (node.clone(), self.glance_at(node, host))).collect()
+    }
+
+    /// The mains whose machines are not known to be absent.
+    fn asked(&self) -> impl Iterator<Item = (&NodeName, &Host)> {
+        let is_absent = |host: &Host| self.environment.makes_machines() && host.power == Power::Absent;
+        self.mains().filter(move |(_, host)| !is_absent(host))
     }
 
     fn glance_at(&self, node: &NodeName, host: &Host) -> Glance {
@@ -39,7 +48,7 @@ impl World {
 
     /// Takes or renews a lease on every main that answers.
     pub fn take_lease(&mut self, record: &LeaseRecord) -> BTreeMap<NodeName, Answer> {
-        let mains: Vec<NodeName> = self.mains().map(|(node, _)| node.clone()).collect();
+        let mains: Vec<NodeName> = self.asked().map(|(node, _)| node.clone()).collect();
         mains.into_iter().map(|node| (node.clone(), self.take_at(&node, record))).collect()
     }
 

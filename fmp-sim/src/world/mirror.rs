@@ -73,7 +73,8 @@ impl World {
                 alarms: seen.alarms.clone(),
             };
             let members = etcd.members.iter().map(|(url, seen)| (url.clone(), member(seen))).collect();
-            self.etcd = Some(EtcdCluster { id: etcd.cluster_id.clone(), members });
+            let leader = etcd.members.values().find(|seen| seen.leader).map(|seen| seen.id.clone());
+            self.etcd = Some(EtcdCluster { leader, ..EtcdCluster::new(etcd.cluster_id.clone(), members) });
         } else {
             self.etcd = self.sleeping();
         }
@@ -93,7 +94,7 @@ impl World {
             Some((host.peer_url()?, Member { id, name: name.to_string(), learner: false, alarms }))
         };
         let members: BTreeMap<String, Member> = self.mains().filter(has_data).filter_map(member).collect();
-        (!members.is_empty()).then(|| EtcdCluster { id: "asleep".to_owned(), members })
+        (!members.is_empty()).then(|| EtcdCluster::new("asleep".to_owned(), members))
     }
 
     /// Each data directory is that of the member that etcd knows at its host's address; of an earlier life where it knows none.

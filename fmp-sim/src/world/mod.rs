@@ -1,4 +1,4 @@
-//! The world: machines, files, units, etcd, the API.
+//! The world: machines, files, units, etcd and who leads it, balancers, the API, pods.
 //!
 //! Every action takes effect honestly: what an observation answers afterwards is what a real host would answer. Nothing
 //! here is taken from the planner's idea of an action's effect, so a plan that is empty after it was applied says
@@ -6,17 +6,20 @@
 
 mod accidents;
 mod api;
+mod balancer;
 pub mod deed;
 mod effects;
 mod etcd;
 mod files;
 pub mod hooks;
 mod host;
+mod leader;
 mod lease;
 mod mirror;
 mod observe;
 mod pace;
 mod places;
+mod pods;
 mod setup;
 mod standing;
 #[cfg(test)]
@@ -35,6 +38,7 @@ use fmp_exec::{Effect, Failure, FailureKind, Retry};
 use host::Host;
 pub use lease::EXPIRY_MS;
 pub use pace::Pace;
+use pods::Workload;
 use serde::{Deserialize, Serialize};
 pub use setup::{Setup, machine};
 pub use standing::Standing;
@@ -60,6 +64,9 @@ pub struct World {
     /// Nodes whose pods have left, and where none came since.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     drained: BTreeSet<String>,
+    /// What people run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    workloads: Vec<Workload>,
     /// Digests of objects that were applied.
     objects: BTreeMap<String, String>,
     kubelet_version: String,
@@ -96,6 +103,7 @@ impl World {
             etcd: None,
             nodes: BTreeMap::new(),
             drained: BTreeSet::new(),
+            workloads: Vec::new(),
             objects: BTreeMap::new(),
             kubelet_version,
             strokes: None,

@@ -25,6 +25,12 @@ const UNITS: [(&str, u64); 5] = [
 
 const OTHERS: u64 = 400;
 
+/// Milliseconds until voters without a leader have elected one: etcd's `--election-timeout`.
+const ELECTION: u64 = 1_000;
+
+/// Milliseconds until a pod that was bound is ready, its image being there.
+const POD: u64 = 3_000;
+
 /// Milliseconds until a learner of a small cluster has caught up.
 const CATCH_UP: u64 = 2_000;
 
@@ -38,6 +44,16 @@ impl Pace {
     /// Milliseconds until a learner has caught up.
     pub(crate) fn catch_up(self, serial: u64) -> u64 {
         self.about(CATCH_UP, serial)
+    }
+
+    /// Milliseconds until voters without a leader have elected one.
+    pub(crate) fn election(self, serial: u64) -> u64 {
+        self.about(ELECTION, serial)
+    }
+
+    /// Milliseconds until a pod that was bound is ready.
+    pub(crate) fn pod(self, serial: u64) -> u64 {
+        self.about(POD, serial)
     }
 
     /// From three quarters to five quarters of what is usual.

@@ -27,6 +27,14 @@ impl World {
         self.place(node, address, main, &machine(), true);
     }
 
+    /// A machine is gone for good, with all that it held.
+    pub fn destroy_machine(&mut self, node: &NodeName) {
+        let Some(host) = self.hosts.get(node) else { return };
+        let Some(address) = host.facts.addresses.first().copied() else { return };
+        self.place(node, address, host.main, &machine(), false);
+        self.settle();
+    }
+
     /// A machine of its own in a place, whatever stood there, and whoever runs FMP knows its key.
     pub(crate) fn place(&mut self, node: &NodeName, address: Ipv4Addr, main: bool, like: &HostFacts, exists: bool) {
         let serial = self.next();

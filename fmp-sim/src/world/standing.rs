@@ -19,27 +19,33 @@ pub struct Standing {
     pub away: usize,
     /// How many of these the API calls Ready: nobody who asks it can know.
     pub hidden: usize,
+    /// How many sets of pods have fewer ready than their budget demands.
+    pub short: usize,
 }
 
 impl World {
     /// What the cluster offers now. Nobody counts on a node that leaves.
     pub fn standing(&self, spec: &Spec) -> Standing {
         let quorum = self.quorum_part();
-        let api = quorum.is_some() && self.mains().any(|(_, host)| self.serves(host, quorum));
+        let way = self.api();
         let (mut up, mut away, mut hidden) = (0, 0, 0);
         for (name, host) in self.hosts.iter().filter(|(name, _)| !spec.retired.contains_key(*name)) {
             // What the API has given up already is nobody's any more: to touch it is its cure.
-            let known = quorum.is_none_or(|part| host.part == part && host.trusts(self.now()));
+            let is_given_up = match &way {
+                Some(_) => !host.reaches(way.as_ref()),
+                None => quorum.is_some_and(|part| host.part != part),
+            };
+            let known = quorum.is_none() || !is_given_up && host.trusts(self.now());
             if known && Self::pods_run(host) && !self.drained.contains(name.as_str()) {
                 up += 1;
             } else if self.nodes.get(name.as_str()).is_some_and(|node| !node.kubelet_version.is_empty()) {
                 away += 1;
                 let is_drained = self.drained.contains(name.as_str());
-                hidden += usize::from(!is_drained && self.why_not_ready(name.as_str()).is_none());
+                hidden += usize::from(!is_drained && self.why_not_ready(name.as_str(), way.as_ref()).is_none());
             }
         }
         let voters = self.mains().filter(|(_, host)| self.votes(host, quorum)).count();
-        Standing { quorum: quorum.is_some(), api, voters, up, away, hidden }
+        Standing { quorum: quorum.is_some(), api: way.is_some(), voters, up, away, hidden, short: self.short() }
     }
 
     /// Whether so many voters have lost their data that the others are no quorum: then only a backup helps.

@@ -218,7 +218,8 @@ fn without_a_majority_nothing_is_known_of_etcd_and_nothing_is_changed() {
 #[test]
 fn a_node_is_ready_when_its_kubelet_runs_and_an_apiserver_answers() {
     let mut world = three_members();
-    for unit in ["containerd.service", "kubelet.service"] {
+    write(&mut world, "work-1", "/etc/fmp/haproxy.cfg", "    server main-1 198.18.0.11:6443 check\n");
+    for unit in ["fmp-balancer.service", "containerd.service", "kubelet.service"] {
         start(&mut world, "work-1", unit, "");
     }
     let ready = |world: &World| world.watch(&Check::NodeReady { node: node("work-1") }).is_ok();

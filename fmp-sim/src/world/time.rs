@@ -30,8 +30,11 @@ impl World {
     pub(crate) fn settle(&mut self) {
         self.strokes = None;
         self.members_begin();
-        self.units_come_up();
+        let units = self.units_come_up();
+        let election = self.elect();
         self.note_births();
         self.register_nodes();
+        let pods = self.pods_go_on();
+        self.due_ms = [units, election, pods].into_iter().flatten().min();
     }
 }

@@ -1,6 +1,6 @@
 //! systemd: units by their files, what a start notes, what a boot starts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use fmp_core::{
     Digest, KubeVersion,
@@ -10,7 +10,7 @@ use fmp_core::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{World, files::File, host::Host};
+use super::{World, balancer::BALANCER, files::File, host::Host};
 
 /// What systemd knows of a unit besides its files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub(crate) struct Running {
     pub(crate) answers: bool,
     /// When it will, by the world's milliseconds; none where the world has not looked at it yet.
     due_ms: Option<u64>,
+    /// Of a balancer: the servers that it read. None: nobody knows, and it has them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) backends: Option<Vec<Ipv4Addr>>,
 }
 
 impl Unit {
@@ -39,7 +42,7 @@ impl Unit {
     pub(crate) fn mirrored(seen: &UnitSeen, loaded: Vec<u64>) -> Self {
         let runs = !seen.is_down();
         let answers = seen.active == "active";
-        let running = runs.then(|| Running { stamp: seen.stamp.clone(), answers, due_ms: None });
+        let running = runs.then(|| Running { stamp: seen.stamp.clone(), answers, due_ms: None, backends: None });
         Self { enabled: seen.enabled == "enabled", loaded: Some(loaded), held_back: !seen.condition, running }
     }
 }
@@ -88,10 +91,11 @@ impl Host {
         let held_back = conditions && !self.conditions_hold(&text);
         let stamp = self.stamp(name, &text, "ExecStartPre=");
         let loaded = self.unit_files(name);
+        let backends = (name == BALANCER).then(|| self.backends());
         let unit = self.units.entry(name.to_owned()).or_default();
         unit.loaded = unit.loaded.take().or(loaded);
         unit.held_back = held_back;
-        unit.running = (!held_back).then_some(Running { stamp, answers: false, due_ms: None });
+        unit.running = (!held_back).then_some(Running { stamp, answers: false, due_ms: None, backends });
         if held_back { Started::HeldBack } else { Started::Runs }
     }
 
@@ -106,10 +110,14 @@ impl Host {
     pub(crate) fn reload(&mut self, name: &str) {
         let Some(text) = self.unit_text(name) else { return };
         let noted = self.stamp(name, &text, "ExecReload=");
-        let running = self.units.get_mut(name).and_then(|unit| unit.running.as_mut());
-        if let Some(Running { stamp: Some(stamp), .. }) = running
-            && let Some(Stamp(noted)) = noted
-        {
+        let backends = (name == BALANCER).then(|| self.backends());
+        let Some(running) = self.units.get_mut(name).and_then(|unit| unit.running.as_mut()) else { return };
+        // What it can't make use of it does not take up.
+        if backends.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        running.backends = backends;
+        if let (Some(stamp), Some(Stamp(noted))) = (&mut running.stamp, noted) {
             stamp.0.extend(noted);
         }
     }
@@ -231,8 +239,8 @@ impl File {
 }
 
 impl World {
-    /// What was started answers once it has come so far. Whether a process began to answer.
-    pub(crate) fn units_come_up(&mut self) {
+    /// What was started answers once it has come so far. When the next one will.
+    pub(crate) fn units_come_up(&mut self) -> Option<u64> {
         let (clock, pace) = (self.clock_ms, self.pace);
         let mut next = None;
         for host in self.hosts.values_mut().filter(|host| host.power.is_on()) {
@@ -248,6 +256,6 @@ impl World {
                 }
             }
         }
-        self.due_ms = next;
+        next
     }
 }

@@ -35,7 +35,7 @@ impl World {
     }
 
     fn node_is_ready(&self, node: &str) -> bool {
-        self.nodes.contains_key(node) && self.why_not_ready(node).is_none()
+        self.nodes.contains_key(node) && self.why_not_ready(node, self.api().as_ref()).is_none()
     }
 }
 

@@ -7,7 +7,7 @@ use fmp_core::{
 use fmp_exec::{Applied, Failure, FailureKind};
 
 use super::stale;
-use crate::world::{World, api::no_node, later};
+use crate::world::{Deed, World, api::no_node, later};
 
 impl World {
     pub(crate) fn apply_node(
@@ -57,22 +57,29 @@ impl World {
         Ok(Applied::Done)
     }
 
-    /// Pods are not told apart in this world: nothing holds a drain up but that new ones could come.
+    /// Goes round until no pod is left, as far as budgets let it; what is left is asked for again later.
     pub(crate) fn drain(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
         self.with_api(by)?;
-        match self.nodes.get(node.as_str()) {
+        match self.nodes.get(node.as_str()).map(|seen| seen.unschedulable) {
             None => Ok(no_such_node(node)),
-            Some(seen) if !seen.unschedulable => Ok(stale(format!("Node {node}"), "cordoned", "schedulable")),
-            Some(_) => {
+            Some(false) => Ok(stale(format!("Node {node}"), "cordoned", "schedulable")),
+            Some(true) if self.evict(node) => {
                 self.drained.insert(node.to_string());
                 Ok(Applied::Done)
             }
+            Some(true) => Err(later(FailureKind::Other(format!(
+                "{node}: Cannot evict pod as it would violate the pod's disruption budget."
+            )))),
         }
     }
 
     pub(crate) fn delete_node(&mut self, by: Option<&NodeName>, node: &NodeName) -> Result<Applied, Failure> {
         self.with_api(by)?;
+        let beneath_pods = self.runs_pods(node);
         let gone = self.nodes.remove(node.as_str()).is_none();
+        if !gone {
+            self.tell(Deed::Deleted { node: node.clone(), beneath_pods });
+        }
         self.drained.remove(node.as_str());
         Ok(if gone { Applied::AlreadyDone } else { Applied::Done })
     }
@@ -93,6 +100,7 @@ impl World {
         let refused = |why: &str| Err(later(FailureKind::Other(why.to_owned())));
         match by {
             None => refused("no apiserver answers"),
+            Some(_) if !self.has_leader() => refused("etcdserver: no leader"),
             Some(_) if self.has_alarm() => refused("etcdserver: mvcc: database space exceeded"),
             Some(_) => Ok(()),
         }

@@ -127,7 +127,7 @@ impl World {
     /// etcd, by way of a main whose member answers.
     fn with_quorum(&mut self, by: Option<&NodeName>) -> Result<&mut EtcdCluster, Failure> {
         let none = || later(FailureKind::Other("etcd: no leader".to_owned()));
-        self.etcd.as_mut().filter(|_| by.is_some()).ok_or_else(none)
+        self.etcd.as_mut().filter(|etcd| by.is_some() && etcd.leader.is_some()).ok_or_else(none)
     }
 }
 

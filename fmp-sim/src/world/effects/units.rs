@@ -54,6 +54,7 @@ impl World {
             unit.enabled = false;
             unit.running = None;
         }
+        self.pods_end(node);
         Ok(if stopped { Applied::Done } else { Applied::AlreadyDone })
     }
 

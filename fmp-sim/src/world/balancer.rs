@@ -1,0 +1,103 @@
+//! The balancers: every node's way to the API leads through its own, to the apiservers that its configuration named when
+//! it was last read.
+
+use std::net::Ipv4Addr;
+
+use super::{World, files::File, host::Host};
+
+/// The unit that runs a node's balancer.
+pub(crate) const BALANCER: &str = "fmp-balancer.service";
+
+const CONFIG: &str = "/etc/fmp/haproxy.cfg";
+
+/// Where apiservers answer.
+#[derive(Debug)]
+pub(crate) struct Api {
+    part: u8,
+    addresses: Vec<Ipv4Addr>,
+}
+
+impl Host {
+    /// The servers that the balancer's configuration names now.
+    pub(crate) fn backends(&self) -> Vec<Ipv4Addr> {
+        let text = self.files.get(CONFIG).and_then(File::text).unwrap_or_default();
+        text.lines().filter_map(backend).collect()
+    }
+
+    /// Whether the node's own programs reach an apiserver.
+    pub(crate) fn reaches(&self, api: Option<&Api>) -> bool {
+        let Some(Api { part, addresses }) = api else { return false };
+        let running = self.units.get(BALANCER).and_then(|unit| unit.running.as_ref());
+        *part == self.part
+            && self.answers(BALANCER)
+            && running.is_some_and(|running| match &running.backends {
+                Some(backends) => backends.iter().any(|backend| addresses.contains(backend)),
+                None => true,
+            })
+    }
+}
+
+/// `server NAME ADDRESS:PORT …`.
+fn backend(line: &str) -> Option<Ipv4Addr> {
+    let mut words = line.split_whitespace();
+    (words.next() == Some("server")).then(|| words.nth(1)?.split_once(':')?.0.parse().ok()).flatten()
+}
+
+impl World {
+    /// Where apiservers answer now.
+    pub(crate) fn api(&self) -> Option<Api> {
+        let quorum = self.quorum_part();
+        let serving = self.mains().filter(|(_, host)| self.serves(host, quorum));
+        let addresses: Vec<Ipv4Addr> = serving.filter_map(|(_, host)| host.facts.addresses.first().copied()).collect();
+        quorum.filter(|_| !addresses.is_empty()).map(|part| Api { part, addresses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::NodeName;
+
+    use super::{BALANCER, CONFIG};
+    use crate::{
+        World,
+        scenario::{Catalog, Shape},
+    };
+
+    const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
+
+    fn settled() -> (World, NodeName) {
+        (Catalog::new(LOCK).settled(&Shape::usual()).unwrap(), "work-01".parse().unwrap())
+    }
+
+    fn is_ready(world: &mut World) -> bool {
+        while let Some(due) = world.due_ms() {
+            world.advance(due);
+        }
+        world.why_not_ready("work-01", world.api().as_ref()).is_none()
+    }
+
+    #[test]
+    fn without_its_balancer_a_node_reaches_no_api() {
+        let (mut world, node) = settled();
+        assert!(is_ready(&mut world));
+        world.stop(&node, BALANCER);
+        assert!(!is_ready(&mut world));
+        world.restart(&node, BALANCER);
+        assert!(is_ready(&mut world));
+    }
+
+    #[test]
+    fn it_goes_where_it_was_told_when_it_last_read() {
+        let (mut world, node) = settled();
+        world.edit_file(&node, CONFIG, "    server main-1 198.18.0.1:6443 check\n");
+        for main in ["main-2", "main-3"] {
+            assert!(is_ready(&mut world), "what it has not read it does not know");
+            world.restart(&node, BALANCER);
+            assert!(is_ready(&mut world), "main-1 serves");
+            world.stop(&main.parse().unwrap(), "kube-apiserver.service");
+        }
+        world.restart(&"main-2".parse().unwrap(), "kube-apiserver.service");
+        world.stop(&"main-1".parse().unwrap(), "kube-apiserver.service");
+        assert!(!is_ready(&mut world), "main-2 serves, and is not named");
+    }
+}

@@ -1,0 +1,264 @@
+//! Pods: what people run on the cluster, and the budgets that protect it.
+//!
+//! Sets of equal pods, as a Deployment makes them, each with a `PodDisruptionBudget`. Pods are bound while controllers and an
+//! apiserver answer, begin where a kubelet runs, and go on without one: only the end of the machine's life, or of the units
+//! for good, ends them. Eviction asks the budget.
+
+use fmp_core::NodeName;
+use serde::{Deserialize, Serialize};
+
+use super::{World, api::KUBELET, host::Host};
+
+/// A set of equal pods.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Workload {
+    /// `minAvailable` of its budget.
+    least: usize,
+    pods: Vec<Pod>,
+}
+
+/// One pod.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Pod {
+    /// Where it is bound.
+    node: Option<NodeName>,
+    /// Where it really runs.
+    runs: Option<Life>,
+    /// When it will, by the world's milliseconds.
+    due_ms: Option<u64>,
+}
+
+/// One life of a machine, from boot to the end of its power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Life {
+    machine: u64,
+    boots: u32,
+}
+
+impl Workload {
+    fn ready(&self) -> usize {
+        self.pods.iter().filter(|pod| pod.runs.is_some()).count()
+    }
+
+    /// Whether the budget lets one of its pods go: of those that are ready one more than it demands, of others what it
+    /// demands.
+    fn spares(&self, pod: &Pod) -> bool {
+        self.ready() >= self.least + usize::from(pod.runs.is_some())
+    }
+}
+
+impl Host {
+    const fn life(&self) -> Life {
+        Life { machine: self.machine, boots: self.boots }
+    }
+}
+
+impl World {
+    /// Somebody runs `replicas` pods, of which at least `least` are to be ready, and they are.
+    pub fn deploy(&mut self, replicas: usize, least: usize) {
+        self.workloads.push(Workload { least, pods: vec![Pod::default(); replicas] });
+        self.bind();
+        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+            let host = pod.node.as_ref().and_then(|node| self.hosts.get(node));
+            pod.runs = host.map(Host::life);
+        }
+    }
+
+    /// How many sets have fewer pods ready than their budget demands.
+    pub(crate) fn short(&self) -> usize {
+        self.workloads.iter().filter(|workload| workload.ready() < workload.least).count()
+    }
+
+    /// Whether pods run on the machine that stands under a name, whatever the API knows of it.
+    pub(crate) fn runs_pods(&self, node: &NodeName) -> bool {
+        let Some(host) = self.hosts.get(node) else { return false };
+        let mut pods = self.workloads.iter().flat_map(|workload| &workload.pods);
+        pods.any(|pod| pod.node.as_ref() == Some(node) && pod.runs == Some(host.life()))
+    }
+
+    /// Binds pods that have no Node, begins those that can, ends those whose machine did. When the next one is ready.
+    pub(crate) fn pods_go_on(&mut self) -> Option<u64> {
+        if self.workloads.is_empty() {
+            return None;
+        }
+        self.bind();
+        let (clock_ms, pace) = (self.clock_ms, self.pace);
+        let mut next: Option<u64> = None;
+        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+            let Some(host) = pod.node.as_ref().and_then(|node| self.hosts.get(node)) else { continue };
+            if pod.runs == Some(host.life()) && host.power.is_on() {
+                continue;
+            }
+            pod.runs = None;
+            if !Self::pods_run(host) {
+                pod.due_ms = None;
+                continue;
+            }
+            let due = *pod.due_ms.get_or_insert_with(|| {
+                self.serial += 1;
+                clock_ms + pace.pod(self.serial)
+            });
+            if due <= clock_ms {
+                (pod.runs, pod.due_ms) = (Some(host.life()), None);
+            } else {
+                next = Some(next.map_or(due, |next| next.min(due)));
+            }
+        }
+        next
+    }
+
+    /// Controllers replace pods whose Node is gone, and the scheduler binds them where the fewest are.
+    fn bind(&mut self) {
+        let nodes = &self.nodes;
+        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+            if pod.node.as_ref().is_some_and(|node| !nodes.contains_key(node.as_str())) {
+                *pod = Pod::default();
+            }
+        }
+        let unbound = self.workloads.iter().flat_map(|workload| &workload.pods).any(|pod| pod.node.is_none());
+        if !unbound || !self.has_controllers() {
+            return;
+        }
+        let mut fit: Vec<(usize, NodeName)> = self.fit_nodes().map(|node| (self.pods_on(&node), node)).collect();
+        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+            if pod.node.is_none()
+                && let Some((pods, node)) = fit.iter_mut().min()
+            {
+                pod.node = Some(node.clone());
+                *pods += 1;
+            }
+        }
+    }
+
+    fn pods_on(&self, node: &NodeName) -> usize {
+        let pods = self.workloads.iter().flat_map(|workload| &workload.pods);
+        pods.filter(|pod| pod.node.as_ref() == Some(node)).count()
+    }
+
+    /// Nodes that new pods may be bound to.
+    fn fit_nodes(&self) -> impl Iterator<Item = NodeName> {
+        let api = self.api();
+        let is_open = |taint: &String| !taint.ends_with(":NoSchedule");
+        self.hosts
+            .keys()
+            .filter(move |name| {
+                let node = self.nodes.get(name.as_str());
+                node.is_some_and(|node| !node.unschedulable && node.taints.iter().all(is_open))
+                    && self.why_not_ready(name.as_str(), api.as_ref()).is_none()
+            })
+            .cloned()
+    }
+
+    /// Whether pods are made and bound: a controller-manager and a scheduler answer, and what they say is written.
+    fn has_controllers(&self) -> bool {
+        let (part, writes) = (self.api_part(), self.has_leader() && !self.has_alarm());
+        let runs = |unit: &str| self.mains().any(|(_, host)| Some(host.part) == part && host.answers(unit));
+        writes && part.is_some() && runs("kube-controller-manager.service") && runs("kube-scheduler.service")
+    }
+
+    /// Asks for the eviction of every pod on a node. Whether none is left.
+    pub(crate) fn evict(&mut self, node: &NodeName) -> bool {
+        let guarded = self.guards.budgets;
+        let mut none_left = true;
+        for at in 0..self.workloads.len() {
+            for pod in 0..self.workloads[at].pods.len() {
+                if self.workloads[at].pods[pod].node.as_ref() != Some(node) {
+                    continue;
+                }
+                let workload = &self.workloads[at];
+                if (guarded && !workload.spares(&workload.pods[pod])) || !self.stroke() {
+                    none_left = false;
+                } else {
+                    self.workloads[at].pods[pod] = Pod::default();
+                }
+            }
+        }
+        none_left
+    }
+
+    /// Units of a host were stopped for good: where its kubelet is among them, what it ran ends.
+    pub(crate) fn pods_end(&mut self, node: &NodeName) {
+        if self.hosts.get(node).is_none_or(|host| host.runs(KUBELET)) {
+            return;
+        }
+        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+            if pod.node.as_ref() == Some(node) {
+                pod.runs = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::NodeName;
+
+    use crate::{
+        World,
+        scenario::{Catalog, Shape},
+    };
+
+    const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
+
+    /// Two work nodes with two pods each, of which three are needed.
+    fn busy() -> (World, NodeName) {
+        let mut world = Catalog::new(LOCK).settled(&Shape { works: 2, ..Shape::usual() }).unwrap();
+        world.deploy(4, 3);
+        (world, "work-01".parse().unwrap())
+    }
+
+    fn wait(world: &mut World) {
+        while let Some(due) = world.due_ms() {
+            world.advance(due);
+        }
+    }
+
+    #[test]
+    fn a_budget_lets_one_pod_go_after_the_other() {
+        let (mut world, node) = busy();
+        assert_eq!((world.pods_on(&node), world.short()), (2, 0));
+        let seen = world.nodes.get_mut("work-01").unwrap();
+        seen.unschedulable = true;
+        assert!(!world.evict(&node), "the second one is held");
+        assert_eq!((world.pods_on(&node), world.short()), (1, 0));
+        assert!(!world.evict(&node), "the first one is not ready elsewhere");
+        world.settle();
+        wait(&mut world);
+        assert!(world.evict(&node));
+        assert_eq!(world.pods_on(&node), 0);
+    }
+
+    #[test]
+    fn pods_outlive_a_kubelet_and_no_power_cut() {
+        let (mut world, node) = busy();
+        world.stop(&node, super::KUBELET);
+        assert_eq!((world.runs_pods(&node), world.short()), (true, 0));
+        world.power_off(&node);
+        assert_eq!((world.runs_pods(&node), world.short()), (false, 1));
+        world.power_on(&node);
+        wait(&mut world);
+        assert_eq!((world.runs_pods(&node), world.short()), (true, 0));
+    }
+
+    #[test]
+    fn pods_of_a_node_that_is_deleted_come_up_elsewhere() {
+        let (mut world, node) = busy();
+        world.power_off(&node);
+        world.nodes.remove("work-01");
+        world.settle();
+        wait(&mut world);
+        assert_eq!((world.pods_on(&node), world.short()), (0, 0));
+    }
+
+    #[test]
+    fn without_a_scheduler_nothing_is_bound() {
+        let (mut world, node) = busy();
+        for main in ["main-1", "main-2", "main-3"] {
+            world.stop(&main.parse().unwrap(), "kube-scheduler.service");
+        }
+        world.evict(&node);
+        wait(&mut world);
+        assert_eq!(world.pods_on(&node), 1);
+        assert_eq!(world.workloads[0].ready(), 3);
+    }
+}
