@@ -114,8 +114,8 @@ pub(crate) struct Landed<'a> {
     pub(crate) after: Standing,
     /// Whether a fault came after the observation that it was judged by.
     pub(crate) excused: bool,
-    /// Whether a person agreed to what the plan takes away.
-    pub(crate) consented: bool,
+    /// What a person agreed to.
+    pub(crate) spec: &'a Spec,
 }
 
 /// What has been seen so far.
@@ -150,8 +150,10 @@ impl Invariants {
 
     /// A step took effect.
     pub(crate) fn landed(&mut self, landed: &Landed<'_>) {
-        let Landed { step, seen, before, after, excused, consented } = landed;
-        if *excused || *consented {
+        let Landed { step, seen, before, after, excused, spec } = landed;
+        // A consent is about one node: for no other one may anything be taken.
+        let agreed = |to: &str| step.node().is_some_and(|node| spec.consents.contains(&format!("{to} {node}")));
+        if *excused || agreed("outage") {
             return;
         }
         if seen.quorum && before.quorum && !after.quorum {
@@ -159,7 +161,7 @@ impl Invariants {
         } else if seen.api && before.api && !after.api {
             self.add(Violation::ApiTaken(step.id.clone()));
         }
-        if after.short > before.short.max(seen.short) {
+        if after.short > before.short.max(seen.short) && !agreed("evict") {
             self.add(Violation::BudgetTaken(step.id.clone()));
         }
         let away = after.away.saturating_sub(seen.hidden);

@@ -105,9 +105,7 @@ impl Simulation {
         let after = self.standing();
         self.counts.steps += u64::from(matches!(applied, Ok(Applied::Done)));
         let excused = self.fault_ms.is_some_and(|fault| fault >= seen_ms);
-        let agreed = |node: &NodeName| self.case.spec.consents.contains(&format!("outage {node}"));
-        let consented = !plan.consents.is_empty() || node.as_ref().is_some_and(agreed);
-        self.invariants.landed(&Landed { step, seen, before, after, excused, consented });
+        self.invariants.landed(&Landed { step, seen, before, after, excused, spec: &self.case.spec });
         self.note(|| format!("host: {} of fmp {} ends as {applied:?} ({fate:?})", step.id, who.0));
         let unheard = fate == Fate::Unheard || node.as_ref().is_some_and(|node| !self.world.is_reached(node));
         match (applied, &node) {

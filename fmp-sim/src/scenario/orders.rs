@@ -127,8 +127,8 @@ impl Walk<'_> {
         let before = self.world.standing(&self.case.spec);
         let applied = self.world.apply(&cx, step);
         let after = self.world.standing(&self.case.spec);
-        let consented = !plan.consents.is_empty();
-        self.invariants.landed(&Landed { step, seen: before, before, after, excused: false, consented });
+        let spec = &self.case.spec;
+        self.invariants.landed(&Landed { step, seen: before, before, after, excused: false, spec });
         self.pause();
         self.invariants.hear(self.world.deeds());
         let mut wrong: Vec<String> = self.invariants.violations.drain(..).map(|it| it.to_string()).collect();

@@ -64,7 +64,7 @@ impl World {
     }
 
     /// Whether whoever runs FMP reaches a host.
-    pub(crate) fn set_reachable(&mut self, node: &NodeName, reachable: bool) {
+    pub fn set_reachable(&mut self, node: &NodeName, reachable: bool) {
         self.change(node, |host| host.reachable = reachable);
     }
 
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// A host's clock minus the true time.
-    pub(crate) fn set_clock_off(&mut self, node: &NodeName, seconds: i64) {
+    pub fn set_clock_off(&mut self, node: &NodeName, seconds: i64) {
         self.change(node, |host| host.clock_off_s = seconds);
     }
 
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// The member on a host raises an alarm.
-    pub(crate) fn raise_alarm(&mut self, node: &NodeName, alarm: &str) {
+    pub fn raise_alarm(&mut self, node: &NodeName, alarm: &str) {
         let id = self.hosts.get(node).and_then(|host| host.etcd_data.as_ref()).map(|data| data.member.clone());
         let members = self.etcd.iter_mut().flat_map(|etcd| etcd.members.values_mut());
         members.filter(|member| Some(&member.id) == id.as_ref()).for_each(|member| {
@@ -143,7 +143,7 @@ impl World {
     }
 
     /// Somebody has seen to all alarms.
-    pub(crate) fn end_alarms(&mut self) {
+    pub fn end_alarms(&mut self) {
         let members = self.etcd.iter_mut().flat_map(|etcd| etcd.members.values_mut());
         members.for_each(|member| member.alarms.clear());
         self.settle();

@@ -96,7 +96,7 @@ impl World {
                     .iter()
                     .map(|(name, node)| (name.clone(), self.node_seen(name, node, way.as_ref())))
                     .collect(),
-                objects: self.objects.iter().map(|(key, digest)| (key.clone(), Fact::Known(digest.clone()))).collect(),
+                objects: self.objects_seen(ask),
                 network_policies: Fact::Unknown("nobody asked".to_owned()),
             });
         }
@@ -107,6 +107,13 @@ impl World {
             return Fact::Absent;
         }
         Fact::Unknown("no apiserver answers".to_owned())
+    }
+
+    /// Those of the kinds that were asked for.
+    fn objects_seen(&self, ask: &Questions) -> BTreeMap<String, Fact<String>> {
+        let is_asked = |key: &str| key.split_once('/').is_some_and(|(kind, _)| ask.kinds.contains(kind));
+        let asked = self.objects.iter().filter(|(key, _)| is_asked(key));
+        asked.map(|(key, digest)| (key.clone(), Fact::Known(digest.clone()))).collect()
     }
 
     fn node_seen(&self, name: &str, node: &NodeSeen, api: Option<&balancer::Api>) -> NodeSeen {

@@ -77,6 +77,7 @@ pub enum Deed {
 /// What keeps the world's machines from harm, each as a real host does it. Tests take one away and look whether the harm
 /// is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each guard is there or not, independent of the others")]
 pub struct Guards {
     /// Hosts refuse a run that is older than the newest they heard of.

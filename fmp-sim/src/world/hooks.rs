@@ -32,6 +32,13 @@ impl World {
         self.change(node, Host::reload_units);
     }
 
+    /// `kubectl cordon`.
+    pub fn cordon_by_hand(&mut self, node: &NodeName) {
+        if let Some(seen) = self.nodes.get_mut(node.as_str()) {
+            seen.unschedulable = true;
+        }
+    }
+
     /// `systemctl stop`.
     pub fn stop(&mut self, node: &NodeName, unit: &str) {
         self.change(node, |host| {

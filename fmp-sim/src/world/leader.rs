@@ -31,6 +31,14 @@ impl World {
         None
     }
 
+    /// A leader, where there may be one: somebody saw that there was.
+    pub(crate) fn elect_at_once(&mut self) {
+        if let Some(etcd) = &mut self.etcd {
+            etcd.election_ms = Some(0);
+        }
+        self.elect();
+    }
+
     /// The voters that answer in the part that has the quorum, in order of their URLs.
     fn candidates(&self) -> Vec<String> {
         let quorum = self.quorum_part();

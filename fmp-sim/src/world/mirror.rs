@@ -37,6 +37,10 @@ impl World {
         }
         world.mirror_cluster(observed);
         world.settle();
+        if observed.etcd.known().is_some() {
+            world.elect_at_once();
+        }
+        world.settle();
         world
     }
 

@@ -107,6 +107,7 @@ impl Host {
             modules: ask.modules.clone(),
             sysctls: ask.sysctls.iter().filter_map(sysctl).collect(),
             listeners: ask.ports.iter().filter_map(listens).collect(),
+            clock_offset_ms: self.clock_off_s.saturating_mul(1000),
             ..self.facts.clone()
         }
     }

@@ -5,9 +5,10 @@
 //! for good, ends them. Eviction asks the budget.
 
 use fmp_core::NodeName;
+use fmp_exec::failure::Holdup;
 use serde::{Deserialize, Serialize};
 
-use super::{World, api::KUBELET, host::Host};
+use super::{World, host::Host};
 
 /// A set of equal pods.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,9 +65,9 @@ impl World {
         }
     }
 
-    /// How many sets have fewer pods ready than their budget demands.
+    /// How many pods are missing of those that budgets demand.
     pub(crate) fn short(&self) -> usize {
-        self.workloads.iter().filter(|workload| workload.ready() < workload.least).count()
+        self.workloads.iter().map(|workload| workload.least.saturating_sub(workload.ready())).sum()
     }
 
     /// Whether pods run on the machine that stands under a name, whatever the API knows of it.
@@ -156,31 +157,32 @@ impl World {
         writes && part.is_some() && runs("kube-controller-manager.service") && runs("kube-scheduler.service")
     }
 
-    /// Asks for the eviction of every pod on a node. Whether none is left.
-    pub(crate) fn evict(&mut self, node: &NodeName) -> bool {
-        let guarded = self.guards.budgets;
-        let mut none_left = true;
+    /// Asks for the eviction of every pod on a node. What keeps the rest there: a budget, or, without a kubelet that hears of
+    /// it, that no pod ends.
+    pub(crate) fn evict(&mut self, node: &NodeName) -> Option<Holdup> {
+        let (guarded, api) = (self.guards.budgets, self.api());
+        let hears = self.hosts.get(node).is_some_and(|host| Self::pods_run(host) && host.reaches(api.as_ref()));
+        let mut held = None;
         for at in 0..self.workloads.len() {
             for pod in 0..self.workloads[at].pods.len() {
-                if self.workloads[at].pods[pod].node.as_ref() != Some(node) {
+                let workload = &self.workloads[at];
+                if workload.pods[pod].node.as_ref() != Some(node) {
                     continue;
                 }
-                let workload = &self.workloads[at];
-                if (guarded && !workload.spares(&workload.pods[pod])) || !self.stroke() {
-                    none_left = false;
-                } else {
+                if guarded && !workload.spares(&workload.pods[pod]) {
+                    held = Some(Holdup::Budget);
+                } else if hears && self.stroke() {
                     self.workloads[at].pods[pod] = Pod::default();
+                } else {
+                    held = held.or(Some(Holdup::Slow));
                 }
             }
         }
-        none_left
+        held
     }
 
-    /// Units of a host were stopped for good: where its kubelet is among them, what it ran ends.
+    /// What runs on a node is ended, with its kubelet or its runtime, for good.
     pub(crate) fn pods_end(&mut self, node: &NodeName) {
-        if self.hosts.get(node).is_none_or(|host| host.runs(KUBELET)) {
-            return;
-        }
         for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
             if pod.node.as_ref() == Some(node) {
                 pod.runs = None;
@@ -192,6 +194,7 @@ impl World {
 #[cfg(test)]
 mod tests {
     use fmp_core::NodeName;
+    use fmp_exec::failure::Holdup;
 
     use crate::{
         World,
@@ -219,19 +222,27 @@ mod tests {
         assert_eq!((world.pods_on(&node), world.short()), (2, 0));
         let seen = world.nodes.get_mut("work-01").unwrap();
         seen.unschedulable = true;
-        assert!(!world.evict(&node), "the second one is held");
+        assert_eq!(world.evict(&node), Some(Holdup::Budget), "the second one is held");
         assert_eq!((world.pods_on(&node), world.short()), (1, 0));
-        assert!(!world.evict(&node), "the first one is not ready elsewhere");
+        assert_eq!(world.evict(&node), Some(Holdup::Budget), "the first one is not ready elsewhere");
         world.settle();
         wait(&mut world);
-        assert!(world.evict(&node));
+        assert_eq!(world.evict(&node), None);
         assert_eq!(world.pods_on(&node), 0);
+    }
+
+    #[test]
+    fn without_a_kubelet_no_pod_ends() {
+        let (mut world, node) = busy();
+        world.stop(&node, "kubelet.service");
+        assert_eq!(world.evict(&node), Some(Holdup::Slow));
+        assert_eq!(world.pods_on(&node), 2);
     }
 
     #[test]
     fn pods_outlive_a_kubelet_and_no_power_cut() {
         let (mut world, node) = busy();
-        world.stop(&node, super::KUBELET);
+        world.stop(&node, "kubelet.service");
         assert_eq!((world.runs_pods(&node), world.short()), (true, 0));
         world.power_off(&node);
         assert_eq!((world.runs_pods(&node), world.short()), (false, 1));

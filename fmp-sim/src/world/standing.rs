@@ -19,7 +19,7 @@ pub struct Standing {
     pub away: usize,
     /// How many of these the API calls Ready: nobody who asks it can know.
     pub hidden: usize,
-    /// How many sets of pods have fewer ready than their budget demands.
+    /// How many pods are missing of those that budgets demand.
     pub short: usize,
 }
 

@@ -26,6 +26,11 @@ impl World {
         self.due_ms
     }
 
+    /// A world that was written down goes on.
+    pub fn wake(&mut self) {
+        self.settle();
+    }
+
     /// What comes true by itself once something changed.
     pub(crate) fn settle(&mut self) {
         self.strokes = None;

@@ -4,7 +4,7 @@ use fmp_core::{
     Digest, NodeName,
     resource::{CORDONED, NodeObject},
 };
-use fmp_exec::{Applied, Failure, FailureKind};
+use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry};
 
 use super::stale;
 use crate::world::{Deed, World, api::no_node, later};
@@ -63,13 +63,16 @@ impl World {
         match self.nodes.get(node.as_str()).map(|seen| seen.unschedulable) {
             None => Ok(no_such_node(node)),
             Some(false) => Ok(stale(format!("Node {node}"), "cordoned", "schedulable")),
-            Some(true) if self.evict(node) => {
-                self.drained.insert(node.to_string());
-                Ok(Applied::Done)
-            }
-            Some(true) => Err(later(FailureKind::Other(format!(
-                "{node}: Cannot evict pod as it would violate the pod's disruption budget."
-            )))),
+            Some(true) => match self.evict(node) {
+                None => {
+                    self.drained.insert(node.to_string());
+                    Ok(Applied::Done)
+                }
+                Some(by) => {
+                    let kind = FailureKind::Undrained { node: node.to_string(), by, pods: "some".to_owned() };
+                    Err(Failure { effect: Effect::MayHaveHappened, retry: Retry::Later, kind, source: None })
+                }
+            },
         }
     }
 

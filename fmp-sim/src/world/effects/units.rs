@@ -5,7 +5,13 @@ use std::sync::Arc;
 use fmp_core::{KubeVersion, NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
 
-use crate::world::{Deed, World, api::KUBELET, host::Host, never, units::Started};
+use crate::world::{
+    Deed, World,
+    api::{CONTAINERD, KUBELET},
+    host::Host,
+    never,
+    units::Started,
+};
 
 impl World {
     pub(crate) fn start_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
@@ -47,6 +53,8 @@ impl World {
 
     pub(crate) fn stop_units(&mut self, node: &NodeName, units: &[Arc<str>]) -> Result<Applied, Failure> {
         let host = self.running(node)?;
+        let is_left = |unit: &str| host.units.get(unit).is_some_and(|unit| unit.enabled || unit.running.is_some());
+        let ends_pods = units.iter().any(|unit| [KUBELET, CONTAINERD].contains(&&**unit) && is_left(unit));
         let mut stopped = false;
         for unit in units {
             let Some(unit) = host.units.get_mut(&**unit) else { continue };
@@ -54,7 +62,9 @@ impl World {
             unit.enabled = false;
             unit.running = None;
         }
-        self.pods_end(node);
+        if ends_pods {
+            self.pods_end(node);
+        }
         Ok(if stopped { Applied::Done } else { Applied::AlreadyDone })
     }
 

@@ -37,7 +37,7 @@ systemctl --quiet disable -- $left || exit 1
 # First whoever would start pods again; the runtime goes on until there are none, so that a run that breaks off here
 # leaves something to be seen.
 case $left in *' kubelet.service'*) systemctl stop -- kubelet.service || exit 1 ;; esac
-case $left in *' containerd.service'*) kill_pods ;; esac
+case $left in *' kubelet.service'* | *' containerd.service'*) kill_pods ;; esac
 # shellcheck disable=SC2086
 systemctl stop -- $left || exit 1
 answer done
