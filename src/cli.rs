@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Kubectl(KubectlArgs),
     /// Take everything off the hosts that FMP put there
     Destroy(DestroyArgs),
+    /// What ails the cluster, why, and the way out
+    Doctor(DoctorArgs),
     /// Carry the plan out in a simulated copy of the cluster, again and again, while things go wrong
     Rehearse(RehearseArgs),
     /// Let an accident happen in a simulated world (`kind = "sim"`)
@@ -181,6 +183,14 @@ pub(crate) struct DestroyArgs {
     pub(crate) name: String,
 }
 
+/// `fmp doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `fmp rehearse`.
 #[derive(Debug, Args)]
 pub(crate) struct RehearseArgs {
@@ -239,6 +249,26 @@ pub(crate) enum Fault {
         /// Its full name
         unit: String,
     },
+    /// `kubectl cordon`
+    Cordon,
+    /// Its member of etcd raises an alarm
+    Alarm {
+        /// `NOSPACE` or `CORRUPT`
+        #[arg(value_name = "ALARM")]
+        alarm: String,
+    },
+    /// `etcdctl alarm disarm`
+    Disarm,
+    /// Its clock is off from now on
+    Clock {
+        /// By how many seconds, with a minus where it is behind
+        #[arg(value_name = "SECONDS", allow_negative_numbers = true)]
+        seconds: i64,
+    },
+    /// This computer does not reach it any more
+    Unreachable,
+    /// This computer reaches it again
+    Reachable,
     /// `systemctl stop`
     Stop {
         /// Its full name

@@ -6,6 +6,7 @@ use fmp_core::{
     NodeName,
     graph::Desired,
     resource::{Resource, Scope},
+    role,
     spec::{Role, Spec},
 };
 
@@ -13,7 +14,8 @@ use crate::{Questions, provider::HostQuestions};
 
 /// The questions whose answers the difference needs, for each host; the profile's questions are not among them.
 pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
-    let mut questions = Questions::default();
+    let kinds = role::KINDS.iter().map(|kind| (*kind).to_owned()).collect();
+    let mut questions = Questions { kinds, ..Questions::default() };
     for (name, node) in &spec.nodes {
         let host = HostQuestions { main: node.role == Role::Main, ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);
@@ -26,9 +28,6 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
         questions.hosts.insert(name.clone(), host);
     }
     for (_, id, resource) in desired.iter() {
-        if let Resource::Object(object) = resource {
-            questions.kinds.insert(object.kind().to_owned());
-        }
         if let Scope::Node(node) = &id.scope
             && let Some(host) = questions.hosts.get_mut(node)
         {
@@ -67,12 +66,7 @@ fn ask(host: &mut HostQuestions, resource: &Resource) {
 
 #[cfg(test)]
 mod tests {
-    use fmp_core::{
-        bundle::Lock,
-        profile::Profiles,
-        role,
-        spec::{self, NetworkMode},
-    };
+    use fmp_core::{bundle::Lock, profile::Profiles, spec};
 
     use super::*;
 
@@ -80,20 +74,27 @@ mod tests {
         let text = include_str!("../../fixtures/ssh-7/cluster.toml");
         let text = text.replace("mode = \"flannel\"", &format!("mode = \"{mode}\""));
         let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
-        let lock = Lock::parse(include_str!("../../fixtures/bundle.lock")).unwrap();
-        let questions = questions(&spec, &role::questions_graph(&spec, &lock).unwrap());
+        let questions = questions(&spec, &questions_graph(&spec));
         (spec, questions)
     }
 
+    fn questions_graph(spec: &Spec) -> Desired {
+        let lock = Lock::parse(include_str!("../../fixtures/bundle.lock")).unwrap();
+        role::questions_graph(spec, &lock).unwrap()
+    }
+
     #[test]
-    fn the_api_is_asked_for_the_kinds_that_are_wanted() {
-        let (spec, questions) = asked("routed");
-        assert_eq!(spec.network.mode, NetworkMode::Routed);
-        let kinds: Vec<&str> = questions.kinds.iter().map(String::as_str).collect();
-        assert_eq!(kinds, ["ClusterRole", "ClusterRoleBinding"]);
-        // Without flanneld there is no role of ours.
-        let kinds: Vec<String> = asked("external").1.kinds.into_iter().collect();
-        assert_eq!(kinds, ["ClusterRoleBinding"]);
+    fn the_api_is_asked_for_every_kind_that_is_ever_wanted() {
+        for mode in ["routed", "flannel", "external"] {
+            let (spec, questions) = asked(mode);
+            assert_eq!(spec.network.mode.as_str(), mode);
+            let wanted = questions_graph(&spec);
+            let kinds = wanted.iter().filter_map(|(_, _, resource)| match resource {
+                Resource::Object(object) => Some(object.kind()),
+                _ => None,
+            });
+            kinds.for_each(|kind| assert!(questions.kinds.contains(kind), "{kind}"));
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod action;
 mod basis;
 pub mod codec;
 mod diff;
+pub mod doctor;
 mod expand;
 pub mod fact;
 mod leave;
@@ -106,6 +107,7 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     plan.texts = expanded.texts;
     plan.waiting = silent.iter().map(|(node, why)| silence(node, why)).chain(expanded.waiting).collect();
     plan.notes.extend(diff::expiring(sides));
+    plan.notes.extend(diff::unwanted(sides));
     if versions.changes() {
         basis::add(&mut plan.basis.facts, observed, safety::versions_used(spec));
     }

@@ -5,6 +5,7 @@ mod bundle;
 mod check;
 mod credential;
 mod destroy;
+mod doctor;
 mod fault;
 mod graph;
 mod init;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: Cli) -> miette::Result<Exit> {
         Command::Credential => credential::print(places).await,
         Command::Kubectl(args) => kubectl::run(places, &args).await,
         Command::Destroy(args) => destroy::run(places, &args).await,
+        Command::Doctor(args) => doctor::run(places, &args).await,
         Command::Rehearse(args) => rehearse::run(places, &args).await,
         Command::Fault(args) => fault::run(places, &args).await,
         Command::Bundle(command) => bundle::run(places, command),

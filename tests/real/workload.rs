@@ -117,6 +117,25 @@ pub(crate) fn answers(lab: &Lab) {
         until("the ClusterIP reaches each pod", SOON, || all_told(node, &lab.try_sh(node, &often)?, &pods));
     }
     pods_see_pod_addresses(lab, &pods, &cluster_ip);
+    names_resolve(lab, &pods, &cluster_ip);
+}
+
+/// From a pod on each node: the cluster's names, in both directions. Its answers come from pods on two nodes.
+fn names_resolve(lab: &Lab, pods: &BTreeMap<String, Pod>, cluster_ip: &str) {
+    for Pod { name, node, .. } in pods.values() {
+        let reverse = format!("{}.in-addr.arpa", cluster_ip.rsplit('.').collect::<Vec<_>>().join("."));
+        let (who, api) = ("who.default.svc.cluster.local", "kubernetes.default.svc.cluster.local");
+        let questions = [(who, cluster_ip), (api, "10.96.0.1"), (&reverse, who)];
+        for (asked, answer) in questions {
+            let kind = if asked.ends_with(".arpa") { "-type=ptr" } else { "-type=a" };
+            until("names resolve", SOON, || {
+                let ran = lab.fmp(&["kubectl", "--", "exec", name, "--", "busybox", "nslookup", kind, asked]);
+                // Its first lines name the server that was asked, at an address of its own.
+                let told = ran.out.lines().any(|line| line.split_whitespace().last() == Some(answer));
+                if told { Ok(()) } else { Err(format!("{node}: {asked}: {}{}", ran.out, ran.err)) }
+            });
+        }
+    }
 }
 
 /// The question for a shell of a machine.

@@ -2,6 +2,7 @@
 
 use super::{
     LowerError,
+    components::Images,
     minor::{self, Minor},
     programs::Programs,
 };
@@ -14,6 +15,7 @@ pub(super) struct Common<'a> {
     pub(super) settings: &'a Settings,
     pub(super) minor: &'static Minor,
     pub(super) programs: Programs,
+    pub(super) images: Images,
 }
 
 /// Forward secrecy and authenticated encryption only: what TLS 1.2 still offers of the strength of 1.3, with names of
@@ -38,8 +40,8 @@ impl<'a> Common<'a> {
     /// A version of Kubernetes that FMP can't write for, or a bundle without something that is needed.
     pub(super) fn new(spec: &'a Spec, lock: &Lock) -> Result<Self, LowerError> {
         let minor = minor::of(spec.kubernetes).ok_or(LowerError::Minor { wanted: spec.kubernetes })?;
-        let programs = Programs::read(spec, lock)?;
-        Ok(Self { spec, settings: &spec.profile.settings, minor, programs })
+        let (programs, images) = (Programs::read(spec, lock)?, Images::read(spec, lock)?);
+        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images })
     }
 
     /// `OOMScoreAdjust=` for a unit that must outlive pods, where the host's root may lower scores at all.

@@ -6,6 +6,7 @@
 
 mod apiserver;
 mod common;
+mod components;
 mod controllers;
 mod etcd;
 mod kubeconfig;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 
 use self::{
     common::Common,
+    components::Component,
     paths::key,
     recipe::{Recipe, Stamp, ThisNode},
 };
@@ -33,7 +35,7 @@ use crate::{
     graph::{Added, Builder, Desired, GraphError},
     net::Cidr,
     observed::{Fact, Observed},
-    resource::{Resource, ResourceId},
+    resource::{Object, Resource, ResourceId},
     spec::{NetworkMode, Role, Spec},
 };
 
@@ -75,6 +77,17 @@ pub enum LowerError {
     #[error("a role contradicts itself")]
     Graph(#[from] GraphError),
 }
+
+/// Every kind of object that FMP applies, or ever applied: what nothing wants any more is found among them too.
+pub const KINDS: [&str; 7] = [
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "Deployment",
+    "PodDisruptionBudget",
+    "Service",
+    "ServiceAccount",
+];
 
 /// Says what is wanted of every host that answered, and of every host that is yet to be made.
 ///
@@ -137,7 +150,8 @@ fn build(
     known: impl Fn(&NodeName) -> Result<(), String>,
 ) -> Result<Lowered, LowerError> {
     let common = Common::new(spec, lock)?;
-    let (main, work) = (Pressed::new(recipe_of(&common, Role::Main)), Pressed::new(recipe_of(&common, Role::Work)));
+    let pressed = |role| Pressed::new(&common, recipe_of(&common, role));
+    let (main, work) = (pressed(Role::Main), pressed(Role::Work));
     let mut builder = Builder::default();
     let mut cluster = Cluster::add(&mut builder, &common);
     let mut waiting = Vec::new();
@@ -196,15 +210,18 @@ struct Pressed<'a> {
     apiserver: Option<usize>,
     node_object: Option<usize>,
     flanneld: Option<usize>,
+    /// Images of components.
+    images: Vec<usize>,
 }
 
 impl<'a> Pressed<'a> {
-    fn new(recipe: Recipe<'a>) -> Self {
+    fn new(common: &Common<'_>, recipe: Recipe<'a>) -> Self {
         let stamp = recipe.finish();
         let apiserver = stamp.position(&key::unit(apiserver::UNIT));
         let node_object = stamp.position(key::NODE_OBJECT);
         let flanneld = stamp.position(&key::unit(node::FLANNELD_UNIT));
-        Self { stamp, apiserver, node_object, flanneld }
+        let images = common.images.all().filter_map(|image| stamp.position(&key::image(&image.reference))).collect();
+        Self { stamp, apiserver, node_object, flanneld, images }
     }
 }
 
@@ -212,6 +229,9 @@ impl<'a> Pressed<'a> {
 #[derive(Default)]
 struct Cluster {
     objects: Vec<Added>,
+    /// What makes pods of components, and the images of these wherever they may run.
+    workloads: Vec<Added>,
+    images: Vec<Added>,
     flanneld_binding: Option<Added>,
     apiservers: Vec<Added>,
     node_objects: Vec<Added>,
@@ -224,14 +244,24 @@ impl Cluster {
         let mut cluster = Self::default();
         for object in objects::of_cluster(common) {
             let binding = object.key == objects::FLANNELD_BINDING;
-            let id = ResourceId::cluster(key::object(&object.key));
-            let added = builder.add(id, Resource::Object(object));
-            cluster.objects.push(added);
+            let added = cluster.object(builder, object);
             if binding {
                 cluster.flanneld_binding = Some(added);
             }
         }
+        for Component { ground, workload } in components::all(common) {
+            let ground: Vec<Added> = ground.into_iter().map(|object| cluster.object(builder, object)).collect();
+            let workload = cluster.object(builder, workload);
+            ground.into_iter().for_each(|object| builder.needs(workload, object));
+            cluster.workloads.push(workload);
+        }
         cluster
+    }
+
+    fn object(&mut self, builder: &mut Builder, object: Object) -> Added {
+        let added = builder.add(ResourceId::cluster(key::object(&object.key)), Resource::Object(object));
+        self.objects.push(added);
+        added
     }
 
     /// Takes note of a node's parts.
@@ -240,6 +270,7 @@ impl Cluster {
         self.apiservers.extend(part(role.apiserver));
         self.node_objects.extend(part(role.node_object));
         self.flannelds.extend(part(role.flanneld));
+        self.images.extend(role.images.iter().map(|at| parts[*at]));
     }
 
     /// Says what needs what across nodes: any apiserver may be the one that is asked.
@@ -248,6 +279,9 @@ impl Cluster {
             for apiserver in &self.apiservers {
                 builder.needs(*object, *apiserver);
             }
+        }
+        for workload in &self.workloads {
+            self.images.iter().for_each(|image| builder.needs(*workload, *image));
         }
         for flanneld in &self.flannelds {
             if let Some(binding) = self.flanneld_binding {

@@ -72,7 +72,7 @@ impl Programs {
                 Some(directory)
             }
         };
-        Ok(Self { artifacts, pause: pause(lock)?, cni })
+        Ok(Self { artifacts, pause: image(lock, PAUSE)?, cni })
     }
 
     /// A program that there is, or that is optional.
@@ -104,13 +104,18 @@ fn binary<'a>(lock: &'a Lock, name: &str, wanted: KubeVersion) -> Result<&'a Ent
     Ok(entry)
 }
 
-fn pause(lock: &Lock) -> Result<Image, LowerError> {
-    let entry = lock.entry(PAUSE).ok_or_else(|| LowerError::Missing { name: PAUSE.to_owned() })?;
+/// An image of the bundle.
+///
+/// # Errors
+/// The bundle has none of this name.
+pub(super) fn image(lock: &Lock, name: &str) -> Result<Image, LowerError> {
+    let missing = || LowerError::Missing { name: name.to_owned() };
+    let entry = lock.entry(name).ok_or_else(missing)?;
     match &entry.kind {
         Kind::Image(reference) => {
             Ok(Image { reference: reference.as_str().into(), archive: entry.digest, bytes: entry.size })
         }
-        Kind::Binary => Err(LowerError::Missing { name: PAUSE.to_owned() }),
+        Kind::Binary => Err(missing()),
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) fn bundle(kubernetes: &str) -> Lock {
         .map(|name| entry(name, kubernetes, Kind::Binary))
         .collect();
     lock.insert(entry("pause-image", "3.9", Kind::Image("registry.k8s.io/pause:3.9".to_owned())));
+    lock.insert(entry("coredns-image", "1.11.3", Kind::Image("registry.k8s.io/coredns/coredns:v1.11.3".to_owned())));
     lock
 }
 

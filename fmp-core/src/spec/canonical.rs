@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{ApiEntrance, Network, Node, Spec};
+use super::{ApiEntrance, Components, Dns, Network, Node, Spec};
 use crate::{Digest, NodeName};
 
 /// The digest of everything that `spec` says, but for the digest itself.
@@ -24,6 +24,7 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         machines,
         network,
         api_entrance,
+        components,
         nodes,
         retired,
         consents,
@@ -36,6 +37,7 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         ApiEntrance::None => writeln!(out, "entrance.api none")?,
         ApiEntrance::External { host, port } => writeln!(out, "entrance.api external {host} {port}")?,
     }
+    write_components(out, components)?;
     for (name, node) in nodes {
         write_node(out, name, node)?;
     }
@@ -49,6 +51,15 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
 fn write_network(out: &mut String, network: &Network) -> fmt::Result {
     let Network { mode, pods, node_prefix, services, domain } = network;
     writeln!(out, "network {} pods {pods} node-prefix {node_prefix} services {services} {domain}", mode.as_str())
+}
+
+fn write_components(out: &mut String, components: &Components) -> fmt::Result {
+    let Components { dns } = components;
+    match dns {
+        Dns::None => writeln!(out, "components.dns none"),
+        Dns::Coredns { forward: None } => writeln!(out, "components.dns coredns"),
+        Dns::Coredns { forward: Some(servers) } => writeln!(out, "components.dns coredns {servers:?}"),
+    }
 }
 
 fn write_node(out: &mut String, name: &NodeName, node: &Node) -> fmt::Result {

@@ -105,6 +105,8 @@ pub struct Spec {
     pub network: Network,
     /// How clients outside reach the API.
     pub api_entrance: ApiEntrance,
+    /// What runs on the cluster besides its own parts.
+    pub components: Components,
     /// Every node, by name. At least one main node.
     pub nodes: BTreeMap<NodeName, Node>,
     /// Nodes that leave the cluster, by name, as they stood among `nodes`, where none of them is now.
@@ -174,6 +176,26 @@ impl NetworkMode {
             Self::External => true,
         }
     }
+}
+
+/// What runs on the cluster besides its own parts, as pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Components {
+    /// Who answers for names at [`Network::cluster_dns`].
+    pub dns: Dns,
+}
+
+/// Who answers for names in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dns {
+    /// `CoreDNS`, from the bundle.
+    Coredns {
+        /// Who is asked for names outside the cluster. None: whom the pod's node asks. Nobody: only the cluster's own names
+        /// are answered.
+        forward: Option<Vec<Ipv4Addr>>,
+    },
+    /// Somebody else brings it, or nobody does.
+    None,
 }
 
 /// How clients outside reach the API.

@@ -10,7 +10,7 @@ use toml::{
 };
 
 use super::{
-    ApiEntrance, Environment, NetworkMode, Role,
+    ApiEntrance, Components, Dns, Environment, NetworkMode, Role,
     decode::{Section, Value, wrong_type},
     problem::{Code, Problem, Sink},
     shapes,
@@ -19,7 +19,6 @@ use crate::{KubeVersion, NodeName, net::Cidr, profile::Machines};
 
 /// Keys of later versions at the top of the file, each with what it is for.
 const LATER: &[(&str, &str)] = &[
-    ("components", "what runs on the cluster besides its own parts"),
     ("images", "a local storage of container images"),
     ("platform", "the FMP installation itself"),
     ("proxy", "the proxies on the way to the internet"),
@@ -36,6 +35,7 @@ pub(super) struct Raw {
     pub(super) environment: Option<Spanned<Environment>>,
     pub(super) network: RawNetwork,
     pub(super) api_entrance: Option<Spanned<ApiEntrance>>,
+    pub(super) components: Option<Components>,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
     pub(super) retired: BTreeMap<NodeName, RawNode>,
     /// Whether every node's name and role could be read, so that they may be counted.
@@ -79,11 +79,25 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let environment = environment(root.section("environment"));
     let network = network(root.section("network"));
     let api_entrance = entrance(root.section("entrance"));
+    let components = components(root.section("components"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
     let consents = root.optional("consent", shapes::texts).map_or_else(Vec::new, Spanned::into_inner);
     root.finish();
-    Raw { name, profile, kubernetes, machines, environment, network, api_entrance, nodes, retired, countable, consents }
+    Raw {
+        name,
+        profile,
+        kubernetes,
+        machines,
+        environment,
+        network,
+        api_entrance,
+        components,
+        nodes,
+        retired,
+        countable,
+        consents,
+    }
 }
 
 fn environment(mut section: Section<'_>) -> Option<Spanned<Environment>> {
@@ -147,6 +161,32 @@ fn entrance(mut section: Section<'_>) -> Option<Spanned<ApiEntrance>> {
     section.reserved(&[("apps", "the entrance of applications on the work nodes")]);
     section.finish();
     entrance
+}
+
+/// The words of `components.dns.kind`.
+#[derive(Clone, Copy)]
+enum Kind {
+    Coredns,
+    None,
+}
+
+/// What `[components.dns]` says is its kind; whom it forwards to belongs to a kind.
+fn components(mut section: Section<'_>) -> Option<Components> {
+    let mut dns = section.section("dns");
+    let kinds = [("coredns", Kind::Coredns), ("none", Kind::None)];
+    let kind = dns.or("kind", Kind::Coredns, |value| shapes::choice(value, &kinds, &[]));
+    let kind = kind.map(|kind| match kind.into_inner() {
+        Kind::Coredns => Dns::Coredns { forward: dns.optional("forward", shapes::servers).map(Spanned::into_inner) },
+        Kind::None => {
+            dns.unused("forward", "nobody here would do it", "write `kind = \"coredns\"`, or remove the key");
+            Dns::None
+        }
+    });
+    // A kind that can't be read says nothing about the other key.
+    dns.optional("forward", |_| Ok(()));
+    dns.finish();
+    section.finish();
+    Some(Components { dns: kind? })
 }
 
 fn nodes(sink: &Sink, section: Section<'_>) -> (BTreeMap<NodeName, RawNode>, bool) {

@@ -92,7 +92,21 @@ pub(super) fn address(value: &Value<'_>) -> Read<Ipv4Addr> {
         || address.is_link_local()
         || address.is_multicast()
         || address.octets()[0] >= 240;
-    if unusable { Err(bad(format!("{address} can't be the address of a node"))) } else { Ok(address) }
+    if unusable { Err(bad(format!("{address} can't be the address of a machine"))) } else { Ok(address) }
+}
+
+/// The most servers that `CoreDNS` forwards to ([its page](https://coredns.io/plugins/forward/)).
+const MOST_SERVERS: usize = 15;
+
+/// A list of servers for names.
+pub(super) fn servers(value: &Value<'_>) -> Read<Vec<Ipv4Addr>> {
+    let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of addresses")) };
+    if list.len() > MOST_SERVERS {
+        let message = format!("{} servers are too many: at most {MOST_SERVERS}", list.len());
+        return Err(Problem::new(Code::BadAddress, message, value.span(), "too many"));
+    }
+    let loopback = "a pod's loopback is its own: name the server that the node's resolver asks";
+    list.iter().map(|server| address(server).map_err(|problem| problem.help(loopback))).collect()
 }
 
 /// A range of addresses without host bits.

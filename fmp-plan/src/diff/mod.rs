@@ -22,6 +22,7 @@ use fmp_core::{
 
 pub(crate) use certificate::expiring;
 pub(crate) use etcd::{Joining, removal_blocked};
+pub(crate) use objects::unwanted;
 pub(crate) use trust::{Holders, TrustMap};
 pub(crate) use unit::takes_up;
 pub(crate) use view::{HostView, NOT_ASKED};

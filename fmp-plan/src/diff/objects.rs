@@ -10,7 +10,11 @@ use fmp_core::{
 };
 
 use super::{Delta, HostView, Pods, Sides, Task, Work};
-use crate::{action::Action, fact::FactKey, plan::Verb};
+use crate::{
+    action::Action,
+    fact::FactKey,
+    plan::{Note, Verb},
+};
 
 pub(super) fn node(observed: &Observed, name: &NodeName, wanted: &NodeObject) -> Delta {
     let seen = match known_api(observed) {
@@ -101,6 +105,20 @@ pub(super) fn object(observed: &Observed, wanted: &Object) -> Delta {
     Delta::from(Work::new(verb, Task::One(action), facts).because(why))
 }
 
+/// Objects that FMP applied and nothing wants any more: they stay, and are told.
+pub(crate) fn unwanted(sides: Sides<'_>) -> Vec<Note> {
+    let Fact::Known(api) = &sides.observed.api else { return Vec::new() };
+    let is_wanted = |object: &str| sides.desired.find(&ResourceId::cluster(key::object(object))).is_some();
+    let told = |object: &String| Note {
+        about: object.clone(),
+        what:
+            "it carries FMP's label, and nothing in cluster.toml wants it any more; it stays until somebody deletes it \
+               with `fmp kubectl`"
+                .to_owned(),
+    };
+    api.objects.keys().filter(|object| !is_wanted(object)).map(told).collect()
+}
+
 /// The API, `None` where there is none yet, or what to wait for.
 fn known_api(observed: &Observed) -> Result<Option<&Api>, String> {
     match &observed.api {
@@ -121,4 +139,21 @@ pub(super) fn image(host: &HostView<'_>, wanted: &Image) -> Delta {
         Action::ImportImage { reference: wanted.reference.clone(), archive: wanted.archive, bytes: wanted.bytes };
     let facts = host.premises(|| FactKey::Image { node: host.name.clone(), reference: wanted.reference.clone() });
     Delta::from(Work::new(Verb::Create, Task::One(action), facts).because(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::observed::Fact;
+
+    use crate::{Standing, testing::Lab};
+
+    #[test]
+    fn an_object_that_nothing_wants_any_more_stays_and_is_told() {
+        let mut lab = Lab::settled(1, 1);
+        assert_eq!(lab.plan().notes, []);
+        lab.api().objects.insert("ConfigMap/kube-system/old".to_owned(), Fact::Known("sha256:0".to_owned()));
+        let plan = lab.plan();
+        assert_eq!(plan.standing(), Standing::InSync);
+        assert_eq!(plan.notes[0].about, "ConfigMap/kube-system/old");
+    }
 }

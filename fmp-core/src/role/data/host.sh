@@ -45,10 +45,11 @@ resolver=/etc/resolv.conf
 if grep -qs '^nameserver 127\.0\.0\.53' /etc/resolv.conf && [ -e /run/systemd/resolve/resolv.conf ]; then
     resolver=/run/systemd/resolve/resolv.conf
 fi
-if [ -e "$resolver" ]; then
+if grep -qs '^nameserver' "$resolver"; then
     ln -sfn "$resolver" /run/fmp/resolv.conf
 else
+    # What every resolver takes an empty file for. CoreDNS wants it said.
     rm -f /run/fmp/resolv.conf
-    : >/run/fmp/resolv.conf
+    echo 'nameserver 127.0.0.1' >/run/fmp/resolv.conf
 fi
 exit $failed

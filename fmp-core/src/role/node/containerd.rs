@@ -1,7 +1,10 @@
 //! containerd: the container runtime, and the image that no node can do without.
 
+use std::sync::Arc;
+
 use super::super::{
     common::Common,
+    components,
     paths::{self, key},
     programs::CNI,
     recipe::Recipe,
@@ -11,6 +14,7 @@ use super::host;
 use crate::{
     profile::CgroupDriver,
     resource::{Input, Resource},
+    spec::Role,
 };
 
 /// Full name of the unit.
@@ -22,8 +26,8 @@ const CONFIG: &str = "/etc/fmp/containerd.toml";
 /// Where other networks put their plug-ins, as every one of them expects.
 const FOREIGN_PLUGINS: &str = "/opt/cni/bin";
 
-/// Adds the runtime and the pause image to a recipe.
-pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
+/// Adds the runtime, the pause image and those of components to the recipe of `role`. Returns the keys of the latter.
+pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) -> Vec<Arc<str>> {
     recipe.file(CONFIG, config(common));
     recipe.file("/etc/crictl.yaml", crictl());
     let unit = service(common).add(recipe);
@@ -31,8 +35,12 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
     recipe.needs(&unit, &key::unit(host::UNIT));
     let pause = &common.programs.pause;
     let image = recipe.same(&key::image(&pause.reference), Resource::Image(pause.clone()));
-    recipe.needs(&image, &unit);
-    recipe.needs(&image, &key::artifact("ctr"));
+    let images = components::add_images(recipe, common, role);
+    for image in images.iter().chain([&image]) {
+        recipe.needs(image, &unit);
+        recipe.needs(image, &key::artifact("ctr"));
+    }
+    images
 }
 
 fn service<'c>(common: &'c Common<'_>) -> Service<'c> {

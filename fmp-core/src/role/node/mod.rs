@@ -27,9 +27,11 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
     ground(recipe, common, role);
     host::add(recipe, common);
     balancer::add(recipe, common);
-    containerd::add(recipe, common);
+    let images = containerd::add(recipe, common, role);
     recipe.each(key::NODE_OBJECT, |node| Resource::NodeObject(objects::of_node(node)));
     kubelet::add(recipe, common, role);
+    // What pods are made of is there before anybody makes some.
+    images.iter().for_each(|image| recipe.needs(&key::unit(kubelet::UNIT), image));
     proxy::add(recipe, common);
     match common.spec.network.mode {
         NetworkMode::External => {}

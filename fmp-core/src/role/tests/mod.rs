@@ -1,5 +1,6 @@
 //! What lowering promises: who is lowered, what needs what, what is shared.
 
+mod components;
 mod minors;
 mod units;
 
@@ -48,7 +49,7 @@ fn questions_are_about_every_host_and_the_same_paths() {
 fn what_the_bundle_lacks_is_named() {
     let spec = cluster("1.29.15", "routed");
     let whole = bundle("1.29.15");
-    for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image"] {
+    for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image", "coredns-image"] {
         let lock = whole.entries().filter(|entry| entry.name.as_str() != name).cloned().collect();
         let error = lower(&spec, &lock, &nothing(&spec)).unwrap_err();
         assert_eq!(error, LowerError::Missing { name: name.to_owned() });

@@ -46,6 +46,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         machines: machines?,
         network: network?,
         api_entrance: raw.api_entrance?.into_inner(),
+        components: raw.components?,
         nodes: nodes?,
         retired: retired?,
         consents: raw.consents.into_iter().collect(),

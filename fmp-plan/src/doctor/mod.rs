@@ -1,0 +1,188 @@
+//! The doctor: what ails a cluster, as far as an observation shows it.
+//!
+//! Each ailment has what was seen, the likely cause, and a way out: the plan's own steps where the plan mends it, what the
+//! plan waits for, or what a person can do. Pure, and knows nothing of how to plan: it reads a plan. A file a part of the
+//! cluster.
+
+mod certificate;
+mod etcd;
+mod host;
+mod node;
+#[cfg(test)]
+mod tests;
+
+use fmp_core::{
+    Finding, NodeName, Severity, check,
+    observed::{Fact, Observed, UnitSeen},
+    spec::Spec,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Plan, Step, StepId, action::Action};
+
+/// What ails something, by a stable word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Its environment knows that a machine is off.
+    MachineOff,
+    /// A host gives no answer.
+    HostSilent,
+    /// A clock differs from most others'.
+    Clock,
+    /// A certificate is not valid, or will not be for long.
+    Certificate,
+    /// A unit that should run does not.
+    UnitDown,
+    /// A disk is nearly full.
+    DiskFull,
+    /// Nobody answers for etcd.
+    EtcdSilent,
+    /// A member of etcd does not answer.
+    EtcdMember,
+    /// A member of etcd raised an alarm.
+    EtcdAlarm,
+    /// A member of etcd is far behind its leader.
+    EtcdLag,
+    /// Nobody answers for the API.
+    ApiSilent,
+    /// An apiserver is not ready.
+    Apiserver,
+    /// A node is not Ready.
+    NodeNotReady,
+    /// Pods are kept away from a node.
+    Cordoned,
+    /// A kubelet is of another minor version than what is wanted.
+    VersionSkew,
+    /// Commands of a run that ended still run.
+    Zombie,
+}
+
+impl Kind {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MachineOff => "machine-off",
+            Self::HostSilent => "host-silent",
+            Self::Clock => "clock",
+            Self::Certificate => "certificate",
+            Self::UnitDown => "unit-down",
+            Self::DiskFull => "disk-full",
+            Self::EtcdSilent => "etcd-silent",
+            Self::EtcdMember => "etcd-member",
+            Self::EtcdAlarm => "etcd-alarm",
+            Self::EtcdLag => "etcd-lag",
+            Self::ApiSilent => "api-silent",
+            Self::Apiserver => "apiserver",
+            Self::NodeNotReady => "node-not-ready",
+            Self::Cordoned => "cordoned",
+            Self::VersionSkew => "version-skew",
+            Self::Zombie => "zombie",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ailment {
+    /// Where: a node's name, or `cluster`.
+    pub subject: String,
+    /// What it is.
+    pub kind: Kind,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is wrong, as one line.
+    pub what: String,
+    /// What was seen, a fact a line.
+    pub evidence: Vec<String>,
+    /// The likely cause.
+    pub cause: String,
+    /// The way out.
+    pub fix: Fix,
+}
+
+/// A way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fix {
+    /// `fmp apply` does it, by these steps of the plan and what they come after.
+    Apply(Vec<StepId>),
+    /// The plan has it, and waits for this.
+    Waits(String),
+    /// A person does it.
+    Hand(String),
+}
+
+/// What ails the cluster, what matters most first.
+pub fn diagnose(spec: &Spec, observed: &Observed, plan: &Plan) -> Vec<Ailment> {
+    let patient = Patient { spec, observed, plan, findings: check::all(spec, observed) };
+    let mut ailments = etcd::ailments(&patient);
+    ailments.extend(node::api(&patient));
+    for name in spec.nodes.keys() {
+        let mut own = host::ailments(&patient, name);
+        own.extend(certificate::ailments(&patient, name));
+        own.extend(node::ailments(&patient, name, &own));
+        ailments.extend(own);
+    }
+    ailments.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| place(a).cmp(&place(b))));
+    ailments
+}
+
+fn place(ailment: &Ailment) -> (bool, &str, Kind, &str) {
+    (ailment.subject != check::CLUSTER, &ailment.subject, ailment.kind, &ailment.what)
+}
+
+/// What is looked at.
+struct Patient<'a> {
+    spec: &'a Spec,
+    observed: &'a Observed,
+    plan: &'a Plan,
+    /// What the profile finds.
+    findings: Vec<Finding>,
+}
+
+impl Patient<'_> {
+    /// The plan's steps that mend something, or what the plan waits for with it; else what a person can do.
+    fn fix(&self, mends: impl Fn(&Step) -> bool, waits: impl Fn(&str) -> bool, hand: impl FnOnce() -> String) -> Fix {
+        let steps: Vec<StepId> =
+            self.plan.steps.iter().filter(|step| mends(step)).map(|step| step.id.clone()).collect();
+        let waiting = self.plan.waiting.iter().find(|waiting| waits(&waiting.what));
+        match (steps.is_empty(), waiting) {
+            (false, _) => Fix::Apply(steps),
+            (true, Some(waiting)) => Fix::Waits(waiting.until.clone()),
+            (true, None) => Fix::Hand(hand()),
+        }
+    }
+
+    /// How a unit is mended.
+    fn fix_unit(&self, node: &NodeName, unit: &str) -> Fix {
+        let starts = |step: &Step| match &step.action {
+            Action::StartUnit { unit: started } | Action::RestartUnit { unit: started } => {
+                **started == *unit && step.node() == Some(node)
+            }
+            Action::StartEtcdLearner { .. } | Action::BootstrapEtcd { .. } => {
+                unit == "etcd.service" && step.node() == Some(node)
+            }
+            _ => false,
+        };
+        let own = format!("{node}/unit/{unit}");
+        let waits = |what: &str| what == own || what == node.as_str();
+        self.fix(starts, waits, || format!("`journalctl -u {unit}` on {node}, then `systemctl restart {unit}` there"))
+    }
+
+    fn unit(&self, node: &NodeName, unit: &str) -> Option<&UnitSeen> {
+        self.observed.host(node)?.units.get(unit)?.known()
+    }
+}
+
+/// A unit as systemd tells it.
+fn told(seen: &UnitSeen) -> String {
+    format!("{} ({}), {}", seen.active, seen.sub, seen.enabled)
+}
+
+fn is_off(patient: &Patient<'_>, name: &NodeName) -> bool {
+    match &patient.observed.machines {
+        Fact::Known(machines) => machines.get(name).is_some_and(|machine| !machine.running),
+        Fact::Absent | Fact::Unknown(_) => false,
+    }
+}

@@ -1,0 +1,207 @@
+//! Each ailment is provoked once, and nothing else is found.
+
+use fmp_core::{
+    KubeVersion, Severity,
+    observed::{Fact, Machine},
+    resource::CORDONED,
+};
+
+use super::{Ailment, Fix, Kind, diagnose};
+use crate::testing::{Lab, node};
+
+const KUBELET: &str = "kubelet.service";
+
+fn ailments(lab: &Lab) -> Vec<Ailment> {
+    diagnose(&lab.spec, &lab.seen, &lab.plan())
+}
+
+/// What is found, in order, and whether the plan mends it.
+fn found(lab: &Lab) -> Vec<(String, Kind, bool)> {
+    let told = |ailment: Ailment| (ailment.subject, ailment.kind, matches!(ailment.fix, Fix::Apply(_)));
+    ailments(lab).into_iter().map(told).collect()
+}
+
+#[track_caller]
+fn check(lab: &Lab, wanted: &[(&str, Kind, bool)]) {
+    let wanted: Vec<_> = wanted.iter().map(|(subject, kind, mends)| ((*subject).to_owned(), *kind, *mends)).collect();
+    assert_eq!(found(lab), wanted, "{:#?}", ailments(lab));
+}
+
+/// A cluster in which something was done.
+fn with(break_it: impl FnOnce(&mut Lab)) -> Lab {
+    let mut lab = Lab::settled(3, 2);
+    break_it(&mut lab);
+    lab
+}
+
+fn not_ready(lab: &mut Lab, name: &str) {
+    let seen = lab.api().nodes.get_mut(name).unwrap();
+    seen.ready = false;
+    "Kubelet stopped posting node status.".clone_into(&mut seen.message);
+}
+
+#[test]
+fn nothing_ails_a_cluster_that_is_in_sync() {
+    check(&Lab::settled(3, 2), &[]);
+    check(&Lab::bare(3, 2), &[]);
+}
+
+#[test]
+fn a_unit_that_is_down_explains_its_node() {
+    let lab = with(|lab| {
+        lab.stop("work-1", "fmp-balancer.service", "failed");
+        not_ready(lab, "work-1");
+    });
+    check(&lab, &[("work-1", Kind::UnitDown, true), ("work-1", Kind::NodeNotReady, true)]);
+    let node = &ailments(&lab)[1];
+    assert_eq!(node.cause, "fmp-balancer.service does not run");
+    assert_eq!(node.evidence, ["Kubelet stopped posting node status."]);
+}
+
+#[test]
+fn a_node_that_nothing_explains_is_not_explained() {
+    check(&with(|lab| not_ready(lab, "work-1")), &[("work-1", Kind::NodeNotReady, false)]);
+}
+
+#[test]
+fn a_host_that_is_silent_may_live() {
+    let lab = with(|lab| lab.silence("work-1"));
+    check(&lab, &[("work-1", Kind::HostSilent, false)]);
+    assert_eq!(ailments(&lab)[0].severity, Severity::Warning, "its Node is Ready");
+    let lab = with(|lab| {
+        lab.silence("work-1");
+        not_ready(lab, "work-1");
+    });
+    check(&lab, &[("work-1", Kind::HostSilent, false), ("work-1", Kind::NodeNotReady, false)]);
+    assert_eq!(ailments(&lab)[0].severity, Severity::Error);
+}
+
+#[test]
+fn a_machine_that_is_off_is_no_riddle() {
+    let lab = with(|lab| {
+        lab.silence("work-1");
+        let machines = lab.spec.nodes.keys().map(|name| (name.clone(), Machine { running: *name != node("work-1") }));
+        lab.seen.machines = Fact::Known(machines.collect());
+    });
+    check(&lab, &[("work-1", Kind::MachineOff, false)]);
+}
+
+#[test]
+fn a_clock_that_is_off_and_a_disk_that_is_full_are_found() {
+    let lab = with(|lab| lab.host("work-1").facts.clock_offset_ms = 600_000);
+    check(&lab, &[("work-1", Kind::Clock, false)]);
+    let lab = with(|lab| {
+        lab.spec.profile.host.root_free_percent = 15;
+        let facts = &mut lab.host("work-1").facts;
+        (facts.root_bytes, facts.root_free_bytes) = (100_000_000_000, 1_000_000_000);
+    });
+    check(&lab, &[("work-1", Kind::DiskFull, false)]);
+}
+
+#[test]
+fn certificates_are_found_before_and_after_their_time() {
+    let path = "/etc/kubernetes/pki/apiserver.crt";
+    let ending = |left: i64| {
+        with(|lab| {
+            let now = lab.seen.now;
+            match lab.host("main-1").certificates.get_mut(path) {
+                Some(Fact::Known(seen)) => seen.not_after = now + left,
+                other => panic!("{other:?}"),
+            }
+        })
+    };
+    check(&ending(-1), &[("main-1", Kind::Certificate, true)]);
+    check(&ending(24 * 60 * 60), &[("main-1", Kind::Certificate, true)]);
+    assert_eq!(ailments(&ending(24 * 60 * 60))[0].severity, Severity::Warning);
+    check(&ending(1_000 * 24 * 60 * 60), &[]);
+}
+
+#[test]
+fn a_member_that_is_down_is_found_with_what_its_host_says() {
+    let lab = with(|lab| {
+        lab.stop("main-2", "etcd.service", "failed");
+        lab.member(2).healthy = Fact::Known(false);
+    });
+    check(&lab, &[("main-2", Kind::UnitDown, true), ("main-2", Kind::EtcdMember, true)]);
+    assert_eq!(ailments(&lab)[1].evidence[0], "https://198.18.0.12:2380, 2 of 3 voters are healthy");
+}
+
+#[test]
+fn etcd_that_does_not_answer_is_explained_by_its_mains() {
+    let lab = with(|lab| {
+        lab.stop("main-1", "etcd.service", "inactive");
+        lab.stop("main-2", "etcd.service", "inactive");
+        lab.seen.etcd = Fact::Unknown("etcd has no quorum".into());
+    });
+    let first = &ailments(&lab)[0];
+    assert_eq!((first.kind, first.subject.as_str()), (Kind::EtcdSilent, "cluster"));
+    assert!(first.cause.starts_with("2 of 3 mains"), "{first:?}");
+    assert!(matches!(&first.fix, Fix::Apply(steps) if steps.len() == 2), "{first:?}");
+}
+
+#[test]
+fn an_alarm_is_told_and_not_that_nobody_is_healthy() {
+    let lab = with(|lab| {
+        lab.member(1).alarms.insert("NOSPACE".into());
+        (1..=3).for_each(|main| lab.member(main).healthy = Fact::Known(false));
+    });
+    check(&lab, &[("main-1", Kind::EtcdAlarm, false)]);
+}
+
+#[test]
+fn a_member_that_lags_is_found() {
+    check(&with(|lab| lab.member(3).lag = Some(5_000)), &[("main-3", Kind::EtcdLag, false)]);
+    check(&with(|lab| lab.member(3).lag = Some(10)), &[]);
+}
+
+#[test]
+fn apiservers_and_the_api_are_found() {
+    let lab = with(|lab| _ = lab.api().ready.insert(node("main-2"), Fact::Known(false)));
+    check(&lab, &[("main-2", Kind::Apiserver, false)]);
+    let lab = with(|lab| lab.seen.api = Fact::Unknown("no apiserver answers".into()));
+    check(&lab, &[("cluster", Kind::ApiSilent, false)]);
+}
+
+#[test]
+fn who_keeps_pods_away_is_told() {
+    let cordoned = |ours: bool| {
+        with(|lab| {
+            let seen = lab.api().nodes.get_mut("work-1").unwrap();
+            seen.unschedulable = true;
+            if ours {
+                seen.labels.insert(CORDONED.to_owned(), "true".to_owned());
+            }
+        })
+    };
+    check(&cordoned(true), &[("work-1", Kind::Cordoned, true)]);
+    check(&cordoned(false), &[("work-1", Kind::Cordoned, false)]);
+}
+
+#[test]
+fn a_kubelet_of_another_minor_is_found() {
+    let lab = with(|lab| {
+        let older = KubeVersion { minor: 28, patch: 15 };
+        lab.api().nodes.get_mut("work-1").unwrap().kubelet_version = format!("v{older}");
+    });
+    check(&lab, &[("work-1", Kind::VersionSkew, false)]);
+}
+
+#[test]
+fn what_a_dead_run_left_is_found() {
+    let lab = with(|lab| _ = lab.host("work-1").running.insert("fmp-7-work-1-files".into()));
+    check(&lab, &[("work-1", Kind::Zombie, false)]);
+}
+
+#[test]
+fn what_cannot_run_is_told_by_its_condition_and_its_next_boot() {
+    let lab = with(|lab| {
+        lab.stop("work-1", KUBELET, "inactive");
+        "disabled".clone_into(&mut lab.unit("work-1", KUBELET).enabled);
+    });
+    assert!(ailments(&lab)[0].cause.ends_with("would not start at the next boot"));
+    let lab = with(|lab| {
+        lab.stop("main-1", "etcd.service", "inactive");
+        lab.unit("main-1", "etcd.service").condition = false;
+    });
+    assert_eq!(ailments(&lab)[0].cause, "a condition of its file kept it from starting");
+}
