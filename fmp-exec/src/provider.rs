@@ -131,6 +131,8 @@ pub struct Questions {
     pub kinds: BTreeSet<String>,
     /// Whether network policies are looked for, whoever applied them.
     pub network_policies: bool,
+    /// Whether pods in trouble are looked for.
+    pub pods: bool,
 }
 
 /// What one host is asked.

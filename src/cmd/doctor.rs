@@ -23,7 +23,7 @@ const NAMED: usize = 3;
 /// Observes, plans, and tells what is wrong, what matters most first. Exit code 1 where something is. Touches no host.
 pub(crate) async fn run(places: &Places, args: &DoctorArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
-    let observed = super::look(&session, &session.reach()?, Depth::Requirements).await?;
+    let observed = super::look(&session, &session.reach()?, Depth::Ailments).await?;
     let plan = super::plan::make(&session, &observed)?;
     let ailments = doctor::diagnose(&session.spec, &observed, &plan);
     if args.json {

@@ -57,6 +57,8 @@ enum Depth {
     Deep,
     /// What planning needs and what the profile requires.
     Requirements,
+    /// The same, and which pods are in trouble.
+    Ailments,
 }
 
 /// Asks all hosts.
@@ -66,6 +68,10 @@ async fn look(session: &Session, reach: &Reach, depth: Depth) -> miette::Result<
         Depth::Plan => {}
         Depth::Deep => questions.deep = true,
         Depth::Requirements => fmp::observe::add_requirements(&mut questions, &session.spec),
+        Depth::Ailments => {
+            fmp::observe::add_requirements(&mut questions, &session.spec);
+            questions.pods = true;
+        }
     }
     Ok(fmp::observe::observe(&reach.providers, &Context::default(), &questions).await)
 }

@@ -6,6 +6,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "in a test, an error that nobody expects is a failure")]
 
+mod ailments;
 mod bring_up;
 mod crash;
 mod drift;
@@ -32,6 +33,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_workload", begin: Begin::InSync, minutes: 10, run: workload::run },
     Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
+    Check { name: "real_doctor", begin: Begin::InSync, minutes: 8, run: ailments::run },
     Check { name: "real_stale_plan", begin: Begin::InSync, minutes: 8, run: stale::run },
     Check { name: "real_foreign_host", begin: Begin::InSync, minutes: 5, run: foreign::run },
     Check { name: "real_bad_hosts", begin: Begin::InSync, minutes: 8, run: hosts::run },

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    image,
+    ailments, image,
     lab::{Lab, SOON, everyone, now, throughout, until},
     workload,
 };
@@ -28,6 +28,7 @@ pub(crate) fn run(lab: &Lab) {
             throughout("the others stay Ready", LONG, || stay_ready(lab, &others, began));
         });
         scope.spawn(|| a_new_pod_starts(lab));
+        scope.spawn(|| ailments::knows_who_is_off(lab, OFF));
         scope.spawn(|| {
             let (code, plan) = lab.plan();
             assert!(code == Some(2) || code == Some(3), "{code:?}: {plan:#?}");

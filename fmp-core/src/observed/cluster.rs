@@ -40,6 +40,9 @@ pub struct EtcdMember {
     pub lag: Option<u64>,
     /// Whether it leads. Volatile.
     pub leader: bool,
+    /// The size of its database in bytes. Volatile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_bytes: Option<u64>,
 }
 
 /// The Kubernetes API.
@@ -54,6 +57,29 @@ pub struct Api {
     pub objects: BTreeMap<String, Fact<String>>,
     /// Network policies of whomever, as `namespace/name`; the first twenty.
     pub network_policies: Fact<BTreeSet<String>>,
+    /// Pods in trouble, whoever made them; the first fifty. Volatile.
+    #[serde(default = "not_asked")]
+    pub pods: Fact<Vec<PodSeen>>,
+}
+
+const fn not_asked<T>() -> Fact<T> {
+    Fact::Unknown(String::new())
+}
+
+/// A pod that does not run as it should.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodSeen {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The node that it is bound to.
+    pub node: Option<String>,
+    /// What a container waits for (`ErrImagePull`, `CrashLoopBackOff`, …), `Unschedulable`, or `Terminating`.
+    pub trouble: String,
+    /// Why no node was found; empty where one was.
+    pub message: String,
 }
 
 /// A Node object.

@@ -7,7 +7,7 @@ mod host;
 
 use std::collections::BTreeMap;
 
-pub use cluster::{Api, Etcd, EtcdMember, NodeSeen};
+pub use cluster::{Api, Etcd, EtcdMember, NodeSeen, PodSeen};
 pub use host::{
     Certificate, Cgroup, ClockSync, Disk, FileSeen, Host, HostFacts, LedgerEntry, Listener, Pin, Stamp, UnitSeen,
 };

@@ -121,6 +121,7 @@ mod tests {
             nodes,
             objects: BTreeMap::new(),
             network_policies: Fact::Absent,
+            pods: Fact::Absent,
         });
         let observed = Observed { api, ..nothing(&spec) };
         allocate(&spec, Some(&observed)).iter().map(|(name, range)| format!("{name} {range}")).collect()

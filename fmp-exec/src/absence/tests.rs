@@ -124,8 +124,13 @@ fn etcd_and_the_api_are_concluded_apart() {
 #[test]
 fn what_somebody_knows_stays() {
     let etcd = Fact::Known(Etcd { cluster_id: "c".into(), members: [].into() });
-    let api =
-        Fact::Known(Api { ready: [].into(), nodes: [].into(), objects: [].into(), network_policies: Fact::Absent });
+    let api = Fact::Known(Api {
+        ready: [].into(),
+        nodes: [].into(),
+        objects: [].into(),
+        network_policies: Fact::Absent,
+        pods: Fact::Absent,
+    });
     let seen = Observed { etcd: etcd.clone(), api: api.clone(), ..merge::nothing() };
     let seen = completed(&[Main::Bare, Main::Nowhere], seen);
     assert_eq!((seen.etcd, seen.api), (etcd, api));

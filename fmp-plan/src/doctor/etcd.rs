@@ -11,6 +11,9 @@ use crate::{Step, action::Action, safety};
 /// Entries of the log by which a member may be behind before it matters: a leader sends a snapshot beyond ten times that.
 const FAR_BEHIND: u64 = 1_000;
 
+/// Beyond this part of its quota a database is told of.
+const NEARLY_PERCENT: u64 = 80;
+
 pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
     match &patient.observed.etcd {
         Fact::Absent => Vec::new(),
@@ -77,6 +80,7 @@ fn of_member(patient: &Patient<'_>, etcd: &Etcd, url: &str, member: &EtcdMember)
     if member.healthy != Fact::Known(true) && !is_alarmed {
         found.push(down(patient, etcd, url, member, owner));
     }
+    found.extend(member.database_bytes.and_then(|bytes| large(patient, &subject, url, bytes)));
     found.extend(member.lag.filter(|lag| *lag > FAR_BEHIND).map(|lag| behind(&subject, url, member, lag)));
     found
 }
@@ -144,6 +148,24 @@ fn alarmed(subject: &str, url: &str, alarm: &str) -> Ailment {
         cause: cause.to_owned(),
         fix: Fix::Hand(fix.to_owned()),
     }
+}
+
+/// A database that is nearly as large as its quota, beyond which etcd takes no writes.
+fn large(patient: &Patient<'_>, subject: &str, url: &str, bytes: u64) -> Option<Ailment> {
+    let quota = patient.spec.profile.settings.etcd_quota_bytes;
+    (bytes > quota / 100 * NEARLY_PERCENT).then(|| Ailment {
+        subject: subject.to_owned(),
+        kind: Kind::EtcdDatabase,
+        severity: Severity::Warning,
+        what: format!("the database of its member of etcd takes {} of {} MB", bytes >> 20, quota >> 20),
+        evidence: vec![url.to_owned()],
+        cause: "many or large objects, or space that was never given back by defragmentation".to_owned(),
+        fix: Fix::Hand(
+            "defragment (https://etcd.io/docs/v3.5/op-guide/maintenance/), one member after the other, or raise \
+             `etcd-quota-bytes` in the profile"
+                .to_owned(),
+        ),
+    })
 }
 
 fn behind(subject: &str, url: &str, member: &EtcdMember, lag: u64) -> Ailment {

@@ -8,6 +8,7 @@ mod certificate;
 mod etcd;
 mod host;
 mod node;
+mod pods;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,8 @@ pub enum Kind {
     EtcdAlarm,
     /// A member of etcd is far behind its leader.
     EtcdLag,
+    /// The database of a member of etcd nears its quota.
+    EtcdDatabase,
     /// Nobody answers for the API.
     ApiSilent,
     /// An apiserver is not ready.
@@ -56,6 +59,14 @@ pub enum Kind {
     VersionSkew,
     /// Commands of a run that ended still run.
     Zombie,
+    /// Pods have no image.
+    ImagePull,
+    /// Pods do not stay up.
+    PodFails,
+    /// Pods find no node.
+    PodUnbound,
+    /// Pods are to end on nodes that are lost.
+    PodStuck,
 }
 
 impl Kind {
@@ -72,12 +83,17 @@ impl Kind {
             Self::EtcdMember => "etcd-member",
             Self::EtcdAlarm => "etcd-alarm",
             Self::EtcdLag => "etcd-lag",
+            Self::EtcdDatabase => "etcd-database",
             Self::ApiSilent => "api-silent",
             Self::Apiserver => "apiserver",
             Self::NodeNotReady => "node-not-ready",
             Self::Cordoned => "cordoned",
             Self::VersionSkew => "version-skew",
             Self::Zombie => "zombie",
+            Self::ImagePull => "image-pull",
+            Self::PodFails => "pod-fails",
+            Self::PodUnbound => "pod-unbound",
+            Self::PodStuck => "pod-stuck",
         }
     }
 }
@@ -118,6 +134,7 @@ pub fn diagnose(spec: &Spec, observed: &Observed, plan: &Plan) -> Vec<Ailment> {
     let patient = Patient { spec, observed, plan, findings: check::all(spec, observed) };
     let mut ailments = etcd::ailments(&patient);
     ailments.extend(node::api(&patient));
+    ailments.extend(pods::ailments(&patient));
     for name in spec.nodes.keys() {
         let mut own = host::ailments(&patient, name);
         own.extend(certificate::ailments(&patient, name));

@@ -2,7 +2,7 @@
 
 use fmp_core::{
     KubeVersion, Severity,
-    observed::{Fact, Machine},
+    observed::{Fact, Machine, PodSeen},
     resource::CORDONED,
 };
 
@@ -152,6 +152,47 @@ fn an_alarm_is_told_and_not_that_nobody_is_healthy() {
 fn a_member_that_lags_is_found() {
     check(&with(|lab| lab.member(3).lag = Some(5_000)), &[("main-3", Kind::EtcdLag, false)]);
     check(&with(|lab| lab.member(3).lag = Some(10)), &[]);
+}
+
+#[test]
+fn a_database_that_nears_its_quota_is_found() {
+    let quota = Lab::settled(1, 1).spec.profile.settings.etcd_quota_bytes;
+    let lab = |percent: u64| with(|lab| lab.member(1).database_bytes = Some(quota / 100 * percent));
+    check(&lab(79), &[]);
+    check(&lab(90), &[("main-1", Kind::EtcdDatabase, false)]);
+}
+
+fn pod(namespace: &str, name: &str, node: Option<&str>, trouble: &str) -> PodSeen {
+    let (node, message) = (node.map(str::to_owned), String::new());
+    PodSeen { namespace: namespace.to_owned(), name: name.to_owned(), node, trouble: trouble.to_owned(), message }
+}
+
+#[test]
+fn pods_in_trouble_are_found_by_the_kind_of_it() {
+    let lab = with(|lab| {
+        not_ready(lab, "work-2");
+        lab.api().pods = Fact::Known(vec![
+            pod("shop", "a", Some("work-1"), "ErrImagePull"),
+            pod("shop", "b", Some("work-1"), "ImagePullBackOff"),
+            pod("shop", "c", Some("work-1"), "CrashLoopBackOff"),
+            pod("kube-system", "coredns-1", None, "Unschedulable"),
+            pod("shop", "ends", Some("work-1"), "Terminating"),
+            pod("shop", "stuck", Some("work-2"), "Terminating"),
+        ]);
+    });
+    check(
+        &lab,
+        &[
+            ("cluster", Kind::PodUnbound, false),
+            ("work-2", Kind::NodeNotReady, false),
+            ("cluster", Kind::ImagePull, false),
+            ("cluster", Kind::PodFails, false),
+            ("cluster", Kind::PodStuck, false),
+        ],
+    );
+    let found = ailments(&lab);
+    assert_eq!(found[2].evidence, ["shop/a on work-1: ErrImagePull", "shop/b on work-1: ImagePullBackOff"]);
+    assert_eq!(found[4].evidence, ["shop/stuck on work-2: Terminating"]);
 }
 
 #[test]

@@ -49,7 +49,13 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
         now: 0,
         machines: Fact::Unknown("the environment makes no machines".into()),
         etcd: Fact::Known(Etcd { cluster_id: "c".into(), members: members.collect() }),
-        api: Fact::Known(Api { ready, nodes, objects, network_policies: Fact::Unknown("nobody asked".into()) }),
+        api: Fact::Known(Api {
+            ready,
+            nodes,
+            objects,
+            network_policies: Fact::Unknown("nobody asked".into()),
+            pods: Fact::Unknown("nobody asked".into()),
+        }),
         hosts: hosts.into_iter().map(|(name, host)| (name, Fact::Known(host))).collect(),
     }
 }
@@ -158,6 +164,7 @@ pub(super) fn member(name: &NodeName) -> EtcdMember {
         alarms: BTreeSet::new(),
         lag: None,
         leader: false,
+        database_bytes: None,
     }
 }
 

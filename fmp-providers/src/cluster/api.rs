@@ -6,7 +6,7 @@ use fmp_core::observed::{Api, Fact, NodeSeen};
 use fmp_exec::Questions;
 use serde::Deserialize;
 
-use super::{Answers, Unanswered};
+use super::{Answers, Unanswered, pods};
 use crate::transport::quote;
 
 /// Where every apiserver listens.
@@ -30,7 +30,7 @@ pub(super) fn questions(ask: &Questions) -> String {
         format!("api objects 127.0.0.1:6443 get {kinds} --all-namespaces -l {MANAGED_BY}=fmp -o json\n")
     });
     let policies = ask.network_policies.then(|| format!("api policies 127.0.0.1:6443 get --raw={}\n", quote(POLICIES)));
-    [nodes, objects, policies].into_iter().flatten().collect()
+    [nodes, objects, policies, pods::question(ask)].into_iter().flatten().collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,7 +135,13 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
     };
     let nodes = nodes.items.into_iter().map(|node| (node.metadata.name.clone(), seen(node))).collect();
     let objects = objects.items.into_iter().map(applied).collect();
-    Fact::Known(Api { ready: BTreeMap::new(), nodes, objects, network_policies: policies(answers, ask) })
+    Fact::Known(Api {
+        ready: BTreeMap::new(),
+        nodes,
+        objects,
+        network_policies: policies(answers, ask),
+        pods: pods::read(answers, ask),
+    })
 }
 
 fn policies(answers: &Answers, ask: &Questions) -> Fact<BTreeSet<String>> {

@@ -50,6 +50,8 @@ struct Status {
     header: Header,
     #[serde(default)]
     leader: u64,
+    #[serde(rename = "dbSize")]
+    db_size: Option<u64>,
     #[serde(rename = "raftIndex", default)]
     raft_index: u64,
     #[serde(rename = "raftAppliedIndex", default)]
@@ -104,6 +106,7 @@ fn seen(member: &Member, statuses: &BTreeMap<u64, Status>, health: &BTreeMap<Str
         alarms: alarms(statuses, member.id),
         lag: head.zip(status).map(|(head, status)| head.saturating_sub(status.applied_index)),
         leader: statuses.values().any(|status| status.leader == member.id),
+        database_bytes: status.and_then(|status| status.db_size),
     }
 }
 

@@ -98,6 +98,7 @@ impl World {
                     .collect(),
                 objects: self.objects_seen(ask),
                 network_policies: Fact::Unknown("nobody asked".to_owned()),
+                pods: if ask.pods { Fact::Known(self.pods_seen()) } else { Fact::Unknown("nobody asked".to_owned()) },
             });
         }
         if mains().any(|(node, _)| self.is_silent(node)) {

@@ -213,6 +213,7 @@ impl World {
             alarms: member.alarms.clone(),
             lag: runner.map(|host| if self.is_in_sync(host) { 0 } else { 1_000 }),
             leader: etcd.leader.as_ref() == Some(&member.id),
+            database_bytes: None,
         }
     }
 

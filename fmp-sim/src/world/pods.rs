@@ -4,7 +4,7 @@
 //! apiserver answer, begin where a kubelet runs, and go on without one: only the end of the machine's life, or of the units
 //! for good, ends them. Eviction asks the budget.
 
-use fmp_core::NodeName;
+use fmp_core::{NodeName, observed::PodSeen};
 use fmp_exec::failure::Holdup;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,22 @@ impl World {
             let host = pod.node.as_ref().and_then(|node| self.hosts.get(node));
             pod.runs = host.map(Host::life);
         }
+    }
+
+    /// Pods that no node was found for.
+    pub(crate) fn pods_seen(&self) -> Vec<PodSeen> {
+        let unbound = |(at, workload): (usize, &Workload)| {
+            let pods = workload.pods.iter().enumerate().filter(|(_, pod)| pod.node.is_none());
+            let seen = pods.map(move |(nth, _)| PodSeen {
+                namespace: "default".to_owned(),
+                name: format!("set-{at}-{nth}"),
+                node: None,
+                trouble: "Unschedulable".to_owned(),
+                message: "no node is available".to_owned(),
+            });
+            seen.collect::<Vec<_>>()
+        };
+        self.workloads.iter().enumerate().flat_map(unbound).collect()
     }
 
     /// How many pods are missing of those that budgets demand.

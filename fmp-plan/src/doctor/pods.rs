@@ -1,0 +1,81 @@
+//! Pods in trouble, one ailment for each kind of trouble.
+
+use std::collections::BTreeMap;
+
+use fmp_core::{
+    Severity, check,
+    observed::{Fact, PodSeen},
+};
+
+use super::{Ailment, Fix, Kind, Patient};
+
+/// Pods that are named.
+const NAMED: usize = 5;
+
+pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
+    let Some(Fact::Known(pods)) = patient.observed.api.known().map(|api| &api.pods) else { return Vec::new() };
+    let mut troubles: BTreeMap<Kind, Vec<&PodSeen>> = BTreeMap::new();
+    for pod in pods {
+        if let Some(kind) = kind(patient, pod) {
+            troubles.entry(kind).or_default().push(pod);
+        }
+    }
+    troubles.into_iter().map(|(kind, pods)| ailment(kind, &pods)).collect()
+}
+
+/// What is wrong with a pod. One that ends in its own time is well.
+fn kind(patient: &Patient<'_>, pod: &PodSeen) -> Option<Kind> {
+    match pod.trouble.as_str() {
+        "Terminating" => {
+            let nodes = patient.observed.api.known().map(|api| &api.nodes);
+            let node = pod.node.as_ref().and_then(|node| nodes?.get(node));
+            node.is_none_or(|node| !node.ready).then_some(Kind::PodStuck)
+        }
+        "Unschedulable" => Some(Kind::PodUnbound),
+        trouble if trouble.contains("Image") => Some(Kind::ImagePull),
+        _ => Some(Kind::PodFails),
+    }
+}
+
+fn ailment(kind: Kind, pods: &[&PodSeen]) -> Ailment {
+    let (what, cause, fix) = match kind {
+        Kind::PodStuck => (
+            "are to end on nodes that are lost",
+            "no pod ends without its kubelet; sets that allow one of each name have none meanwhile",
+            "bring the node back, or call its table [retired.NAME] once its machine is off",
+        ),
+        Kind::PodUnbound => (
+            "find no node",
+            "no node that may run them has room, or all are cordoned, tainted or not Ready",
+            "see the message; give nodes back with `fmp kubectl -- uncordon NAME`, or add one to cluster.toml",
+        ),
+        Kind::ImagePull => (
+            "have no image",
+            "the registry is not reached or asks who is there, or the image was never loaded on that node",
+            "`fmp kubectl -- describe pod` says which image; load it, or mend the way to the registry",
+        ),
+        _ => (
+            "do not stay up",
+            "their program ends, or what they mount is missing",
+            "`fmp kubectl -- logs --previous` and `describe pod` say why",
+        ),
+    };
+    let told = |pod: &&PodSeen| {
+        let place = pod.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
+        let message = if pod.message.is_empty() { String::new() } else { format!(": {}", pod.message) };
+        format!("{}/{}{place}: {}{message}", pod.namespace, pod.name, pod.trouble)
+    };
+    let mut evidence: Vec<String> = pods.iter().take(NAMED).map(told).collect();
+    evidence.extend((pods.len() > NAMED).then(|| format!("and {} more", pods.len() - NAMED)));
+    // What the cluster itself runs is missed by everybody.
+    let of_cluster = pods.iter().any(|pod| pod.namespace == "kube-system");
+    Ailment {
+        subject: check::CLUSTER.to_owned(),
+        kind,
+        severity: if of_cluster { Severity::Error } else { Severity::Warning },
+        what: format!("{} pods {what}", pods.len()),
+        evidence,
+        cause: cause.to_owned(),
+        fix: Fix::Hand(fix.to_owned()),
+    }
+}

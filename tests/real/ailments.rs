@@ -1,0 +1,38 @@
+//! What the doctor says of real machines that are ill, and that its way out heals them.
+
+use crate::lab::{Lab, SOON, until};
+
+pub(crate) fn run(lab: &Lab) {
+    lab.fmp(&["doctor"]).exits(0).says(&["nothing is wrong"]);
+    lab.sh("work-1", "systemctl stop fmp-balancer.service");
+    lab.sh("main-2", "systemctl stop etcd.service");
+    lab.kubectl(&["cordon", "work-3"]);
+    lab.fmp(&["doctor"]).exits(1).says(&[
+        "work-1: error: unit-down: fmp-balancer.service does not run",
+        "main-2: error: unit-down: etcd.service does not run",
+        "main-2: error: etcd-member: its member of etcd does not answer",
+        "`fmp apply` does it: main-2/unit/etcd.service",
+        "work-3: warning: cordoned",
+    ]);
+    lab.fmp(&["apply", "--yes"]).exits(0);
+    lab.fmp(&["doctor"]).exits(0).says(&["somebody cordoned it"]);
+    lab.kubectl(&["uncordon", "work-3"]);
+    is_well(lab);
+}
+
+fn is_well(lab: &Lab) {
+    until("nothing is wrong", SOON, || {
+        let ran = lab.fmp(&["doctor"]);
+        if ran.code == Some(0) && ran.out.contains("nothing is wrong") { Ok(()) } else { Err(ran.out) }
+    });
+}
+
+/// A machine without power, and what is gone with it.
+pub(crate) fn knows_who_is_off(lab: &Lab, off: &str) {
+    let told = [format!("{off}: error: machine-off"), format!("{off}: error: node-not-ready")];
+    until("the doctor says why a node is not Ready", SOON, || {
+        let ran = lab.fmp(&["doctor"]);
+        let knows = ran.code == Some(1) && told.iter().all(|line| ran.out.contains(line));
+        if knows { Ok(()) } else { Err(format!("{}{}", ran.out, ran.err)) }
+    });
+}
