@@ -30,11 +30,9 @@ fn ailment(patient: &Patient<'_>, name: &NodeName, path: &str, seen: &Certificat
     } else {
         return None;
     };
-    let issues = |step: &Step| match &step.action {
-        Action::IssueCertificates { certificates } => {
-            step.node() == Some(name) && certificates.iter().any(|issue| *issue.path == *path)
-        }
-        _ => false,
+    let issues = |step: &Step| {
+        let Action::IssueCertificates { certificates } = &step.action else { return false };
+        step.node() == Some(name) && certificates.iter().any(|issue| *issue.path == *path)
     };
     let own = format!("{name}/certificate{path}");
     let by_hand = if seen.authority {

@@ -5,7 +5,7 @@ use fmp_core::{
     observed::{Etcd, EtcdMember, Fact},
 };
 
-use super::{Ailment, Fix, Kind, Patient, is_off, told};
+use super::{Ailment, Fix, Kind, Patient, is_off, starts, told};
 use crate::{Step, action::Action, safety};
 
 /// Entries of the log by which a member may be behind before it matters: a leader sends a snapshot beyond ten times that.
@@ -39,10 +39,9 @@ fn silent(patient: &Patient<'_>, why: &str) -> Ailment {
     } else {
         "its members do not reach each other, or have no leader at this moment".to_owned()
     };
-    let starts = |step: &Step| match &step.action {
-        Action::StartUnit { unit } | Action::RestartUnit { unit } => **unit == *safety::ETCD,
-        Action::StartMachine => step.node().is_some_and(|node| patient.spec.mains().any(|(main, _)| main == node)),
-        _ => false,
+    let is_of_main = |step: &Step| step.node().is_some_and(|node| patient.spec.mains().any(|(main, _)| main == node));
+    let mends = |step: &Step| {
+        starts(step, None, safety::ETCD) || matches!(step.action, Action::StartMachine) && is_of_main(step)
     };
     let waits = |what: &str| what.ends_with("/etcd-member") || what.ends_with("/unit/etcd.service");
     let hand = || "bring back the mains that are away; without their data only a backup helps".to_owned();
@@ -53,7 +52,7 @@ fn silent(patient: &Patient<'_>, why: &str) -> Ailment {
         what: "etcd does not answer".to_owned(),
         evidence,
         cause,
-        fix: patient.fix(starts, waits, hand),
+        fix: patient.fix(mends, waits, hand),
     }
 }
 
@@ -101,14 +100,17 @@ fn down(patient: &Patient<'_>, etcd: &Etcd, url: &str, member: &EtcdMember, owne
         }
         None => "no main of cluster.toml has its address".to_owned(),
     };
-    let of_member = |step: &Step| match &step.action {
-        Action::StartUnit { unit } | Action::RestartUnit { unit } => step.node() == owner && **unit == *safety::ETCD,
-        Action::RemoveEtcdMember { peer_url, .. }
-        | Action::AddEtcdLearner { peer_url }
-        | Action::PromoteEtcdLearner { peer_url } => peer_url == url,
-        Action::StartMachine => step.node() == owner,
-        _ => false,
+    let is_there = |step: &Step| {
+        owner.is_some_and(|name| {
+            let own = step.node() == Some(name) && matches!(step.action, Action::StartMachine);
+            own || starts(step, Some(name), safety::ETCD)
+        })
     };
+    let is_its = |step: &Step| {
+        matches!(&step.action, Action::RemoveEtcdMember { peer_url, .. } | Action::AddEtcdLearner { peer_url }
+            | Action::PromoteEtcdLearner { peer_url } if peer_url == url)
+    };
+    let mends = |step: &Step| is_there(step) || is_its(step);
     let waits =
         |what: &str| owner.is_some_and(|name| what == name.as_str() || what.starts_with(&format!("{name}/etcd")));
     Ailment {
@@ -122,7 +124,7 @@ fn down(patient: &Patient<'_>, etcd: &Etcd, url: &str, member: &EtcdMember, owne
         },
         evidence,
         cause,
-        fix: patient.fix(of_member, waits, || "`fmp plan` says what can be done about this member".to_owned()),
+        fix: patient.fix(mends, waits, || "`fmp plan` says what can be done about this member".to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ use fmp_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Plan, Step, StepId, action::Action};
+use crate::{Plan, Step, StepId, action::Action, safety};
 
 /// What ails something, by a stable word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -173,23 +173,43 @@ impl Patient<'_> {
 
     /// How a unit is mended.
     fn fix_unit(&self, node: &NodeName, unit: &str) -> Fix {
-        let starts = |step: &Step| match &step.action {
-            Action::StartUnit { unit: started } | Action::RestartUnit { unit: started } => {
-                **started == *unit && step.node() == Some(node)
-            }
-            Action::StartEtcdLearner { .. } | Action::BootstrapEtcd { .. } => {
-                unit == "etcd.service" && step.node() == Some(node)
-            }
-            _ => false,
-        };
         let own = format!("{node}/unit/{unit}");
         let waits = |what: &str| what == own || what == node.as_str();
-        self.fix(starts, waits, || format!("`journalctl -u {unit}` on {node}, then `systemctl restart {unit}` there"))
+        let mends = |step: &Step| starts(step, Some(node), unit);
+        self.fix(mends, waits, || format!("`journalctl -u {unit}` on {node}, then `systemctl restart {unit}` there"))
     }
 
     fn unit(&self, node: &NodeName, unit: &str) -> Option<&UnitSeen> {
         self.observed.host(node)?.units.get(unit)?.known()
     }
+}
+
+/// Whether a step starts a unit, on `node` or, without one, anywhere.
+fn starts(step: &Step, node: Option<&NodeName>, unit: &str) -> bool {
+    let started = match &step.action {
+        Action::StartUnit { unit } | Action::RestartUnit { unit } => Some(&**unit),
+        Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => Some(safety::ETCD),
+        Action::CreateMachine { .. }
+        | Action::StartMachine
+        | Action::EstablishTrust { .. }
+        | Action::Upload { .. }
+        | Action::WriteFiles { .. }
+        | Action::IssueCertificates { .. }
+        | Action::ReloadUnit { .. }
+        | Action::EnableUnit { .. }
+        | Action::RemoveEtcdMember { .. }
+        | Action::AddEtcdLearner { .. }
+        | Action::PromoteEtcdLearner { .. }
+        | Action::ImportImage { .. }
+        | Action::CordonNode { .. }
+        | Action::DrainNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::StopUnits { .. }
+        | Action::DeleteNode { .. }
+        | Action::ApplyNode { .. }
+        | Action::ApplyObject { .. } => None,
+    };
+    started == Some(unit) && node.is_none_or(|node| step.node() == Some(node))
 }
 
 /// A unit as systemd tells it.

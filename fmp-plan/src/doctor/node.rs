@@ -6,7 +6,7 @@ use fmp_core::{
     resource::CORDONED,
 };
 
-use super::{Ailment, Fix, Kind, Patient, certificate};
+use super::{Ailment, Fix, Kind, Patient, certificate, starts};
 use crate::{Step, action::Action, safety};
 
 const APISERVER: &str = "kube-apiserver.service";
@@ -50,10 +50,9 @@ pub(super) fn api(patient: &Patient<'_>) -> Vec<Ailment> {
 
 fn silent(patient: &Patient<'_>, why: &str) -> Ailment {
     let etcd = matches!(patient.observed.etcd, Fact::Unknown(_));
-    let starts = |step: &Step| match &step.action {
-        Action::StartUnit { unit } | Action::RestartUnit { unit } => **unit == *APISERVER || **unit == *safety::ETCD,
-        Action::StartMachine => true,
-        _ => false,
+    let mends = |step: &Step| {
+        let is_started = starts(step, None, APISERVER) || starts(step, None, safety::ETCD);
+        is_started || matches!(step.action, Action::StartMachine)
     };
     Ailment {
         subject: check::CLUSTER.to_owned(),
@@ -66,7 +65,7 @@ fn silent(patient: &Patient<'_>, why: &str) -> Ailment {
         } else {
             "no apiserver runs that this computer reaches by way of a main".to_owned()
         },
-        fix: patient.fix(starts, |what| what.ends_with(APISERVER), || "bring back a main".to_owned()),
+        fix: patient.fix(mends, |what| what.ends_with(APISERVER), || "bring back a main".to_owned()),
     }
 }
 
@@ -140,12 +139,7 @@ fn skewed(patient: &Patient<'_>, name: &NodeName, seen: &NodeSeen) -> Option<Ail
     if seen.kubelet_version.is_empty() || seen.kubelet_version.starts_with(&minor) {
         return None;
     }
-    let restarts = |step: &Step| match &step.action {
-        Action::StartUnit { unit } | Action::RestartUnit { unit } => {
-            **unit == *"kubelet.service" && step.node() == Some(name)
-        }
-        _ => false,
-    };
+    let restarts = |step: &Step| starts(step, Some(name), "kubelet.service");
     let waits = |what: &str| what == name.as_str() || what == format!("{name}/unit/kubelet.service");
     Some(Ailment {
         subject: name.to_string(),

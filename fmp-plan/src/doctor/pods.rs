@@ -12,49 +12,63 @@ use super::{Ailment, Fix, Kind, Patient};
 /// Pods that are named.
 const NAMED: usize = 5;
 
+/// What can be wrong with a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    Stuck,
+    Unbound,
+    NoImage,
+    Fails,
+}
+
 pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
     let Some(Fact::Known(pods)) = patient.observed.api.known().map(|api| &api.pods) else { return Vec::new() };
-    let mut troubles: BTreeMap<Kind, Vec<&PodSeen>> = BTreeMap::new();
+    let mut troubles: BTreeMap<Trouble, Vec<&PodSeen>> = BTreeMap::new();
     for pod in pods {
-        if let Some(kind) = kind(patient, pod) {
-            troubles.entry(kind).or_default().push(pod);
+        if let Some(trouble) = trouble(patient, pod) {
+            troubles.entry(trouble).or_default().push(pod);
         }
     }
-    troubles.into_iter().map(|(kind, pods)| ailment(kind, &pods)).collect()
+    troubles.into_iter().map(|(trouble, pods)| ailment(trouble, &pods)).collect()
 }
 
 /// What is wrong with a pod. One that ends in its own time is well.
-fn kind(patient: &Patient<'_>, pod: &PodSeen) -> Option<Kind> {
+fn trouble(patient: &Patient<'_>, pod: &PodSeen) -> Option<Trouble> {
     match pod.trouble.as_str() {
         "Terminating" => {
             let nodes = patient.observed.api.known().map(|api| &api.nodes);
             let node = pod.node.as_ref().and_then(|node| nodes?.get(node));
-            node.is_none_or(|node| !node.ready).then_some(Kind::PodStuck)
+            node.is_none_or(|node| !node.ready).then_some(Trouble::Stuck)
         }
-        "Unschedulable" => Some(Kind::PodUnbound),
-        trouble if trouble.contains("Image") => Some(Kind::ImagePull),
-        _ => Some(Kind::PodFails),
+        "Unschedulable" => Some(Trouble::Unbound),
+        word if word.contains("Image") => Some(Trouble::NoImage),
+        // Whatever else a container waits for that is not usual.
+        _ => Some(Trouble::Fails),
     }
 }
 
-fn ailment(kind: Kind, pods: &[&PodSeen]) -> Ailment {
-    let (what, cause, fix) = match kind {
-        Kind::PodStuck => (
+fn ailment(trouble: Trouble, pods: &[&PodSeen]) -> Ailment {
+    let (kind, what, cause, fix) = match trouble {
+        Trouble::Stuck => (
+            Kind::PodStuck,
             "are to end on nodes that are lost",
             "no pod ends without its kubelet; sets that allow one of each name have none meanwhile",
             "bring the node back, or call its table [retired.NAME] once its machine is off",
         ),
-        Kind::PodUnbound => (
+        Trouble::Unbound => (
+            Kind::PodUnbound,
             "find no node",
             "no node that may run them has room, or all are cordoned, tainted or not Ready",
             "see the message; give nodes back with `fmp kubectl -- uncordon NAME`, or add one to cluster.toml",
         ),
-        Kind::ImagePull => (
+        Trouble::NoImage => (
+            Kind::ImagePull,
             "have no image",
             "the registry is not reached or asks who is there, or the image was never loaded on that node",
             "`fmp kubectl -- describe pod` says which image; load it, or mend the way to the registry",
         ),
-        _ => (
+        Trouble::Fails => (
+            Kind::PodFails,
             "do not stay up",
             "their program ends, or what they mount is missing",
             "`fmp kubectl -- logs --previous` and `describe pod` say why",
