@@ -38,6 +38,7 @@ const COMMANDS: &[(&str, Way)] = &[
     ("fmp --file lab.toml fault main-1 wipe", Runs(0)),
     ("fmp --file lab.toml fault main-2 edit /etc/kubernetes/audit-policy.yaml", Runs(0)),
     ("fmp --file lab.toml plan", Runs(2)),
+    ("fmp --file lab.toml doctor", Runs(1)),
     ("fmp --file lab.toml rehearse --runs 20", Runs(0)),
     ("cargo install --path .", Elsewhere("the program that these tests run is built already")),
     ("fmp init --environment ssh", Runs(0)),

@@ -3,7 +3,7 @@
 use crate::lab::{Lab, SOON, until};
 
 pub(crate) fn run(lab: &Lab) {
-    lab.fmp(&["doctor"]).exits(0).says(&["nothing is wrong"]);
+    is_told(lab, "nothing is wrong");
     lab.sh("work-1", "systemctl stop fmp-balancer.service");
     lab.sh("main-2", "systemctl stop etcd.service");
     lab.kubectl(&["cordon", "work-3"]);
@@ -23,7 +23,7 @@ pub(crate) fn run(lab: &Lab) {
 
 /// Nothing is wrong that matters, and these words are said.
 fn is_told(lab: &Lab, words: &str) {
-    until("the plan has healed what it said that it would", SOON, || {
+    until(words, SOON, || {
         let ran = lab.fmp(&["doctor"]);
         if ran.code == Some(0) && ran.out.contains(words) { Ok(()) } else { Err(ran.out) }
     });

@@ -41,7 +41,8 @@ fn troubled(line: &str) -> Option<PodSeen> {
     let trouble = match (waits, deleted, phase, node) {
         (_, deleted, ..) if !deleted.is_empty() => "Terminating",
         (Some(reason), ..) => reason,
-        (None, _, "Pending", "") => "Unschedulable",
+        // Without a message the scheduler has not come to it yet.
+        (None, _, "Pending", "") if !message.is_empty() => "Unschedulable",
         (None, ..) => return None,
     };
     Some(PodSeen {
@@ -67,6 +68,7 @@ mod tests {
         assert_eq!(pull, Some(("ErrImagePull".into(), on.clone(), String::new())));
         let init = read("shop|web-1|work-1||Pending|CrashLoopBackOff PodInitializing|");
         assert_eq!(init.map(|(trouble, ..)| trouble).as_deref(), Some("CrashLoopBackOff"));
+        assert_eq!(read("shop|web-1|||Pending| |"), None);
         let unbound = read("shop|web-1|||Pending| |0/3 nodes are available: 3 a|b");
         assert_eq!(unbound, Some(("Unschedulable".into(), None, "0/3 nodes are available: 3 a|b".into())));
         let ending = read("shop|web-1|work-1|2026-01-01T00:00:00Z|Running| |");
