@@ -11,6 +11,8 @@ use fmp_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::safety;
+
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
@@ -234,6 +236,33 @@ pub struct CertificateIssue {
 }
 
 impl Action {
+    /// The unit that it starts or restarts, if it does.
+    pub fn starts(&self) -> Option<&str> {
+        match self {
+            Self::StartUnit { unit } | Self::RestartUnit { unit } => Some(unit),
+            Self::BootstrapEtcd { .. } | Self::StartEtcdLearner { .. } => Some(safety::ETCD),
+            Self::CreateMachine { .. }
+            | Self::StartMachine
+            | Self::EstablishTrust { .. }
+            | Self::Upload { .. }
+            | Self::WriteFiles { .. }
+            | Self::IssueCertificates { .. }
+            | Self::ReloadUnit { .. }
+            | Self::EnableUnit { .. }
+            | Self::RemoveEtcdMember { .. }
+            | Self::AddEtcdLearner { .. }
+            | Self::PromoteEtcdLearner { .. }
+            | Self::ImportImage { .. }
+            | Self::CordonNode { .. }
+            | Self::DrainNode { .. }
+            | Self::UncordonNode { .. }
+            | Self::StopUnits { .. }
+            | Self::DeleteNode { .. }
+            | Self::ApplyNode { .. }
+            | Self::ApplyObject { .. } => None,
+        }
+    }
+
     /// The Node that an action on the API is about.
     pub const fn api_node(&self) -> Option<&NodeName> {
         match self {

@@ -9,6 +9,8 @@ pub mod random;
 pub mod rehearsal;
 pub mod run;
 pub mod scenario;
+#[cfg(test)]
+mod testing;
 pub mod world;
 
 pub use run::{Case, Simulation};

@@ -12,6 +12,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// An object of a namespace, or of the whole cluster where that is empty.
+    pub fn new(kind: &str, namespace: &str, name: &str, manifest: impl Into<std::sync::Arc<str>>) -> Self {
+        Self { key: format!("{kind}/{namespace}/{name}"), manifest: Text::new(manifest) }
+    }
+
     /// Its kind: the first part of its key.
     pub fn kind(&self) -> &str {
         self.key.split_once('/').map_or(&*self.key, |(kind, _)| kind)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{apiserver::KUBELET_CLIENT, common::Common, minor::Administrator, recipe::ThisNode, tools::CLUSTER_ADMINS};
 use crate::{
-    resource::{NodeObject, Object, Text},
+    resource::{NodeObject, Object},
     spec::{NetworkMode, Role},
 };
 
@@ -43,7 +43,7 @@ fn binding(name: &str, role: &str, kind: &str, subject: &str) -> Object {
 }}
 "#
     );
-    Object { key: format!("ClusterRoleBinding//{name}"), manifest: Text::new(manifest) }
+    Object::new("ClusterRoleBinding", "", name, manifest)
 }
 
 /// flanneld reads every node's part of the pod range and notes its own address on its Node's status
@@ -61,7 +61,7 @@ fn flanneld_role() -> Object {
 }}
 "#
     );
-    Object { key: format!("ClusterRole//{FLANNELD}"), manifest: Text::new(manifest) }
+    Object::new("ClusterRole", "", FLANNELD, manifest)
 }
 
 /// What FMP owns of a Node object: kubeadm's labels and taint of a main, a work node's label, and the file's own.

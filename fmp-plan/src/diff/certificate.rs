@@ -14,7 +14,7 @@ use crate::{
     plan::{Note, Verb},
 };
 
-const DAY_S: i64 = 24 * 60 * 60;
+pub(crate) const DAY_S: i64 = 24 * 60 * 60;
 
 pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Certificate) -> Delta {
     let seen = host.ask(|host| host.certificates.get(&*wanted.path));

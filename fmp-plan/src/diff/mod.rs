@@ -20,7 +20,7 @@ use fmp_core::{
     spec::Spec,
 };
 
-pub(crate) use certificate::expiring;
+pub(crate) use certificate::{DAY_S, expiring};
 pub(crate) use etcd::{Joining, removal_blocked};
 pub(crate) use objects::unwanted;
 pub(crate) use trust::{Holders, TrustMap};

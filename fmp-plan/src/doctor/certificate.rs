@@ -1,14 +1,9 @@
 //! Certificates that are not valid, or will not be for long.
 
-use fmp_core::{
-    NodeName, Severity,
-    observed::{Certificate, Fact},
-};
+use fmp_core::{NodeName, Severity, observed::Certificate};
 
 use super::{Ailment, Kind, Patient};
-use crate::{Step, action::Action};
-
-const DAY_S: i64 = 24 * 60 * 60;
+use crate::{Step, action::Action, diff::DAY_S};
 
 /// Less than this is left of a certificate that should have been renewed long ago.
 const SOON_DAYS: i64 = 14;
@@ -60,11 +55,4 @@ fn left(seen: &Certificate, now: i64) -> String {
     } else {
         format!("{} days left", (seen.not_after - now) / DAY_S)
     }
-}
-
-/// Whether a host has a certificate that nobody accepts now.
-pub(super) fn has_invalid(patient: &Patient<'_>, name: &NodeName) -> bool {
-    let certificates = patient.observed.host(name).into_iter().flat_map(|host| host.certificates.values());
-    let mut known = certificates.filter_map(Fact::known);
-    known.any(|seen| seen.not_before > patient.observed.now || seen.not_after <= patient.observed.now)
 }

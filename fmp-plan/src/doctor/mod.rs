@@ -19,7 +19,7 @@ use fmp_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Plan, Step, StepId, action::Action, safety};
+use crate::{Plan, Step, StepId};
 
 /// What ails something, by a stable word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -186,30 +186,7 @@ impl Patient<'_> {
 
 /// Whether a step starts a unit, on `node` or, without one, anywhere.
 fn starts(step: &Step, node: Option<&NodeName>, unit: &str) -> bool {
-    let started = match &step.action {
-        Action::StartUnit { unit } | Action::RestartUnit { unit } => Some(&**unit),
-        Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => Some(safety::ETCD),
-        Action::CreateMachine { .. }
-        | Action::StartMachine
-        | Action::EstablishTrust { .. }
-        | Action::Upload { .. }
-        | Action::WriteFiles { .. }
-        | Action::IssueCertificates { .. }
-        | Action::ReloadUnit { .. }
-        | Action::EnableUnit { .. }
-        | Action::RemoveEtcdMember { .. }
-        | Action::AddEtcdLearner { .. }
-        | Action::PromoteEtcdLearner { .. }
-        | Action::ImportImage { .. }
-        | Action::CordonNode { .. }
-        | Action::DrainNode { .. }
-        | Action::UncordonNode { .. }
-        | Action::StopUnits { .. }
-        | Action::DeleteNode { .. }
-        | Action::ApplyNode { .. }
-        | Action::ApplyObject { .. } => None,
-    };
-    started == Some(unit) && node.is_none_or(|node| step.node() == Some(node))
+    step.action.starts() == Some(unit) && node.is_none_or(|node| step.node() == Some(node))
 }
 
 /// A unit as systemd tells it.

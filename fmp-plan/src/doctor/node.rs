@@ -6,7 +6,7 @@ use fmp_core::{
     resource::CORDONED,
 };
 
-use super::{Ailment, Fix, Kind, Patient, certificate, starts};
+use super::{Ailment, Fix, Kind, Patient, starts};
 use crate::{Step, action::Action, safety};
 
 const APISERVER: &str = "kube-apiserver.service";
@@ -73,13 +73,13 @@ fn silent(patient: &Patient<'_>, why: &str) -> Ailment {
 pub(super) fn ailments(patient: &Patient<'_>, name: &NodeName, own: &[Ailment]) -> Vec<Ailment> {
     let seen = patient.observed.api.known().and_then(|api| api.nodes.get(name.as_str()));
     let Some(seen) = seen else { return Vec::new() };
-    let unready = (!seen.ready && !seen.kubelet_version.is_empty()).then(|| not_ready(patient, name, seen, own));
+    let unready = (!seen.ready && !seen.kubelet_version.is_empty()).then(|| not_ready(name, seen, own));
     unready.into_iter().chain(cordoned(patient, name, seen)).chain(skewed(patient, name, seen)).collect()
 }
 
 /// Why it is not Ready: what ails its host, else what the kubelet says.
-fn not_ready(patient: &Patient<'_>, name: &NodeName, seen: &NodeSeen, own: &[Ailment]) -> Ailment {
-    let (cause, fix) = match root(patient, name, own) {
+fn not_ready(name: &NodeName, seen: &NodeSeen, own: &[Ailment]) -> Ailment {
+    let (cause, fix) = match root(own) {
         Some(ailment) => (ailment.what.clone(), ailment.fix.clone()),
         None => (
             "nothing on its host explains it: what its kubelet says does".to_owned(),
@@ -98,13 +98,15 @@ fn not_ready(patient: &Patient<'_>, name: &NodeName, seen: &NodeSeen, own: &[Ail
 }
 
 /// What explains a node that is not Ready, the deepest cause first.
-fn root<'a>(patient: &Patient<'_>, name: &NodeName, own: &'a [Ailment]) -> Option<&'a Ailment> {
+fn root(own: &[Ailment]) -> Option<&Ailment> {
     let of = |kind: Kind| own.iter().find(move |ailment| ailment.kind == kind);
     let unit = |unit: &str| {
         let what = format!("{unit} does not run");
         own.iter().find(move |ailment| ailment.kind == Kind::UnitDown && ailment.what == what)
     };
-    let invalid = of(Kind::Certificate).filter(|_| certificate::has_invalid(patient, name));
+    // One that only ends soon explains nothing.
+    let is_invalid = |ailment: &&Ailment| ailment.kind == Kind::Certificate && ailment.severity == Severity::Error;
+    let invalid = own.iter().find(is_invalid);
     let away = of(Kind::MachineOff).or_else(|| of(Kind::HostSilent));
     let units = || OF_A_NODE.into_iter().find_map(unit);
     away.or(invalid).or_else(units).or_else(|| of(Kind::Clock)).or_else(|| of(Kind::DiskFull))

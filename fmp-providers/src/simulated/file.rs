@@ -106,7 +106,7 @@ fn read(path: &Path, setup: Setup) -> Result<World, SimError> {
     let mut world: World =
         serde_json::from_slice(&text).map_err(|source| SimError::Content { path: path.to_owned(), source })?;
     world.make_room(&setup);
-    world.wake();
+    world.settle();
     Ok(world)
 }
 

@@ -15,10 +15,9 @@ use crate::{
     Simulation,
     fault::{Blow, Fault, Swarm},
     scenario::{Catalog, Shape, play},
+    testing::LOCK,
     world::{Deed, Guards},
 };
-
-const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
 
 fn node(name: &str) -> NodeName {
     name.parse().unwrap()

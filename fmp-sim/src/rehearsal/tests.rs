@@ -7,11 +7,12 @@ use fmp_core::observed::Fact;
 use super::*;
 use crate::{
     scenario::{Catalog, Shape},
+    testing::LOCK,
     world::Pace,
 };
 
 fn catalog() -> Catalog {
-    Catalog::new(include_str!("../../../fixtures/bundle.lock"))
+    Catalog::new(LOCK)
 }
 
 /// The image of a world plans the same as the world itself.

@@ -17,9 +17,8 @@ use crate::{
     Case, World,
     invariant::{Invariants, Landed},
     random::Stream,
+    testing::LOCK,
 };
-
-const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
 
 /// Milliseconds that pass after each step: whatever it started is up by then.
 const PAUSE_MS: u64 = 120_000;

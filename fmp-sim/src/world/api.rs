@@ -25,12 +25,6 @@ impl World {
         self.hosts.get(node).is_some_and(|host| self.serves(host, self.quorum_part()))
     }
 
-    /// The part of the network in which apiservers answer.
-    pub(crate) fn api_part(&self) -> Option<u8> {
-        let quorum = self.quorum_part()?;
-        self.mains().any(|(_, host)| self.serves(host, Some(quorum))).then_some(quorum)
-    }
-
     /// Whether a main's apiserver answers.
     pub(crate) fn by_api(&self, host: &Host) -> bool {
         self.serves(host, self.quorum_part())

@@ -13,7 +13,7 @@ const CONFIG: &str = "/etc/fmp/haproxy.cfg";
 /// Where apiservers answer.
 #[derive(Debug)]
 pub(crate) struct Api {
-    part: u8,
+    pub(crate) part: u8,
     addresses: Vec<Ipv4Addr>,
 }
 
@@ -58,21 +58,14 @@ mod tests {
     use fmp_core::NodeName;
 
     use super::{BALANCER, CONFIG};
-    use crate::{
-        World,
-        scenario::{Catalog, Shape},
-    };
-
-    const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
+    use crate::{World, scenario::Shape, testing};
 
     fn settled() -> (World, NodeName) {
-        (Catalog::new(LOCK).settled(&Shape::usual()).unwrap(), "work-01".parse().unwrap())
+        (testing::settled(&Shape::usual()), "work-01".parse().unwrap())
     }
 
     fn is_ready(world: &mut World) -> bool {
-        while let Some(due) = world.due_ms() {
-            world.advance(due);
-        }
+        testing::wait(world);
         world.why_not_ready("work-01", world.api().as_ref()).is_none()
     }
 

@@ -13,6 +13,7 @@ impl World {
         let serial = self.serial;
         let etcd = self.etcd.as_mut()?;
         if etcd.leader.as_ref().is_some_and(|leader| candidates.contains(leader)) {
+            etcd.election_ms = None;
             return None;
         }
         etcd.leader = None;
@@ -29,14 +30,6 @@ impl World {
         // Anybody may win.
         etcd.leader = candidates.into_iter().cycle().nth(usize::try_from(etcd.term % 7).unwrap_or_default());
         None
-    }
-
-    /// A leader, where there may be one: somebody saw that there was.
-    pub(crate) fn elect_at_once(&mut self) {
-        if let Some(etcd) = &mut self.etcd {
-            etcd.election_ms = Some(0);
-        }
-        self.elect();
     }
 
     /// The voters that answer in the part that has the quorum, in order of their URLs.
@@ -58,11 +51,10 @@ impl World {
 mod tests {
     use crate::{
         World,
-        scenario::{Catalog, Shape},
+        scenario::Shape,
+        testing::{settled, wait},
         world::etcd::ETCD,
     };
-
-    const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
 
     /// Who leads, in which term.
     fn leader(world: &World) -> (u64, Option<String>) {
@@ -74,7 +66,7 @@ mod tests {
 
     #[test]
     fn whoever_leads_is_followed_by_another_one_after_a_moment() {
-        let mut world = Catalog::new(LOCK).settled(&Shape::usual()).unwrap();
+        let mut world = settled(&Shape::usual());
         let (term, first) = leader(&world);
         let first = first.unwrap().parse().unwrap();
         world.stop(&first, ETCD);
@@ -88,16 +80,14 @@ mod tests {
 
     #[test]
     fn without_a_majority_nobody_is_elected() {
-        let mut world = Catalog::new(LOCK).settled(&Shape::usual()).unwrap();
+        let mut world = settled(&Shape::usual());
         for main in ["main-1", "main-2"] {
             world.stop(&main.parse().unwrap(), ETCD);
         }
         world.advance(world.clock_ms() + 60_000);
         assert!(!world.has_leader());
         world.restart(&"main-2".parse().unwrap(), ETCD);
-        while let Some(due) = world.due_ms() {
-            world.advance(due);
-        }
+        wait(&mut world);
         assert!(world.has_leader());
     }
 }

@@ -37,10 +37,6 @@ impl World {
         }
         world.mirror_cluster(observed);
         world.settle();
-        if observed.etcd.known().is_some() {
-            world.elect_at_once();
-        }
-        world.settle();
         world
     }
 
@@ -78,7 +74,9 @@ impl World {
             };
             let members = etcd.members.iter().map(|(url, seen)| (url.clone(), member(seen))).collect();
             let leader = etcd.members.values().find(|seen| seen.leader).map(|seen| seen.id.clone());
-            self.etcd = Some(EtcdCluster { leader, ..EtcdCluster::new(etcd.cluster_id.clone(), members) });
+            // Somebody answered for etcd: a leader is there, although its own host may be out of sight.
+            let election_ms = Some(0);
+            self.etcd = Some(EtcdCluster { leader, election_ms, ..EtcdCluster::new(etcd.cluster_id.clone(), members) });
         } else {
             self.etcd = self.sleeping();
         }

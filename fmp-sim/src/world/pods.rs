@@ -48,6 +48,15 @@ impl Workload {
     }
 }
 
+/// The pods of all sets.
+fn pods(workloads: &[Workload]) -> impl Iterator<Item = &Pod> {
+    workloads.iter().flat_map(|workload| &workload.pods)
+}
+
+fn pods_mut(workloads: &mut [Workload]) -> impl Iterator<Item = &mut Pod> {
+    workloads.iter_mut().flat_map(|workload| &mut workload.pods)
+}
+
 impl Host {
     const fn life(&self) -> Life {
         Life { machine: self.machine, boots: self.boots }
@@ -59,7 +68,7 @@ impl World {
     pub fn deploy(&mut self, replicas: usize, least: usize) {
         self.workloads.push(Workload { least, pods: vec![Pod::default(); replicas] });
         self.bind();
-        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+        for pod in pods_mut(&mut self.workloads) {
             let host = pod.node.as_ref().and_then(|node| self.hosts.get(node));
             pod.runs = host.map(Host::life);
         }
@@ -89,8 +98,7 @@ impl World {
     /// Whether pods run on the machine that stands under a name, whatever the API knows of it.
     pub(crate) fn runs_pods(&self, node: &NodeName) -> bool {
         let Some(host) = self.hosts.get(node) else { return false };
-        let mut pods = self.workloads.iter().flat_map(|workload| &workload.pods);
-        pods.any(|pod| pod.node.as_ref() == Some(node) && pod.runs == Some(host.life()))
+        pods(&self.workloads).any(|pod| pod.node.as_ref() == Some(node) && pod.runs == Some(host.life()))
     }
 
     /// Binds pods that have no Node, begins those that can, ends those whose machine did. When the next one is ready.
@@ -101,7 +109,7 @@ impl World {
         self.bind();
         let (clock_ms, pace) = (self.clock_ms, self.pace);
         let mut next: Option<u64> = None;
-        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+        for pod in pods_mut(&mut self.workloads) {
             let Some(host) = pod.node.as_ref().and_then(|node| self.hosts.get(node)) else { continue };
             if pod.runs == Some(host.life()) && host.power.is_on() {
                 continue;
@@ -127,17 +135,17 @@ impl World {
     /// Controllers replace pods whose Node is gone, and the scheduler binds them where the fewest are.
     fn bind(&mut self) {
         let nodes = &self.nodes;
-        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+        for pod in pods_mut(&mut self.workloads) {
             if pod.node.as_ref().is_some_and(|node| !nodes.contains_key(node.as_str())) {
                 *pod = Pod::default();
             }
         }
-        let unbound = self.workloads.iter().flat_map(|workload| &workload.pods).any(|pod| pod.node.is_none());
+        let unbound = pods(&self.workloads).any(|pod| pod.node.is_none());
         if !unbound || !self.has_controllers() {
             return;
         }
         let mut fit: Vec<(usize, NodeName)> = self.fit_nodes().map(|node| (self.pods_on(&node), node)).collect();
-        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+        for pod in pods_mut(&mut self.workloads) {
             if pod.node.is_none()
                 && let Some((pods, node)) = fit.iter_mut().min()
             {
@@ -148,8 +156,7 @@ impl World {
     }
 
     fn pods_on(&self, node: &NodeName) -> usize {
-        let pods = self.workloads.iter().flat_map(|workload| &workload.pods);
-        pods.filter(|pod| pod.node.as_ref() == Some(node)).count()
+        pods(&self.workloads).filter(|pod| pod.node.as_ref() == Some(node)).count()
     }
 
     /// Nodes that new pods may be bound to.
@@ -168,7 +175,7 @@ impl World {
 
     /// Whether pods are made and bound: a controller-manager and a scheduler answer, and what they say is written.
     fn has_controllers(&self) -> bool {
-        let (part, writes) = (self.api_part(), self.has_leader() && !self.has_alarm());
+        let (part, writes) = (self.api().map(|api| api.part), self.has_leader() && !self.has_alarm());
         let runs = |unit: &str| self.mains().any(|(_, host)| Some(host.part) == part && host.answers(unit));
         writes && part.is_some() && runs("kube-controller-manager.service") && runs("kube-scheduler.service")
     }
@@ -199,7 +206,7 @@ impl World {
 
     /// What runs on a node is ended, with its kubelet or its runtime, for good.
     pub(crate) fn pods_end(&mut self, node: &NodeName) {
-        for pod in self.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+        for pod in pods_mut(&mut self.workloads) {
             if pod.node.as_ref() == Some(node) {
                 pod.runs = None;
             }
@@ -214,22 +221,15 @@ mod tests {
 
     use crate::{
         World,
-        scenario::{Catalog, Shape},
+        scenario::Shape,
+        testing::{settled, wait},
     };
-
-    const LOCK: &str = include_str!("../../../fixtures/bundle.lock");
 
     /// Two work nodes with two pods each, of which three are needed.
     fn busy() -> (World, NodeName) {
-        let mut world = Catalog::new(LOCK).settled(&Shape { works: 2, ..Shape::usual() }).unwrap();
+        let mut world = settled(&Shape { works: 2, ..Shape::usual() });
         world.deploy(4, 3);
         (world, "work-01".parse().unwrap())
-    }
-
-    fn wait(world: &mut World) {
-        while let Some(due) = world.due_ms() {
-            world.advance(due);
-        }
     }
 
     #[test]

@@ -26,13 +26,8 @@ impl World {
         self.due_ms
     }
 
-    /// A world that was written down goes on.
-    pub fn wake(&mut self) {
-        self.settle();
-    }
-
-    /// What comes true by itself once something changed.
-    pub(crate) fn settle(&mut self) {
+    /// What comes true by itself once something changed, or a world that was written down goes on.
+    pub fn settle(&mut self) {
         self.strokes = None;
         self.members_begin();
         let units = self.units_come_up();

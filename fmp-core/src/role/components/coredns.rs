@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::{super::common::Common, Component, holders};
 use crate::{
-    resource::{Image, Object, Text},
+    resource::{Image, Object},
     spec::Role,
 };
 
@@ -31,10 +31,6 @@ pub(super) fn component(common: &Common<'_>, image: &Image, forward: Option<&[Ip
     Component { ground, workload: deployment(image, role, replicas) }
 }
 
-fn object(kind: &str, namespace: &str, name: &str, manifest: String) -> Object {
-    Object { key: format!("{kind}/{namespace}/{name}"), manifest: Text::new(manifest) }
-}
-
 fn account() -> Object {
     let manifest = r#"{
   "apiVersion": "v1",
@@ -42,7 +38,7 @@ fn account() -> Object {
   "metadata": { "name": "coredns", "namespace": "kube-system" }
 }
 "#;
-    object("ServiceAccount", "kube-system", "coredns", manifest.to_owned())
+    Object::new("ServiceAccount", "kube-system", "coredns", manifest)
 }
 
 /// What the `kubernetes` plug-in watches ([its page](https://coredns.io/plugins/kubernetes/)).
@@ -57,7 +53,7 @@ fn cluster_role() -> Object {
   ]
 }
 "#;
-    object("ClusterRole", "", "system:coredns", manifest.to_owned())
+    Object::new("ClusterRole", "", "system:coredns", manifest)
 }
 
 fn binding() -> Object {
@@ -69,7 +65,7 @@ fn binding() -> Object {
   "subjects": [{ "kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system" }]
 }
 "#;
-    object("ClusterRoleBinding", "", "system:coredns", manifest.to_owned())
+    Object::new("ClusterRoleBinding", "", "system:coredns", manifest)
 }
 
 fn config(common: &Common<'_>, forward: Option<&[Ipv4Addr]>) -> Object {
@@ -85,7 +81,7 @@ fn config(common: &Common<'_>, forward: Option<&[Ipv4Addr]>) -> Object {
 "#,
         lines.concat()
     );
-    object("ConfigMap", "kube-system", "coredns", manifest)
+    Object::new("ConfigMap", "kube-system", "coredns", manifest)
 }
 
 /// kubeadm's, but for the port.
@@ -146,7 +142,7 @@ fn service(common: &Common<'_>) -> Object {
 }}
 "#
     );
-    object("Service", "kube-system", "kube-dns", manifest)
+    Object::new("Service", "kube-system", "kube-dns", manifest)
 }
 
 fn budget() -> Object {
@@ -157,7 +153,7 @@ fn budget() -> Object {
   "spec": { "maxUnavailable": 1, "selector": { "matchLabels": { "k8s-app": "kube-dns" } } }
 }
 "#;
-    object("PodDisruptionBudget", "kube-system", "coredns", manifest.to_owned())
+    Object::new("PodDisruptionBudget", "kube-system", "coredns", manifest)
 }
 
 /// Never two on one node.
@@ -245,7 +241,7 @@ fn deployment(image: &Image, role: Role, replicas: usize) -> Object {
 "#,
         reference = image.reference
     );
-    object("Deployment", "kube-system", "coredns", manifest)
+    Object::new("Deployment", "kube-system", "coredns", manifest)
 }
 
 #[cfg(test)]
