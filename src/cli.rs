@@ -284,6 +284,18 @@ pub(crate) enum Fault {
         /// Its full name
         unit: String,
     },
+    /// Somebody uses its volume's disk for something else
+    DiskHolds {
+        /// What lies there now, as `wipefs` calls it: `ext4`, `LVM2_member`
+        what: String,
+    },
+    /// Its volume's disk is emptied
+    DiskEmpty,
+    /// Its volume's disk is enlarged
+    DiskGrows {
+        /// By how many GB
+        gb: u32,
+    },
     /// Nothing but time: everywhere, not only there
     Later {
         /// How much of it

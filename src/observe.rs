@@ -19,7 +19,7 @@ pub fn add_requirements(questions: &mut Questions, spec: &Spec) {
     for (name, node) in &spec.nodes {
         let wanted = check::questions(&spec.profile, node.role);
         if let Some(host) = questions.hosts.get_mut(name) {
-            host.programs_wanted = wanted.programs;
+            host.programs_wanted.extend(wanted.programs);
             host.modules = wanted.modules;
             host.sysctls = wanted.sysctls;
             host.ports = wanted.ports.into_iter().flat_map(|ports| ports.0).collect();

@@ -10,7 +10,10 @@ use fmp_core::{
     spec::{Role, Spec},
 };
 
-use crate::{Questions, provider::HostQuestions};
+use crate::{
+    Questions,
+    provider::{HostQuestions, VolumeQuestion},
+};
 
 /// The questions whose answers the difference needs, for each host; the profile's questions are not among them.
 pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
@@ -55,6 +58,18 @@ fn ask(host: &mut HostQuestions, resource: &Resource) {
             host.keys.insert(certificate.key_path.clone());
         }
         Resource::Unit(unit) => _ = host.units.insert(unit.name.clone()),
+        Resource::Volume(volume) => {
+            for mount in &*volume.mounts {
+                host.files.insert(mount.path.clone(), mount.content.digest);
+                host.units.insert(mount.unit.clone());
+            }
+            host.programs_wanted.extend(volume.filesystem.programs().map(str::to_owned));
+            host.volume = Some(VolumeQuestion {
+                disk: volume.disk.clone(),
+                filesystem: volume.filesystem,
+                directories: volume.mounts.iter().map(|mount| mount.directory.clone()).collect(),
+            });
+        }
         // These are asked of every host, of none, or of the API.
         Resource::Machine
         | Resource::EtcdMember(_)

@@ -39,6 +39,12 @@ pub enum ActionKind {
     PromoteEtcdLearner,
     /// [`Action::ImportImage`].
     ImportImage,
+    /// [`Action::MakeVolume`].
+    MakeVolume,
+    /// [`Action::MountVolume`].
+    MountVolume,
+    /// [`Action::GrowVolume`].
+    GrowVolume,
     /// [`Action::CordonNode`].
     CordonNode,
     /// [`Action::DrainNode`].
@@ -75,6 +81,9 @@ impl ActionKind {
             Action::StartEtcdLearner { .. } => Self::StartEtcdLearner,
             Action::PromoteEtcdLearner { .. } => Self::PromoteEtcdLearner,
             Action::ImportImage { .. } => Self::ImportImage,
+            Action::MakeVolume { .. } => Self::MakeVolume,
+            Action::MountVolume { .. } => Self::MountVolume,
+            Action::GrowVolume { .. } => Self::GrowVolume,
             Action::CordonNode { .. } => Self::CordonNode,
             Action::DrainNode { .. } => Self::DrainNode,
             Action::UncordonNode { .. } => Self::UncordonNode,

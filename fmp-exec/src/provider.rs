@@ -11,7 +11,7 @@ use std::{
 use fmp_core::{
     Digest, NodeName,
     observed::{Fact, Machine, Observed},
-    resource::{Check, Holding},
+    resource::{Check, Filesystem, Holding},
 };
 use fmp_plan::{Step, step::Subject};
 use serde::{Deserialize, Serialize};
@@ -152,6 +152,8 @@ pub struct HostQuestions {
     pub units: BTreeSet<Arc<str>>,
     /// Whether this host is a main: etcd and the API can be asked through it.
     pub main: bool,
+    /// The volume.
+    pub volume: Option<VolumeQuestion>,
     /// What the requirement profile wants to know.
     pub programs_wanted: BTreeSet<String>,
     /// Kernel modules.
@@ -160,4 +162,15 @@ pub struct HostQuestions {
     pub sysctls: BTreeSet<String>,
     /// TCP ports.
     pub ports: BTreeSet<u16>,
+}
+
+/// What a host is asked about its volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeQuestion {
+    /// The disk's stable name.
+    pub disk: Arc<str>,
+    /// What is, or will be, made on it.
+    pub filesystem: Filesystem,
+    /// Where it is mounted: first itself.
+    pub directories: Vec<Arc<str>>,
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use fmp_core::{
     Digest, NodeName,
-    resource::{CertificateRequest, Holding, NodeObject},
+    resource::{CertificateRequest, Filesystem, Holding, NodeObject, Uuid},
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +112,42 @@ pub enum Action {
         /// Size in bytes.
         bytes: u64,
     },
+    /// Makes a file system on a disk that is empty, or that an earlier run of this began.
+    MakeVolume {
+        /// The disk's stable name.
+        disk: Arc<str>,
+        /// What is made.
+        filesystem: Filesystem,
+        /// The id that it gets.
+        uuid: Uuid,
+        /// What the disk was when the plan was made. None: its machine was not there yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<DiskBefore>,
+    },
+    /// Mounts a volume, and from there each data directory, none of which holds anything; at each boot from then on.
+    MountVolume {
+        /// The disk's stable name.
+        disk: Arc<str>,
+        /// What is on it.
+        filesystem: Filesystem,
+        /// Its id.
+        uuid: Uuid,
+        /// Where, in order: first the volume itself.
+        mounts: Vec<MountPoint>,
+    },
+    /// Lets a volume's file system take all of its disk, which has grown.
+    GrowVolume {
+        /// The disk's stable name.
+        disk: Arc<str>,
+        /// What is on it.
+        filesystem: Filesystem,
+        /// Its id.
+        uuid: Uuid,
+        /// Where it is mounted.
+        directory: Arc<str>,
+        /// The disk's size in bytes.
+        bytes: u64,
+    },
     /// Keeps new pods away from a node, and marks it with [`CORDONED`](fmp_core::resource::CORDONED).
     CordonNode {
         /// The Node's name.
@@ -153,6 +189,30 @@ pub enum Action {
         /// Digest of the manifest among the plan's texts.
         manifest: Digest,
     },
+}
+
+/// A file system grows when its disk is larger by this much, in bytes: a file system rounds its size down to whole groups
+/// of blocks, which is always less, and a smaller gain is worth no step.
+pub const GROWTH_BYTES: u64 = 64 << 20;
+
+/// A disk as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskBefore {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Its world-wide id or serial number; empty where it has none.
+    pub identity: String,
+}
+
+/// A unit that mounts, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountPoint {
+    /// Full name.
+    pub unit: Arc<str>,
+    /// Absolute path.
+    pub directory: Arc<str>,
 }
 
 /// Which pods a drain may evict.
@@ -253,6 +313,9 @@ impl Action {
             | Self::AddEtcdLearner { .. }
             | Self::PromoteEtcdLearner { .. }
             | Self::ImportImage { .. }
+            | Self::MakeVolume { .. }
+            | Self::MountVolume { .. }
+            | Self::GrowVolume { .. }
             | Self::CordonNode { .. }
             | Self::DrainNode { .. }
             | Self::UncordonNode { .. }
@@ -288,6 +351,9 @@ impl Action {
             | Self::StartEtcdLearner { .. }
             | Self::PromoteEtcdLearner { .. }
             | Self::ImportImage { .. }
+            | Self::MakeVolume { .. }
+            | Self::MountVolume { .. }
+            | Self::GrowVolume { .. }
             | Self::ApplyObject { .. } => None,
         }
     }

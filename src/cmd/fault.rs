@@ -56,6 +56,9 @@ fn happen(world: &mut World, node: &NodeName, what: &Fault) -> bool {
         Fault::Stop { unit } => world.stop(node, unit),
         Fault::Restart { unit } => world.restart(node, unit),
         Fault::Disable { unit } => world.disable_unit(node, unit),
+        Fault::DiskHolds { what } => world.use_disk(node, what),
+        Fault::DiskEmpty => world.empty_disk(node),
+        Fault::DiskGrows { gb } => world.enlarge_disk(node, *gb),
         Fault::Later { seconds } => world.pass_s(i64::from(*seconds)),
     }
     true

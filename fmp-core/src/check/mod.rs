@@ -9,6 +9,7 @@ mod ports;
 mod programs;
 mod questions;
 mod size;
+mod storage;
 mod system;
 mod together;
 
@@ -23,7 +24,7 @@ use crate::{
     Finding, NodeName, Severity,
     observed::{Fact, HostFacts, Observed},
     profile::{Profile, Size},
-    spec::{Node, Spec},
+    spec::{Node, Spec, Storage},
 };
 
 /// The subject of findings about several hosts.
@@ -37,6 +38,8 @@ struct Case<'a> {
     node: &'a Node,
     profile: &'a Profile,
     size: &'a Size,
+    /// What becomes of disks; None where none is used.
+    storage: Option<&'a Storage>,
     facts: &'a HostFacts,
 }
 
@@ -58,6 +61,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("program", programs::programs),
     ("root", size::root),
     ("root-free", size::root_free),
+    ("storage", storage::storage),
     ("swap", system::swap),
     ("sysctl", programs::sysctls),
     ("system", system::system),
@@ -69,7 +73,8 @@ const CHECKS: &[(&str, Check)] = &[
 pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let Some(node) = spec.nodes.get(name) else { return Vec::new() };
     let size = spec.profile.size(spec.machines, node.role);
-    let case = |check| Case { check, name, node, profile: &spec.profile, size, facts };
+    let storage = spec.storage.as_ref();
+    let case = |check| Case { check, name, node, profile: &spec.profile, size, storage, facts };
     CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
 }
 

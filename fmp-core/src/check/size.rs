@@ -12,7 +12,7 @@ use crate::{Finding, profile::KernelIs};
 const MEMORY_GB: u64 = 1 << 30;
 
 /// Bytes of one GB of disk.
-const DISK_GB: u64 = 1_000_000_000;
+pub(super) const DISK_GB: u64 = 1_000_000_000;
 
 /// Devices that are no disks: memory, optical drives, and layers over other disks.
 const NO_DISKS: &[&str] = &["dm-", "fd", "loop", "md", "nbd", "ram", "sr", "zram"];
@@ -73,12 +73,12 @@ pub(super) fn root_free(case: &Case<'_>) -> Vec<Finding> {
     case.warning(message, "remove what is not needed, or enlarge the root file system")
 }
 
-fn less(bytes: u64, percent: u32) -> u64 {
+pub(super) fn less(bytes: u64, percent: u32) -> u64 {
     bytes * u64::from(100_u32.saturating_sub(percent)) / 100
 }
 
 /// Bytes in a unit with one decimal, cut.
-struct Tenths(u64, u64);
+pub(super) struct Tenths(pub(super) u64, pub(super) u64);
 
 impl fmt::Display for Tenths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     observed::{Cgroup, ClockSync, Disk, Listener},
     profile::Profiles,
-    spec,
+    spec::{self, Role},
 };
 
 const GB: u64 = 1_000_000_000;
@@ -40,8 +40,8 @@ fn good(spec: &Spec, name: &str) -> HostFacts {
         systemd: 249,
         cpus: size.cpus,
         memory_bytes: u64::from(size.memory_gb) * (1 << 30) / 100 * 97,
-        root_bytes: 39 * GB,
-        root_free_bytes: 30 * GB,
+        root_bytes: if node.role == Role::Work { 343 * GB } else { 39 * GB },
+        root_free_bytes: if node.role == Role::Work { 300 * GB } else { 30 * GB },
         disks: vec![Disk { name: "vda".to_owned(), bytes: u64::from(size.disk_gb) * GB }],
         cgroup: Cgroup::V2,
         swap_bytes: 0,
@@ -96,6 +96,12 @@ const WRONG: &[(&str, Change, &str)] = &[
         "main-1",
         |f| f.root_bytes = 35 * GB,
         "root: the root file system has 35.0 GB, profile fmp-23.12 asks for 36.0 GB",
+    ),
+    (
+        "work-1",
+        |f| f.root_bytes = 314 * GB,
+        "storage: the root file system has 314.0 GB and no disk is named for data, profile fmp-23.12 asks for 350 GB or a \
+         disk; name an empty disk under [nodes.work-1.storage]",
     ),
     ("main-1", |f| f.root_free_bytes = 5 * GB, "root-free: 5.0 GB free in the root file system; below 5.8 GB (15 %)"),
     (
@@ -289,4 +295,24 @@ fn policies_that_nobody_enforces_are_named() {
     assert_eq!(about_policies("flannel", &["a/1"]).len(), 1);
     assert_eq!(about_policies("routed", &[]), [""; 0]);
     assert_eq!(about_policies("external", &["a/1"]), [""; 0], "whoever brings that network knows");
+}
+
+#[test]
+fn a_node_with_a_disk_needs_the_programs_for_it_and_no_large_root() {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let text = format!(
+        "{text}\n[storage]\nkind = \"disk\"\nfilesystem = \"xfs\"\n[nodes.work-1.storage]\ndisk = \"/dev/disk/by-id/wwn-0x5\"\n"
+    );
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let told = found(&spec, "work-1", |f| f.root_bytes = 60 * GB);
+    assert!(
+        told.iter().any(|told| told.starts_with("storage: `mkfs.xfs` is not installed, xfs on its disk")),
+        "{told:?}"
+    );
+    let told = found(&spec, "work-1", |f| {
+        f.root_bytes = 60 * GB;
+        let programs = crate::resource::Filesystem::Xfs.programs();
+        f.programs.extend(programs.map(|name| (name.to_owned(), format!("/usr/sbin/{name}"))));
+    });
+    assert!(told.iter().all(|told| !told.starts_with("storage: ")), "{told:?}");
 }

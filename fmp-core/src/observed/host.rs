@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Fact;
+use super::{Fact, VolumeSeen};
 use crate::{Digest, KubeVersion, net::Cidr, role::paths::kubernetes_version};
 
 /// Everything seen on one host in one round trip. Paths are absolute.
@@ -38,6 +38,9 @@ pub struct Host {
     pub running: BTreeSet<String>,
     /// The node's part of the pod range, as `/etc/fmp/node.env` says it.
     pub pod_cidr: Option<Cidr>,
+    /// The volume that was asked for. None: nobody asked, since none is wanted here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<VolumeSeen>,
     /// Signs of another installer at our paths: `kubeadm`, `k3s`, `docker`, …, each with what was found.
     pub strangers: BTreeMap<String, String>,
 }

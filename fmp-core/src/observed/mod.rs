@@ -4,6 +4,7 @@
 
 mod cluster;
 mod host;
+mod volume;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ pub use host::{
     Certificate, Cgroup, ClockSync, Disk, FileSeen, Host, HostFacts, LedgerEntry, Listener, Pin, Stamp, UnitSeen,
 };
 use serde::{Deserialize, Serialize};
+pub use volume::{DirectorySeen, DiskSeen, DiskTrait, VolumeNote, VolumeSeen};
 
 use crate::NodeName;
 

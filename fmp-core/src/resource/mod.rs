@@ -1,7 +1,7 @@
 //! Resources: the small, closed set of things that a cluster is made of.
 //!
 //! A resource says *what* is wanted, never how it is reached. Ids derive from content, never from position.
-//! Kinds that later stages add (Mount, Package, Firewall, `SecurityLabel`) get a file each here, an arm in each
+//! Kinds that later stages add (Package, Firewall, `SecurityLabel`) get a file each here, an arm in each
 //! exhaustive match, and nothing else.
 
 mod artifact;
@@ -14,6 +14,7 @@ mod node_object;
 mod object;
 mod trust;
 mod unit;
+mod volume;
 
 pub use artifact::Artifact;
 pub use certificate::{Certificate, CertificateRequest, Usage};
@@ -26,6 +27,7 @@ pub use object::Object;
 use serde::{Deserialize, Serialize};
 pub use trust::{Authority, Holding, Trust};
 pub use unit::{Check, Effect, Input, Unit};
+pub use volume::{BadUuid, Filesystem, Mount, Uuid, Volume};
 
 /// One wanted thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub enum Resource {
     NodeObject(NodeObject),
     /// An object of the API that FMP owns.
     Object(Object),
+    /// A disk with a file system for a node's data.
+    Volume(Volume),
 }
 
 /// The name of a resource's kind, as ids, ledgers and plans write it.
@@ -76,6 +80,8 @@ pub enum Kind {
     NodeObject,
     /// Another object of the API.
     Object,
+    /// A disk with a file system.
+    Volume,
 }
 
 impl Resource {
@@ -91,7 +97,8 @@ impl Resource {
             | Self::EtcdMember(_)
             | Self::Image(_)
             | Self::NodeObject(_)
-            | Self::Object(_) => None,
+            | Self::Object(_)
+            | Self::Volume(_) => None,
         }
     }
 
@@ -108,6 +115,7 @@ impl Resource {
             Self::Image(_) => Kind::Image,
             Self::NodeObject(_) => Kind::NodeObject,
             Self::Object(_) => Kind::Object,
+            Self::Volume(_) => Kind::Volume,
         }
     }
 }

@@ -150,8 +150,10 @@ fn build(
     known: impl Fn(&NodeName) -> Result<(), String>,
 ) -> Result<Lowered, LowerError> {
     let common = Common::new(spec, lock)?;
-    let pressed = |role| Pressed::new(&common, recipe_of(&common, role));
-    let (main, work) = (pressed(Role::Main), pressed(Role::Work));
+    let pressed = |part| Pressed::new(&common, recipe_of(&common, part));
+    let (main, work) = (pressed(Part::Main), pressed(Part::Work));
+    let has_volume = spec.workers().any(|(_, node)| node.disk.is_some());
+    let stored = has_volume.then(|| pressed(Part::WorkWithVolume));
     let mut builder = Builder::default();
     let mut cluster = Cluster::add(&mut builder, &common);
     let mut waiting = Vec::new();
@@ -159,9 +161,10 @@ fn build(
         let pods = ranges.get(name).copied();
         match known(name).and_then(|()| ranged(spec, pods)) {
             Ok(()) => {
-                let role = match node.role {
-                    Role::Main => &main,
-                    Role::Work => &work,
+                let role = match (node.role, &stored) {
+                    (Role::Main, _) => &main,
+                    (Role::Work, Some(stored)) if node.disk.is_some() => stored,
+                    (Role::Work, _) => &work,
                 };
                 cluster.join(role, &role.stamp.press(&mut builder, &ThisNode { name, node, pods }));
             }
@@ -189,17 +192,36 @@ fn ranged(spec: &Spec, pods: Option<Cidr>) -> Result<(), String> {
     }
 }
 
-fn recipe_of<'a>(common: &'a Common<'_>, role: Role) -> Recipe<'a> {
+/// What is stamped out as one.
+#[derive(Clone, Copy)]
+enum Part {
+    Main,
+    Work,
+    /// A work node with a disk of its own for its data.
+    WorkWithVolume,
+}
+
+impl Part {
+    const fn role(self) -> Role {
+        match self {
+            Self::Main => Role::Main,
+            Self::Work | Self::WorkWithVolume => Role::Work,
+        }
+    }
+}
+
+fn recipe_of<'a>(common: &'a Common<'_>, part: Part) -> Recipe<'a> {
     let mut recipe = Recipe::default();
-    node::add(&mut recipe, common, role);
-    match role {
-        Role::Main => {
+    node::add(&mut recipe, common, part.role());
+    match part {
+        Part::Main => {
             tools::add(&mut recipe, common);
             etcd::add(&mut recipe, common);
             apiserver::add(&mut recipe, common);
             controllers::add(&mut recipe, common);
         }
-        Role::Work => {}
+        Part::Work => {}
+        Part::WorkWithVolume => node::volume::add(&mut recipe, common),
     }
     recipe
 }

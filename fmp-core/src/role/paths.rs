@@ -2,6 +2,8 @@
 //!
 //! Owns every path that more than one part of FMP must agree on. Paths never depend on facts.
 
+use std::fmt::Write as _;
+
 use crate::{Digest, KubeVersion};
 
 /// The values that differ between nodes: `NODE_NAME`, `NODE_IP`, `POD_CIDR`. Units read them from here, so that a
@@ -29,6 +31,52 @@ pub const STORE: &str = "/opt/fmp/store";
 
 /// Where systemd looks for an administrator's units.
 pub const UNITS: &str = "/etc/systemd/system";
+
+/// Where a node's volume is mounted itself: each data directory is a folder of it.
+pub const VOLUME: &str = "/srv/fmp";
+
+/// What no volume may hide, and where none may be mounted.
+pub const NOT_MOUNTED: [&str; 18] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/opt/fmp",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv/fmp",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var/lib/fmp",
+    "/var/lib/systemd",
+    "/var/log",
+];
+
+/// Whether `path` is `folder`, or lies in it.
+pub fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The name of the unit that mounts at `directory`, as `systemd-escape --path --suffix=mount` gives it
+/// ([rules](https://www.freedesktop.org/software/systemd/man/239/systemd.unit.html)).
+pub fn mount_unit(directory: &str) -> String {
+    let mut name = String::with_capacity(directory.len() + 8);
+    for (at, c) in directory.trim_matches('/').chars().enumerate() {
+        match c {
+            '/' => name.push('-'),
+            '.' if at == 0 => name.push_str("\\x2e"),
+            ':' | '_' | '.' => name.push(c),
+            _ if c.is_ascii_alphanumeric() => name.push(c),
+            _ => c.to_string().bytes().for_each(|byte| _ = write!(name, "\\x{byte:02x}")),
+        }
+    }
+    name + ".mount"
+}
 
 /// containerd's socket.
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
@@ -88,6 +136,9 @@ pub mod key {
     /// The Node object.
     pub const NODE_OBJECT: &str = "node-object";
 
+    /// The node's volume.
+    pub const VOLUME: &str = "volume";
+
     /// A program, by its name in the bundle.
     pub fn artifact(name: &str) -> String {
         format!("artifact/{name}")
@@ -138,6 +189,17 @@ mod tests {
         let others =
             [store_path(&Digest::of("x"), "kubelet"), path.replace("/opt", "/usr"), path.replace("1.28.3", "x")];
         assert!(others.iter().all(|path| kubernetes_version(path, "kubelet").is_none()));
+    }
+
+    #[test]
+    fn a_mounts_unit_is_called_as_systemd_calls_it() {
+        for (directory, unit) in [
+            ("/var/lib/kubelet", "var-lib-kubelet.mount"),
+            ("/opt/local-path_1.x", "opt-local\\x2dpath_1.x.mount"),
+            ("/.data", "\\x2edata.mount"),
+        ] {
+            assert_eq!(mount_unit(directory), unit);
+        }
     }
 
     #[test]

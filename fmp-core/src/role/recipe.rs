@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    paths::key,
+    paths::{self, key},
     pki::{Pair, Subject},
 };
 use crate::{
@@ -131,6 +131,19 @@ impl<'a> Recipe<'a> {
             self.needs(key, &identity);
         }
         self.brings.extend(paths.into_iter().map(|path| (path.into(), key.clone())));
+    }
+
+    /// Says that the part `key` has an entry in the host's ledger.
+    pub(super) fn noted_on_the_ground(&mut self, key: &str) {
+        self.on_the_ground(&key.into(), []);
+    }
+
+    /// Says that whatever lies in one of `folders` so far needs the part `key` before it.
+    pub(super) fn stands_beneath(&mut self, key: &str, folders: &BTreeSet<String>) {
+        let lies = |path: &str| folders.iter().any(|folder| paths::is_below(path, folder));
+        let above: Vec<Arc<str>> =
+            self.brings.iter().filter(|(path, _)| lies(path)).map(|(_, bringer)| bringer.clone()).collect();
+        above.iter().for_each(|bringer| self.needs(bringer, key));
     }
 
     fn add(&mut self, key: &str, make: Make<'a>) -> Arc<str> {

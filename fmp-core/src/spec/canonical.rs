@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{ApiEntrance, Components, Dns, Network, Node, Spec};
+use super::{ApiEntrance, Components, Dns, Network, Node, Spec, Storage};
 use crate::{Digest, NodeName};
 
 /// The digest of everything that `spec` says, but for the digest itself.
@@ -25,6 +25,7 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         network,
         api_entrance,
         components,
+        storage,
         nodes,
         retired,
         consents,
@@ -38,6 +39,9 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         ApiEntrance::External { host, port } => writeln!(out, "entrance.api external {host} {port}")?,
     }
     write_components(out, components)?;
+    if let Some(Storage { filesystem, mounts }) = storage {
+        writeln!(out, "storage disk {filesystem} {mounts:?}")?;
+    }
     for (name, node) in nodes {
         write_node(out, name, node)?;
     }
@@ -63,10 +67,11 @@ fn write_components(out: &mut String, components: &Components) -> fmt::Result {
 }
 
 fn write_node(out: &mut String, name: &NodeName, node: &Node) -> fmt::Result {
-    let Node { role, address, ssh, labels } = node;
+    let Node { role, address, ssh, labels, disk } = node;
     writeln!(out, "node {name} {role} {address}\nssh {}@{} {}", ssh.user, ssh.host, ssh.port)?;
     for (what, value) in [("host-key", &ssh.host_key), ("identity", &ssh.identity)] {
         value.iter().try_for_each(|value| writeln!(out, "ssh {what} {value}"))?;
     }
+    disk.iter().try_for_each(|disk| writeln!(out, "disk {disk}"))?;
     labels.iter().try_for_each(|(key, value)| writeln!(out, "label {key} {value}"))
 }

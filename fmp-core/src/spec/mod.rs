@@ -31,6 +31,7 @@ use crate::{
     Digest, KubeVersion, NodeName,
     net::Cidr,
     profile::{Machines, Profile, Profiles},
+    resource::Filesystem,
 };
 
 /// Reads `text`, the content of the file `name`, with the profiles that it may name.
@@ -107,6 +108,8 @@ pub struct Spec {
     pub api_entrance: ApiEntrance,
     /// What runs on the cluster besides its own parts.
     pub components: Components,
+    /// What becomes of the disks that work nodes name. None: nothing, all data lies on their root file systems.
+    pub storage: Option<Storage>,
     /// Every node, by name. At least one main node.
     pub nodes: BTreeMap<NodeName, Node>,
     /// Nodes that leave the cluster, by name, as they stood among `nodes`, where none of them is now.
@@ -198,6 +201,15 @@ pub enum Dns {
     None,
 }
 
+/// What becomes of the disks that work nodes name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// What is made on each.
+    pub filesystem: Filesystem,
+    /// The data directories where it is mounted: absolute paths, none in another.
+    pub mounts: BTreeSet<String>,
+}
+
 /// How clients outside reach the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiEntrance {
@@ -223,6 +235,8 @@ pub struct Node {
     pub ssh: SshTarget,
     /// Labels besides the role's own.
     pub labels: BTreeMap<String, String>,
+    /// The stable name of the disk that its volume is made on: `/dev/disk/by-id/…`.
+    pub disk: Option<String>,
 }
 
 /// What a node does.

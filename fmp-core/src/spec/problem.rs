@@ -78,6 +78,12 @@ codes! {
     Ipv6 = "ipv6",
     /// A label that Kubernetes would refuse.
     BadLabel = "bad_label",
+    /// Not the name of a disk that stays the same.
+    BadDisk = "bad_disk",
+    /// Not a directory that a volume may be mounted at.
+    BadMount = "bad_mount",
+    /// One disk for two nodes.
+    DuplicateDisk = "duplicate_disk",
     /// A secret itself, where only a reference may stand.
     InlineSecret = "inline_secret",
     /// A profile that can't be read.

@@ -15,7 +15,7 @@ use super::{
     problem::{Code, Problem, Sink},
     shapes,
 };
-use crate::{KubeVersion, NodeName, net::Cidr, profile::Machines};
+use crate::{KubeVersion, NodeName, net::Cidr, profile::Machines, resource::Filesystem};
 
 /// Keys of later versions at the top of the file, each with what it is for.
 const LATER: &[(&str, &str)] = &[
@@ -23,7 +23,6 @@ const LATER: &[(&str, &str)] = &[
     ("platform", "the FMP installation itself"),
     ("proxy", "the proxies on the way to the internet"),
     ("rotate", "the rotation of authorities and keys"),
-    ("storage", "the disks of work nodes"),
 ];
 
 /// The whole file.
@@ -36,6 +35,7 @@ pub(super) struct Raw {
     pub(super) network: RawNetwork,
     pub(super) api_entrance: Option<Spanned<ApiEntrance>>,
     pub(super) components: Option<Components>,
+    pub(super) storage: RawStorage,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
     pub(super) retired: BTreeMap<NodeName, RawNode>,
     /// Whether every node's name and role could be read, so that they may be counted.
@@ -51,6 +51,21 @@ pub(super) struct RawNetwork {
     pub(super) domain: Option<Spanned<String>>,
 }
 
+pub(super) struct RawStorage {
+    /// Whether disks are used at all, at the place where that is said.
+    pub(super) kind: Option<Spanned<StorageKind>>,
+    pub(super) filesystem: Option<Spanned<Filesystem>>,
+    /// Where volumes are mounted. None: where the profile's programs keep their data.
+    pub(super) mounts: Option<Spanned<Vec<String>>>,
+}
+
+/// The words of `storage.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StorageKind {
+    None,
+    Disk,
+}
+
 pub(super) struct RawNode {
     /// Where its name stands.
     pub(super) place: Range<usize>,
@@ -62,6 +77,7 @@ pub(super) struct RawNode {
     pub(super) user: Option<Spanned<String>>,
     pub(super) host_key: Option<Spanned<String>>,
     pub(super) identity: Option<Spanned<String>>,
+    pub(super) disk: Option<Spanned<String>>,
 }
 
 /// Reads the whole file.
@@ -80,6 +96,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let network = network(root.section("network"));
     let api_entrance = entrance(root.section("entrance"));
     let components = components(root.section("components"));
+    let storage = storage(root.section("storage"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
     let consents = root.optional("consent", shapes::texts).map_or_else(Vec::new, Spanned::into_inner);
@@ -93,6 +110,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
         network,
         api_entrance,
         components,
+        storage,
         nodes,
         retired,
         countable,
@@ -189,6 +207,23 @@ fn components(mut section: Section<'_>) -> Option<Components> {
     Some(Components { dns: kind? })
 }
 
+/// What `[storage]` says of all volumes.
+fn storage(mut section: Section<'_>) -> RawStorage {
+    let kinds = [("none", StorageKind::None), ("disk", StorageKind::Disk)];
+    let later = [("lvm", "logical volumes over several disks")];
+    let kind = section.or("kind", StorageKind::None, |value| shapes::choice(value, &kinds, &later));
+    if kind.as_ref().is_some_and(|kind| *kind.get_ref() == StorageKind::None) {
+        for key in ["filesystem", "mounts"] {
+            section.unused(key, "no disk is used", "write `kind = \"disk\"`, or remove the key");
+        }
+    }
+    let kinds = [Filesystem::Ext4, Filesystem::Xfs].map(|kind| (kind.as_str(), kind));
+    let filesystem = section.or("filesystem", Filesystem::Ext4, |value| shapes::choice(value, &kinds, &[]));
+    let mounts = section.optional("mounts", shapes::directories);
+    section.finish();
+    RawStorage { kind, filesystem, mounts }
+}
+
 fn nodes(sink: &Sink, section: Section<'_>) -> (BTreeMap<NodeName, RawNode>, bool) {
     let mut countable = true;
     let mut nodes = BTreeMap::new();
@@ -227,6 +262,9 @@ fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> Ra
     let role = section.required("role", "\"work\"", |value| shapes::choice(value, &roles, &[]));
     let address = section.required("address", "\"192.0.2.21\"", shapes::address);
     let labels = labels(sink, section.section("labels"));
+    let mut storage = section.section("storage");
+    let disk = storage.optional("disk", shapes::disk);
+    storage.finish();
     let mut ssh = section.section("ssh");
     ssh.reserved(&[("jump", "hosts on the way to this one")]);
     let node = RawNode {
@@ -239,6 +277,7 @@ fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> Ra
         user: ssh.or("user", "root".to_owned(), shapes::user),
         host_key: ssh.optional("host-key", shapes::host_key),
         identity: ssh.optional("identity", shapes::reference),
+        disk,
     };
     ssh.finish();
     section.finish();

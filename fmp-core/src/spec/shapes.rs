@@ -12,6 +12,7 @@ use super::{
 use crate::{
     KubeVersion, NodeName,
     net::{BadCidr, Cidr},
+    role::paths,
 };
 
 /// A text of at least one visible character, without control characters: it may stand on one line anywhere.
@@ -168,6 +169,73 @@ pub(super) fn host_key(value: &Value<'_>) -> Read<String> {
     let help = "copy kind and key from `ssh-keyscan HOST` after comparing it on the host: `ssh-ed25519 AAAA…`";
     let bad = || Problem::new(Code::BadText, "not a host key", value.span(), "kind and key belong here").help(help);
     if good { Ok(key) } else { Err(bad()) }
+}
+
+/// Where udev keeps the names of disks that stay the same.
+const STABLE: &str = "/dev/disk/by-id/";
+
+/// A disk by a name that stays the same at each boot and whatever else is plugged in.
+pub(super) fn disk(value: &Value<'_>) -> Read<String> {
+    let path = text(value)?;
+    let bad = |why: &str| {
+        let problem = Problem::new(Code::BadDisk, format!("`{path}` {why}"), value.span(), "not a disk's stable name");
+        Err(problem.help(
+            "`ls -l /dev/disk/by-id` on the host shows them: take the whole disk's, such as `wwn-0x5000c500a1b2c3d4`",
+        ))
+    };
+    let Some(name) = path.strip_prefix(STABLE) else {
+        return bad("may be another disk at the next boot: only names under /dev/disk/by-id stay");
+    };
+    let part = name.rsplit_once("-part").is_some_and(|(_, number)| number.bytes().all(|c| c.is_ascii_digit()));
+    let zero =
+        name.strip_prefix("wwn-0x").or(name.strip_prefix("nvme-eui.")).is_some_and(|id| id.bytes().all(|c| c == b'0'));
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.:+=@".contains(&c);
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
+        bad("is no name of a disk")
+    } else if part {
+        bad("is a partition")
+    } else if ["dm-", "md-", "lvm-"].iter().any(|layer| name.starts_with(layer)) {
+        bad("is a layer over other disks")
+    } else if zero {
+        bad("is what many disks without an id of their own are called")
+    } else {
+        Ok(path)
+    }
+}
+
+/// Directories that volumes may be mounted at: none is the system's, none lies in another.
+pub(super) fn directories(value: &Value<'_>) -> Read<Vec<String>> {
+    let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of directories")) };
+    let mut all: Vec<String> = Vec::new();
+    for value in list {
+        let path = text(value)?;
+        let bad = |why: String| {
+            let problem = Problem::new(Code::BadMount, format!("`{path}` {why}"), value.span(), "no mount point");
+            Err(problem.help("name directories of programs that keep data, such as `/var/lib/containerd`"))
+        };
+        let parts = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>()).unwrap_or_default();
+        let plain = |part: &&str| {
+            let inner = part.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
+            inner && !matches!(*part, "" | "." | "..")
+        };
+        if parts.is_empty() || !parts.iter().all(plain) {
+            return bad("is not an absolute path of letters, digits, `-`, `_` and `.`".to_owned());
+        }
+        if let Some(own) =
+            paths::NOT_MOUNTED.iter().find(|own| paths::is_below(&path, own) || paths::is_below(own, &path))
+        {
+            return bad(format!("would hide {own}, or lie in it"));
+        }
+        if let Some(other) = all.iter().find(|other| paths::is_below(&path, other) || paths::is_below(other, &path)) {
+            return bad(format!("and `{other}`: one lies in the other"));
+        }
+        all.push(path);
+    }
+    if all.is_empty() {
+        return Err(Problem::new(Code::BadMount, "no directory at all", value.span(), "empty")
+            .help("name one, or remove the key"));
+    }
+    Ok(all)
 }
 
 /// Where a secret is, never the secret: `file:PATH` or `env:NAME`.

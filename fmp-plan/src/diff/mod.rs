@@ -10,6 +10,7 @@ mod objects;
 mod trust;
 mod unit;
 mod view;
+mod volume;
 
 use std::collections::BTreeSet;
 
@@ -162,7 +163,8 @@ fn of_cluster(sides: Sides<'_>, resource: &Resource) -> Delta {
         | Resource::Unit(_)
         | Resource::EtcdMember(_)
         | Resource::Image(_)
-        | Resource::NodeObject(_) => Delta::blocked("whoever made the graph says on which node it belongs"),
+        | Resource::NodeObject(_)
+        | Resource::Volume(_) => Delta::blocked("whoever made the graph says on which node it belongs"),
     }
 }
 
@@ -179,6 +181,7 @@ fn of_node(sides: Sides<'_>, host: &HostView<'_>, resource: &Resource) -> Delta 
         Resource::Image(image) => objects::image(host, image),
         Resource::NodeObject(object) => objects::node(sides.observed, host.name, object),
         Resource::Object(object) => objects::object(sides.observed, object),
+        Resource::Volume(wanted) => volume::delta(sides, host, wanted),
     }
 }
 

@@ -214,7 +214,8 @@ fn paths(resource: &Resource) -> [Option<&str>; 2] {
         | Resource::EtcdMember(_)
         | Resource::Image(_)
         | Resource::NodeObject(_)
-        | Resource::Object(_) => [None, None],
+        | Resource::Object(_)
+        | Resource::Volume(_) => [None, None],
     }
 }
 

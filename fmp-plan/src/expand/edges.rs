@@ -68,7 +68,8 @@ fn belongs_to_the_node(sides: Sides<'_>, handle: Handle) -> bool {
         | Resource::EtcdMember(_)
         | Resource::Image(_)
         | Resource::NodeObject(_)
-        | Resource::Object(_) => false,
+        | Resource::Object(_)
+        | Resource::Volume(_) => false,
     }
 }
 
@@ -166,6 +167,9 @@ fn lend_after_making(drafts: &mut Drafts) {
             | Action::StartEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::MakeVolume { .. }
+            | Action::MountVolume { .. }
+            | Action::GrowVolume { .. }
             | Action::CordonNode { .. }
             | Action::DrainNode { .. }
             | Action::UncordonNode { .. }

@@ -17,13 +17,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use fmp_core::{
     Digest,
     graph::{Desired, Handle},
-    resource::Resource,
+    resource::{Resource, Text},
 };
 
 use self::blocked::Blocks;
 pub(crate) use self::hold::hold_back;
 use crate::{
-    diff::{Delta, Sides},
+    action::Action,
+    diff::{Delta, Sides, Task},
     plan::{Change, Waiting},
     step::Step,
 };
@@ -63,7 +64,7 @@ pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
     units::draw(sides, deltas, &changing, &mut drafts);
     let steps = drafts.finish();
     let changes = changing.iter().filter_map(|handle| change(desired, deltas, *handle)).collect();
-    let texts = changing.iter().filter_map(|handle| text(desired.resource(*handle))).collect();
+    let texts = changing.iter().flat_map(|handle| texts(desired.resource(*handle), &deltas[handle.index()])).collect();
     Expanded { changes, steps, waiting, texts, changing }
 }
 
@@ -72,10 +73,16 @@ fn change(desired: &Desired, deltas: &[Delta], handle: Handle) -> Option<Change>
     Some(Change { id: desired.id(handle).to_string(), verb: work.verb, why: work.why.clone(), diff: work.diff.clone() })
 }
 
-fn text(resource: &Resource) -> Option<(Digest, Arc<str>)> {
+/// The texts that a change writes.
+fn texts(resource: &Resource, delta: &Delta) -> Vec<(Digest, Arc<str>)> {
+    let held = |text: &Text| (text.digest, text.text.clone());
     match resource {
-        Resource::File(file) => Some((file.content.digest, file.content.text.clone())),
-        Resource::Object(object) => Some((object.manifest.digest, object.manifest.text.clone())),
+        Resource::File(file) => vec![held(&file.content)],
+        Resource::Object(object) => vec![held(&object.manifest)],
+        Resource::Volume(volume) => {
+            let mounts = volume.mounts.iter().filter(|mount| writes(delta, &mount.path));
+            mounts.map(|mount| held(&mount.content)).collect()
+        }
         Resource::Machine
         | Resource::Artifact(_)
         | Resource::Trust(_)
@@ -83,6 +90,16 @@ fn text(resource: &Resource) -> Option<(Digest, Arc<str>)> {
         | Resource::Unit(_)
         | Resource::EtcdMember(_)
         | Resource::Image(_)
-        | Resource::NodeObject(_) => None,
+        | Resource::NodeObject(_) => Vec::new(),
     }
+}
+
+/// Whether a chain of steps writes a file at `path`.
+fn writes(delta: &Delta, path: &str) -> bool {
+    let Some(Task::Chain(links)) = delta.work().map(|work| &work.task) else { return false };
+    let holds = |action: &Action| match action {
+        Action::WriteFiles { files, .. } => files.iter().any(|file| &*file.path == path),
+        _ => false,
+    };
+    links.iter().any(|(_, action)| holds(action))
 }

@@ -236,6 +236,9 @@ fn watch(node: &NodeName, action: &Action) -> Option<Check> {
         | Action::AddEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::MakeVolume { .. }
+        | Action::MountVolume { .. }
+        | Action::GrowVolume { .. }
         | Action::CordonNode { .. }
         | Action::DrainNode { .. }
         | Action::UncordonNode { .. }

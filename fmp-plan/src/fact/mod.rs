@@ -66,6 +66,11 @@ pub enum FactKey {
         /// Full reference.
         reference: Arc<str>,
     },
+    /// A node's disk, what was made on it, and the directories where it is mounted.
+    Volume {
+        /// Where.
+        node: NodeName,
+    },
     /// A member of etcd.
     EtcdMember {
         /// Its peer URL.
@@ -100,6 +105,7 @@ impl fmt::Display for FactKey {
             Self::Trust { node, what } => write!(f, "{node}: {what}"),
             Self::EtcdData { node } => write!(f, "{node}: etcd data"),
             Self::Image { node, reference } => write!(f, "{node}: image {reference}"),
+            Self::Volume { node } => write!(f, "{node}: volume"),
             Self::EtcdMember { peer_url } => write!(f, "etcd member {peer_url}"),
             Self::Node { node, .. } => write!(f, "Node {node}"),
             Self::Object { key } => write!(f, "object {key}"),

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{Certificate, Fact, FileSeen, Host, NodeSeen, Observed, Pin, UnitSeen},
+    observed::{
+        Certificate, DirectorySeen, DiskSeen, Fact, FileSeen, Host, NodeSeen, Observed, Pin, UnitSeen, VolumeSeen,
+    },
     resource::Holding,
 };
 
@@ -32,6 +34,9 @@ pub fn read(observed: &Observed, key: &FactKey) -> String {
             Fact::Known(_) | Fact::Absent => Fact::Absent,
             Fact::Unknown(why) => Fact::Unknown(why.clone()),
         }),
+        FactKey::Volume { node } => {
+            on_host(observed, node, |host| asked_or_absent(host.volume.as_ref()).map_known(volume))
+        }
         FactKey::EtcdMember { peer_url } => member(observed, peer_url),
         FactKey::Node { node, labels, taints } => in_words(observed.api.as_ref().and_then_known(|api| {
             asked_or_absent(api.nodes.get(node.as_str())).map_known(|seen| node_object(seen, labels, taints))
@@ -167,6 +172,40 @@ fn etcd_data(host: &Host) -> String {
     let data = if host.etcd_data { "holds a member" } else { "empty" };
     let born = if host.etcd_born { ", was a voter" } else { "" };
     format!("{data}{born}")
+}
+
+/// What the kernel calls a disk may differ after each boot.
+fn volume(seen: &VolumeSeen) -> String {
+    let mut words = in_words(seen.disk.as_ref().map_known(disk));
+    match &seen.note {
+        Some(note) => {
+            let made = if note.made { "made" } else { "begun" };
+            _ = write!(words, ", {made} as {} on {}", note.uuid, note.disk);
+        }
+        None => words.push_str(", not ours"),
+    }
+    for (directory, state) in &seen.directories {
+        _ = match state {
+            DirectorySeen::Free => write!(words, ", {directory} free"),
+            DirectorySeen::Holds(name) => write!(words, ", {directory} holds {name}"),
+            DirectorySeen::Ours(folder) => write!(words, ", {directory} mounted from its {folder}"),
+            DirectorySeen::Others(from) => write!(words, ", {directory} mounted from {from}"),
+        };
+    }
+    words
+}
+
+fn disk(seen: &DiskSeen) -> String {
+    let mut words = format!("{} bytes, id {:?}", seen.bytes, seen.identity);
+    if let Some(filesystem) = seen.filesystem_bytes {
+        _ = write!(words, ", file system of {filesystem} bytes");
+    }
+    let blank = seen.blank.map(|blank| if blank { "blank" } else { "not blank" });
+    blank.into_iter().for_each(|word| _ = write!(words, ", {word}"));
+    seen.signatures.iter().for_each(|found| _ = write!(words, ", {found}"));
+    seen.traits.iter().for_each(|found| _ = write!(words, ", {found:?}"));
+    seen.mounted.iter().for_each(|place| _ = write!(words, ", mounted at {place}"));
+    words
 }
 
 fn member(observed: &Observed, peer_url: &str) -> String {

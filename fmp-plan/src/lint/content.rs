@@ -48,6 +48,7 @@ pub(super) fn check_step(step: &Step, findings: &mut Findings) {
 pub(super) fn paths(action: &Action) -> Vec<&str> {
     match action {
         Action::Upload { path, .. } => vec![path],
+        Action::MountVolume { mounts, .. } => mounts.iter().map(|mount| &*mount.directory).collect(),
         Action::WriteFiles { files, remove } => {
             files.iter().map(|file| &*file.path).chain(remove.iter().map(|file| &*file.path)).collect()
         }
@@ -73,6 +74,8 @@ pub(super) fn paths(action: &Action) -> Vec<&str> {
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::MakeVolume { .. }
+        | Action::GrowVolume { .. }
         | Action::CordonNode { .. }
         | Action::DrainNode { .. }
         | Action::UncordonNode { .. }
@@ -114,6 +117,9 @@ fn peer_urls(action: &Action) -> Vec<&str> {
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
         | Action::ImportImage { .. }
+        | Action::MakeVolume { .. }
+        | Action::MountVolume { .. }
+        | Action::GrowVolume { .. }
         | Action::CordonNode { .. }
         | Action::DrainNode { .. }
         | Action::UncordonNode { .. }
@@ -124,11 +130,20 @@ fn peer_urls(action: &Action) -> Vec<&str> {
     }
 }
 
+const fn plain_of_disk(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '+' | '=' | '@')
+}
+
 fn wrong_name(action: &Action) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     let graphic = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
     let is_unit =
         |unit: &str| unit.strip_suffix(".service").is_some_and(|own| !own.is_empty() && own.chars().all(plain));
+    let is_mount = |unit: &str| {
+        unit.strip_suffix(".mount").is_some_and(|own| !own.is_empty() && own.chars().all(|c| plain(c) || c == '\\'))
+    };
+    let is_stable =
+        |disk: &str| disk.strip_prefix("/dev/disk/by-id/").is_some_and(|name| name.chars().all(plain_of_disk));
     let (name, good): (&str, bool) = match action {
         Action::StartUnit { unit }
         | Action::RestartUnit { unit }
@@ -145,6 +160,11 @@ fn wrong_name(action: &Action) -> Option<&str> {
         Action::ApplyObject { key, .. } => {
             (key, graphic(key) && key.split('/').count() == 3 && !key.starts_with('/') && !key.ends_with('/'))
         }
+        Action::MakeVolume { disk, .. } | Action::GrowVolume { disk, .. } => (disk, is_stable(disk)),
+        Action::MountVolume { disk, mounts, .. } => match mounts.iter().find(|mount| !is_mount(&mount.unit)) {
+            Some(mount) => (&mount.unit, false),
+            None => (disk, is_stable(disk) && !mounts.is_empty()),
+        },
         Action::Upload { name, .. } => (name, !name.is_empty() && name.chars().all(plain)),
         Action::CreateMachine { .. }
         | Action::StartMachine

@@ -38,6 +38,9 @@ pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
             | Action::AddEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::MakeVolume { .. }
+            | Action::MountVolume { .. }
+            | Action::GrowVolume { .. }
             | Action::CordonNode { .. }
             | Action::DrainNode { .. }
             | Action::UncordonNode { .. }

@@ -63,7 +63,10 @@ pub(super) const fn whom(action: &Action) -> Whom {
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
-        | Action::ImportImage { .. } => Whom::Host,
+        | Action::ImportImage { .. }
+        | Action::MakeVolume { .. }
+        | Action::MountVolume { .. }
+        | Action::GrowVolume { .. } => Whom::Host,
     }
 }
 
@@ -100,6 +103,9 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         | Action::EnableUnit { .. }
         | Action::BootstrapEtcd { .. }
         | Action::ImportImage { .. }
+        | Action::MakeVolume { .. }
+        | Action::MountVolume { .. }
+        | Action::GrowVolume { .. }
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
@@ -149,6 +155,9 @@ pub(super) fn awaited(action: &Action) -> Awaited<'_> {
         | Action::AddEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::MakeVolume { .. }
+        | Action::MountVolume { .. }
+        | Action::GrowVolume { .. }
         | Action::CordonNode { .. }
         | Action::DrainNode { .. }
         | Action::UncordonNode { .. }

@@ -39,6 +39,15 @@ fn details(step: &Step) -> Vec<String> {
             .collect(),
         Action::EstablishTrust { items } => items.iter().map(|item| format!("shared: {}", item.what)).collect(),
         Action::StopUnits { units } => units.iter().map(|unit| format!("unit: {unit}")).collect(),
+        Action::MakeVolume { disk, uuid, before, .. } => {
+            let seen = before.iter().map(|disk| format!("size: {} bytes, id: {}", disk.bytes, disk.identity));
+            [format!("disk: {disk}"), format!("file system: {uuid}")].into_iter().chain(seen).collect()
+        }
+        Action::MountVolume { uuid, mounts, .. } => {
+            let places = mounts.iter().map(|mount| format!("directory: {}", mount.directory));
+            [format!("file system: {uuid}")].into_iter().chain(places).collect()
+        }
+        Action::GrowVolume { disk, uuid, .. } => vec![format!("disk: {disk}"), format!("file system: {uuid}")],
         Action::Upload { path, digest, .. } => vec![format!("path: {path}"), format!("content: {digest}")],
         Action::CreateMachine { .. }
         | Action::StartMachine

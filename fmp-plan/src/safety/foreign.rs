@@ -7,6 +7,7 @@ use fmp_core::{
     graph::Desired,
     observed::{Fact, Host, Observed, Pin},
     resource::{Resource, Scope},
+    role::paths::key,
     spec::Spec,
 };
 
@@ -101,6 +102,12 @@ fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<Str
             Resource::File(file) => &*file.path,
             Resource::Artifact(artifact) => &*artifact.path,
             Resource::Certificate(certificate) => &*certificate.path,
+            Resource::Volume(volume) => {
+                let files = volume.mounts.iter().map(|mount| (&*mount.path, key::file(&mount.path)));
+                let theirs = files.filter(|(path, key)| is_there(host, path) && !host.ledger.contains_key(key));
+                unowned.entry(node.clone()).or_default().extend(theirs.map(|(path, _)| told(path)));
+                continue;
+            }
             Resource::Machine
             | Resource::Trust(_)
             | Resource::Unit(_)
@@ -109,12 +116,19 @@ fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<Str
             | Resource::NodeObject(_)
             | Resource::Object(_) => continue,
         };
-        let there = matches!(host.files.get(path), Some(Fact::Known(_)));
-        if there && !host.ledger.contains_key(&*id.key) {
-            unowned.entry(node.clone()).or_default().push(format!("{path} is there and no ledger owns it"));
+        if is_there(host, path) && !host.ledger.contains_key(&*id.key) {
+            unowned.entry(node.clone()).or_default().push(told(path));
         }
     }
     unowned
+}
+
+fn is_there(host: &Host, path: &str) -> bool {
+    matches!(host.files.get(path), Some(Fact::Known(_)))
+}
+
+fn told(path: &str) -> String {
+    format!("{path} is there and no ledger owns it")
 }
 
 /// What on a host is not ours.

@@ -3,6 +3,7 @@
 //! One module, used by the planner for each disruptive step and by the executor again just before it. Unknown is never
 //! safe. Knows nothing of hosts; steps in flight are given as what they disrupt.
 
+mod disk;
 mod foreign;
 mod nodes;
 mod quorum;
@@ -18,6 +19,8 @@ use fmp_core::{
     spec::Spec,
 };
 
+pub use disk::Refused as DiskRefused;
+pub(crate) use disk::refused as disk_refused;
 pub(crate) use foreign::foreign;
 pub(crate) use nodes::{Nodes, evictable, eviction_agreed, max_unavailable};
 pub(crate) use quorum::{owner, peer_url};
@@ -60,6 +63,9 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
         | Action::ImportImage { .. }
+        | Action::MakeVolume { .. }
+        | Action::MountVolume { .. }
+        | Action::GrowVolume { .. }
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }

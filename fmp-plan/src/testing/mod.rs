@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use fmp_core::{
     Digest, NodeName,
     bundle::{Entry, Lock},
-    observed::{Api, EtcdMember, Fact, Host, Observed, UnitSeen},
+    observed::{Api, DirectorySeen, DiskSeen, EtcdMember, Fact, Host, Observed, UnitSeen, VolumeSeen},
     profile::Profiles,
     role,
     spec::{self, Role, Spec},
@@ -33,6 +33,14 @@ pub(crate) fn spec(mains: u8, works: u16, consents: &[&str]) -> Spec {
 }
 
 fn spec_at(kubernetes: &str, mains: u8, works: u16, consents: &[&str]) -> Spec {
+    parsed(&written(kubernetes, mains, works, consents))
+}
+
+fn parsed(text: &str) -> Spec {
+    spec::parse("cluster.toml", text, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+fn written(kubernetes: &str, mains: u8, works: u16, consents: &[&str]) -> String {
     let mut text = format!(
         "consent = {consents:?}\n[cluster]\nname = 'lab'\nprofile = 'local'\nkubernetes = '{kubernetes}'\n\
          [environment]\nkind = 'ssh'\n[network]\nmode = 'routed'\npods = '10.0.0.0/8'\nservices = '172.20.0.0/16'\n"
@@ -42,7 +50,7 @@ fn spec_at(kubernetes: &str, mains: u8, works: u16, consents: &[&str]) -> Spec {
     };
     (1..=mains).for_each(|n| add(&format!("main-{n}"), "main", &format!("198.18.0.{}", 10 + n)));
     (1..=works).for_each(|n| add(&format!("work-{n}"), "work", &format!("198.18.{}.{}", 1 + n / 200, 1 + n % 200)));
-    spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    text
 }
 
 /// The lock of fixtures, with Kubernetes of another version and so of other contents.
@@ -70,6 +78,42 @@ impl Lab {
     /// Everything is as wanted.
     pub(crate) fn settled(mains: u8, works: u16) -> Self {
         Self::agreed(mains, works, &[])
+    }
+
+    /// Everything is as wanted, and each work node has a disk of its own.
+    pub(crate) fn stored(mains: u8, works: u16) -> Self {
+        let mut text = written("1.29.15", mains, works, &[]);
+        text.insert_str(0, "storage.kind = 'disk'\n");
+        for n in 1..=works {
+            writeln!(text, "[nodes.work-{n}.storage]\ndisk = '/dev/disk/by-id/wwn-0x{n}'").unwrap();
+        }
+        Self::of(parsed(&text), lock_at("1.29.15"))
+    }
+
+    /// The volume of a host as it is seen, which a test changes.
+    pub(crate) fn volume(&mut self, name: &str) -> &mut VolumeSeen {
+        self.host(name).volume.as_mut().unwrap()
+    }
+
+    /// The disk of a host, which a test changes.
+    pub(crate) fn disk(&mut self, name: &str) -> &mut DiskSeen {
+        match &mut self.volume(name).disk {
+            Fact::Known(disk) => disk,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// The host holds nothing, and its disk is empty.
+    pub(crate) fn clear_with_disk(&mut self, name: &str) {
+        self.clear(name);
+        let volume = self.volume(name);
+        volume.note = None;
+        volume.directories.values_mut().for_each(|seen| *seen = DirectorySeen::Free);
+        let disk = self.disk(name);
+        (disk.blank, disk.filesystem_bytes) = (Some(true), None);
+        disk.uuid.clear();
+        disk.signatures.clear();
+        disk.mounted.clear();
     }
 
     /// The same with consents.

@@ -6,10 +6,11 @@ use fmp_core::{
     Digest, NodeName,
     graph::Desired,
     observed::{
-        Api, Certificate, Cgroup, ClockSync, Etcd, EtcdMember, Fact, FileSeen, Host, HostFacts, LedgerEntry, NodeSeen,
-        Observed, Stamp, UnitSeen,
+        Api, Certificate, Cgroup, ClockSync, DirectorySeen, DiskSeen, Etcd, EtcdMember, Fact, FileSeen, Host,
+        HostFacts, LedgerEntry, NodeSeen, Observed, Stamp, UnitSeen, VolumeNote, VolumeSeen,
     },
-    resource::{Authority, CertificateRequest, Holding, Resource, Scope, Trust, Usage},
+    resource::{Authority, CertificateRequest, Holding, Resource, Scope, Trust, Usage, Volume},
+    role::paths,
     spec::Spec,
 };
 
@@ -93,8 +94,40 @@ fn lay_down(host: &mut Host, name: &NodeName, resource: &Resource) {
             }
         }
         Resource::EtcdMember(_) => (host.etcd_data, host.etcd_born) = (true, true),
+        Resource::Volume(volume) => {
+            volume.mounts.iter().for_each(|mount| put(&mount.path, Some(mount.content.digest), 0o644));
+            lay_down_volume(host, name, volume);
+        }
         Resource::Machine | Resource::Unit(_) | Resource::NodeObject(_) | Resource::Object(_) => {}
     }
+}
+
+fn lay_down_volume(host: &mut Host, name: &NodeName, volume: &Volume) {
+    for mount in &*volume.mounts {
+        let entry = LedgerEntry { kind: String::new(), cluster_id: CLUSTER.into(), previous: "absent".into() };
+        host.ledger.insert(paths::key::file(&mount.path), entry);
+        let unit = UnitSeen { sub: "mounted".into(), stamp: None, ..running(Stamp::default()) };
+        host.units.insert(mount.unit.to_string(), Fact::Known(unit));
+    }
+    let programs = volume.filesystem.programs().map(|name| (name.to_owned(), format!("/sbin/{name}")));
+    host.facts.programs.extend(programs);
+    let folder = |directory: &str| if directory == paths::VOLUME { "/".to_owned() } else { directory.to_owned() };
+    let ours = |directory: &str| (directory.to_owned(), DirectorySeen::Ours(folder(directory)));
+    let directories: BTreeMap<_, _> = volume.mounts.iter().map(|mount| ours(&mount.directory)).collect();
+    let disk = DiskSeen {
+        device: "sdb".into(),
+        bytes: 500_000_000_000,
+        identity: format!("naa.{}", &Digest::of(name.as_str()).hex()[..16]),
+        twins: BTreeSet::new(),
+        traits: BTreeSet::new(),
+        signatures: [volume.filesystem.to_string()].into(),
+        uuid: volume.uuid.to_string(),
+        mounted: directories.keys().cloned().collect(),
+        blank: None,
+        filesystem_bytes: Some(499_998_765_056),
+    };
+    let note = VolumeNote { disk: volume.disk.to_string(), uuid: volume.uuid.to_string(), made: true };
+    host.volume = Some(VolumeSeen { disk: Fact::Known(disk), note: Some(note), directories });
 }
 
 /// A certificate authority; `life` tells one key from another.
@@ -197,6 +230,7 @@ fn host(name: &NodeName) -> Host {
         running: BTreeSet::new(),
         pod_cidr: None,
         strangers: BTreeMap::new(),
+        volume: None,
     }
 }
 

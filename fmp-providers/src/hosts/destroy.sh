@@ -55,10 +55,17 @@ done
 for mount in $(mounts); do umount "$mount" 2>/dev/null; done
 left=$(mounts | head -n 1)
 [ -z "$left" ] || stale "$left" "not mounted" mounted
+# The volume's disk stays as it is: only nothing of it is mounted any more.
+volume=$(parts mount)
+if [ -n "$volume" ]; then
+    # shellcheck disable=SC2086
+    systemctl --quiet disable $volume && systemctl stop $volume || exit 1
+    rmdir ./srv/fmp 2>/dev/null
+fi
 for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null; done
 
 # What runs goes before what it reads, and what says whose it is goes last.
-for kind in image etcd-member unit certificate file artifact trust; do
+for kind in image etcd-member unit certificate file artifact volume trust; do
     for entry in $(of_kind "$kind"); do
         for path in $(sed -n 's/^\(file\|program\|secret\) //p' "$entry"); do
             [ "$path" != /var/lib/fmp/cluster-id ] || continue

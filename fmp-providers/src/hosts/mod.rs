@@ -23,6 +23,9 @@ use fmp_plan::{Step, step::Subject};
 
 use crate::transport::{Transport, TransportError};
 
+/// What looks at a disk.
+const DISK: &str = include_str!("disk.sh");
+
 /// The unit of etcd's member.
 const ETCD_UNIT: &str = "etcd.service";
 

@@ -56,10 +56,15 @@ const fn usual(action: &Action) -> u64 {
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
         | Action::ApplyObject { .. } => 150,
+        // Tables of a few terabytes are written.
+        Action::MakeVolume { .. } => 3_000,
         Action::StopUnits { .. } => 2_000,
         // Pods have half a minute to end.
         Action::DrainNode { .. } => 30_000,
-        Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => 300,
+        Action::BootstrapEtcd { .. }
+        | Action::StartEtcdLearner { .. }
+        | Action::MountVolume { .. }
+        | Action::GrowVolume { .. } => 300,
         Action::RemoveEtcdMember { .. } | Action::AddEtcdLearner { .. } | Action::PromoteEtcdLearner { .. } => 200,
     }
 }

@@ -121,6 +121,7 @@ pub(super) fn begin(catalog: &mut Catalog, drawn: &Drawn, case: &Case) -> Result
         for (name, node) in case.spec.nodes.iter().filter(|(name, _)| !before.spec.nodes.contains_key(*name)) {
             world.add_machine(name, node.address, node.role == fmp_core::spec::Role::Main);
         }
+        world.plug_in(&Setup::of(&case.spec).disks);
     }
     Ok(world)
 }

@@ -49,6 +49,8 @@ pub struct Shape {
     pub leaving_works: u8,
     /// Whether the machine of the last node that leaves is gone for good, and a person says so.
     pub destroyed: bool,
+    /// Whether each work node has a disk of its own for its data.
+    pub disks: bool,
     /// The kind of environment.
     pub environment: &'static str,
     /// The profile's name.
@@ -80,9 +82,20 @@ const VERSIONS: [&str; 3] = ["1.27.16", "1.28.15", "1.29.15"];
 impl Shape {
     /// Three mains and four work nodes.
     pub const fn usual() -> Self {
-        let (leaving_mains, leaving_works, destroyed, environment) = (0, 0, false, "ssh");
+        let (leaving_mains, leaving_works, destroyed, disks, environment) = (0, 0, false, false, "ssh");
         let (profile, kubernetes, network) = ("local", "1.29.15", "flannel");
-        Self { mains: 3, works: 4, leaving_mains, leaving_works, destroyed, environment, profile, kubernetes, network }
+        Self {
+            mains: 3,
+            works: 4,
+            leaving_mains,
+            leaving_works,
+            destroyed,
+            disks,
+            environment,
+            profile,
+            kubernetes,
+            network,
+        }
     }
 
     /// The file that a person writes.
@@ -93,6 +106,9 @@ impl Shape {
              [environment]\nkind = '{environment}'\n\
              [network]\nmode = '{network}'\npods = '10.0.0.0/8'\nnode-prefix = 24\nservices = '172.20.0.0/16'\n"
         );
+        if self.disks {
+            file.insert_str(0, "storage.kind = 'disk'\n");
+        }
         let outage = (*mains == 1).then(|| "'outage main-1'".to_owned());
         let destroyed = self.last_leaving().filter(|_| self.destroyed).map(|name| format!("'destroyed {name}'"));
         let consents: Vec<String> = outage.into_iter().chain(destroyed).collect();
@@ -105,6 +121,9 @@ impl Shape {
         }
         for at in 1..=works + leaving_works {
             _ = writeln!(file, "[{}.work-{at:02}]\nrole = 'work'\naddress = '198.18.1.{at}'", within(at, *works));
+            if self.disks {
+                _ = writeln!(file, "storage.disk = '/dev/disk/by-id/wwn-0x{at:x}'");
+            }
         }
         file
     }
@@ -124,6 +143,8 @@ impl Drawn {
         if drawn.kind != Kind::Install && Stream::new(seed, "environment").chance(300) {
             (drawn.shape.environment, drawn.then.environment) = ("sim", "sim");
         }
+        let disks = Stream::new(seed, "disks").chance(150);
+        (drawn.shape.disks, drawn.then.disks) = (disks, disks);
         let may_be_gone = drawn.kind == Kind::Retirement;
         drawn.then.destroyed = may_be_gone && Stream::new(seed, "destroyed").chance(400);
         drawn

@@ -7,11 +7,12 @@ use std::{
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{HostFacts, LedgerEntry},
+    observed::{HostFacts, LedgerEntry, VolumeNote},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
+    disks::Disk,
     files::{Content, File},
     lease::Taken,
     units::Unit,
@@ -47,6 +48,12 @@ pub(crate) struct Host {
     pub(crate) crashed: BTreeSet<String>,
     pub(crate) images: BTreeSet<String>,
     pub(crate) etcd_data: Option<Data>,
+    /// The disk for its volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<Disk>,
+    /// What the ledger says of its volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) volume: Option<VolumeNote>,
     pub(crate) ledger: BTreeMap<String, LedgerEntry>,
     /// The newest epoch that it has heard of. Lies on the disk.
     pub(crate) epoch: u64,
@@ -111,6 +118,8 @@ impl Host {
             crashed: BTreeSet::new(),
             images: BTreeSet::new(),
             etcd_data: None,
+            disk: None,
+            volume: None,
             ledger: BTreeMap::new(),
             epoch: 0,
             epoch_of: None,

@@ -16,6 +16,7 @@ use fmp_core::{
 
 use super::{
     Setup, World,
+    disks::Disk,
     etcd::{EtcdCluster, Member},
     files::{Content, File},
     host::{Data, Host, Power},
@@ -176,7 +177,15 @@ impl Glass<'_> {
             life: self.next(),
             in_sync_ms: 0,
         });
+        self.volume();
         self.units();
+    }
+
+    fn volume(&mut self) {
+        let Some(seen) = &self.seen.volume else { return };
+        self.host.volume.clone_from(&seen.note);
+        let name = self.host.disk.take().map(|disk| disk.name);
+        self.host.disk = name.zip(seen.disk.known()).map(|(name, disk)| Disk::mirrored(name, disk, seen.note.as_ref()));
     }
 
     fn content(&mut self, path: &str, seen: &FileSeen, wanted: Option<&fmp_core::resource::Text>) -> Content {

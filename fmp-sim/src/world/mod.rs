@@ -8,6 +8,7 @@ mod accidents;
 mod api;
 mod balancer;
 pub mod deed;
+mod disks;
 mod effects;
 mod etcd;
 mod files;
@@ -56,6 +57,9 @@ pub struct World {
     guards: Guards,
     environment: Environment,
     hosts: BTreeMap<NodeName, Host>,
+    /// Disks that machines have for a volume, by their stable names: whatever machine stands there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    bays: BTreeMap<NodeName, String>,
     /// The host keys that whoever runs FMP knows.
     pinned: BTreeMap<NodeName, u64>,
     etcd: Option<EtcdCluster>,
@@ -83,14 +87,14 @@ pub struct World {
 impl World {
     /// A fresh world.
     pub fn new(setup: Setup) -> Self {
-        let Setup { now, environment, mains, works, machine, kubelet_version, pace } = setup;
+        let Setup { now, environment, mains, works, disks, machine, kubelet_version, pace } = setup;
         let nodes = mains.into_iter().map(|node| (node, true)).chain(works.into_iter().map(|node| (node, false)));
         let hosts = (1..).zip(nodes).map(|(at, ((name, address), main))| {
             let host = Host::bare(&name, address, main, &machine, at, !environment.makes_machines());
             (name, host)
         });
         let hosts: BTreeMap<NodeName, Host> = hosts.collect();
-        Self {
+        let mut world = Self {
             began: now,
             clock_ms: 0,
             due_ms: None,
@@ -109,7 +113,10 @@ impl World {
             strokes: None,
             there: None,
             deeds: None,
-        }
+            bays: BTreeMap::new(),
+        };
+        world.plug_in(&disks);
+        world
     }
 
     fn next(&mut self) -> u64 {

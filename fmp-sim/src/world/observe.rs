@@ -87,6 +87,7 @@ impl Host {
             etcd_born: self.files.contains_key(ETCD_BORN),
             running: BTreeSet::new(),
             pod_cidr: self.pod_cidr(),
+            volume: ask.volume.as_ref().map(|ask| self.volume_seen(ask)),
             strangers: BTreeMap::new(),
         }
     }

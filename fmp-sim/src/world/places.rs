@@ -6,6 +6,7 @@ use fmp_core::{NodeName, observed::HostFacts};
 
 use super::{
     Setup, World,
+    disks::Disk,
     host::{Host, Power},
     machine,
 };
@@ -20,6 +21,7 @@ impl World {
                 self.place(name, *address, main, &setup.machine, false);
             }
         }
+        self.plug_in(&setup.disks);
     }
 
     /// One more machine is there, booted and bare.
@@ -38,7 +40,9 @@ impl World {
     /// A machine of its own in a place, whatever stood there, and whoever runs FMP knows its key.
     pub(crate) fn place(&mut self, node: &NodeName, address: Ipv4Addr, main: bool, like: &HostFacts, exists: bool) {
         let serial = self.next();
-        self.hosts.insert(node.clone(), Host::bare(node, address, main, like, serial, exists));
+        let mut host = Host::bare(node, address, main, like, serial, exists);
+        host.disk = self.bays.get(node).map(|name| Disk::empty(name, serial));
+        self.hosts.insert(node.clone(), host);
         self.pinned.insert(node.clone(), serial);
     }
 

@@ -8,7 +8,7 @@ use std::{
 use fmp_core::{
     NodeName,
     observed::{Cgroup, ClockSync, Disk, HostFacts},
-    spec::{Environment, Role, Spec},
+    spec::{Environment, Node, Role, Spec},
 };
 
 use super::Pace;
@@ -24,6 +24,8 @@ pub struct Setup {
     pub mains: BTreeMap<NodeName, Ipv4Addr>,
     /// The work nodes, with theirs.
     pub works: BTreeMap<NodeName, Ipv4Addr>,
+    /// The disk that a node names for its volume. Its machine has it, empty.
+    pub disks: BTreeMap<NodeName, String>,
     /// What a machine is like. Host name, machine id and addresses are filled in.
     pub machine: HostFacts,
     /// What a kubelet says that its version is, `v1.29.15`, where the path of its program does not tell.
@@ -40,7 +42,9 @@ impl Setup {
             all.map(|(name, node)| (name.clone(), node.address)).collect()
         };
         let (mains, works) = (of_role(Role::Main), of_role(Role::Work));
-        Self::new(spec.environment, mains, works, &spec.kubernetes.to_string())
+        let disk = |(name, node): (&NodeName, &Node)| Some((name.clone(), node.disk.clone()?));
+        let disks = spec.everyone().filter_map(disk).collect();
+        Self { disks, ..Self::new(spec.environment, mains, works, &spec.kubernetes.to_string()) }
     }
 
     /// A world of machines that are large enough for anything, in November 2023.
@@ -51,7 +55,16 @@ impl Setup {
         kubernetes: &str,
     ) -> Self {
         let kubelet_version = format!("v{kubernetes}");
-        Self { now: 1_700_000_000, environment, mains, works, machine: machine(), kubelet_version, pace: Pace::Instant }
+        Self {
+            now: 1_700_000_000,
+            environment,
+            mains,
+            works,
+            disks: BTreeMap::new(),
+            machine: machine(),
+            kubelet_version,
+            pace: Pace::Instant,
+        }
     }
 }
 

@@ -8,15 +8,18 @@ use std::{
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{Fact, Observed, UnitSeen},
-    resource::{Check, NodeObject},
+    observed::{DirectorySeen, Fact, Observed, UnitSeen},
+    resource::{Check, Filesystem, NodeObject, Uuid},
     role::paths::{STAMP, unit_file},
     spec::Environment,
 };
-use fmp_exec::{Applied, Context, Failure, Questions, Retry, provider::HostQuestions};
+use fmp_exec::{
+    Applied, Context, Failure, Questions, Retry,
+    provider::{HostQuestions, VolumeQuestion},
+};
 use fmp_plan::{
     Action, Step, StepId,
-    action::{Before, Evict, FileRemoval, FileWrite},
+    action::{Before, Evict, FileRemoval, FileWrite, MountPoint},
     step::Subject,
 };
 
@@ -40,9 +43,8 @@ fn members() -> BTreeMap<NodeName, String> {
     (1..=3).map(|n| (node(&format!("main-{n}")), url(n))).collect()
 }
 
-fn apply(world: &mut World, host: &str, action: Action, texts: &[&str]) -> Result<Applied, Failure> {
-    let texts = texts.iter().map(|text| (Digest::of(text), Arc::from(*text))).collect();
-    let step = Step {
+fn step_of(host: &str, action: Action) -> Step {
+    Step {
         id: StepId::new(format!("{host}/x")),
         subject: Subject::Host(node(host)),
         action,
@@ -51,8 +53,12 @@ fn apply(world: &mut World, host: &str, action: Action, texts: &[&str]) -> Resul
         disrupts: BTreeSet::new(),
         watch: None,
         reason: String::new(),
-    };
-    world.apply(&Context { epoch: 1, texts: Arc::new(texts) }, &step)
+    }
+}
+
+fn apply(world: &mut World, host: &str, action: Action, texts: &[&str]) -> Result<Applied, Failure> {
+    let texts = texts.iter().map(|text| (Digest::of(text), Arc::from(*text))).collect();
+    world.apply(&Context { epoch: 1, texts: Arc::new(texts) }, &step_of(host, action))
 }
 
 fn done(world: &mut World, host: &str, action: Action) {
@@ -287,4 +293,59 @@ fn units_that_are_stopped_stay_down_after_a_power_cut() {
         (unit(&world, "x.service").active.as_str(), unit(&world, "x.service").enabled.as_str()),
         ("inactive", "disabled")
     );
+}
+
+const DISK: &str = "/dev/disk/by-id/wwn-0x5";
+
+/// A world whose work node has an empty disk.
+fn stored() -> World {
+    let mut world = world(Environment::Ssh);
+    world.plug_in(&[(node("work-1"), DISK.to_owned())].into());
+    world
+}
+
+fn make_volume() -> Action {
+    let uuid = Uuid::of_volume("lab", &node("work-1"), DISK);
+    Action::MakeVolume { disk: DISK.into(), filesystem: Filesystem::Ext4, uuid, before: None }
+}
+
+#[test]
+fn a_volume_that_was_cut_off_at_any_moment_is_finished_by_the_same_step() {
+    for strokes in 0..4 {
+        let mut world = stored();
+        let step = step_of("work-1", make_volume());
+        let cx = Context { epoch: 1, ..Context::default() };
+        assert!(world.carry_out(&cx, &step, Some(strokes)).is_err(), "{strokes}");
+        assert_eq!(world.apply(&cx, &step).unwrap(), Applied::Done, "{strokes}");
+        assert_eq!(world.apply(&cx, &step).unwrap(), Applied::AlreadyDone, "{strokes}");
+    }
+}
+
+#[test]
+fn a_disk_that_holds_something_is_left_alone_by_the_world_too() {
+    let mut world = stored();
+    world.use_disk(&node("work-1"), "LVM2_member");
+    assert!(matches!(apply(&mut world, "work-1", make_volume(), &[]).unwrap(), Applied::Stale(_)));
+    world.empty_disk(&node("work-1"));
+    done(&mut world, "work-1", make_volume());
+}
+
+#[test]
+fn a_mount_hides_nothing_and_comes_again_at_each_boot() {
+    let mut world = stored();
+    done(&mut world, "work-1", make_volume());
+    let unit = "[Mount]\nWhat=UUID=x\nWhere=/srv/fmp\n";
+    write(&mut world, "work-1", &unit_file("srv-fmp.mount"), unit);
+    let Action::MakeVolume { disk, filesystem, uuid, .. } = make_volume() else { panic!() };
+    let mounts = vec![MountPoint { unit: "srv-fmp.mount".into(), directory: "/srv/fmp".into() }];
+    let mount = || Action::MountVolume { disk: disk.clone(), filesystem, uuid: uuid.clone(), mounts: mounts.clone() };
+    done(&mut world, "work-1", mount());
+    assert_eq!(apply(&mut world, "work-1", mount(), &[]).unwrap(), Applied::AlreadyDone);
+    let ask = VolumeQuestion { disk: disk.clone(), filesystem, directories: vec!["/srv/fmp".into()] };
+    for _ in 0..2 {
+        let seen = world.hosts[&node("work-1")].volume_seen(&ask);
+        assert_eq!(seen.directories["/srv/fmp"], DirectorySeen::Ours("/".into()));
+        world.power_off(&node("work-1"));
+        world.power_on(&node("work-1"));
+    }
 }

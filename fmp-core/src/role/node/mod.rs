@@ -7,6 +7,7 @@ mod flannel;
 mod host;
 mod kubelet;
 mod proxy;
+pub(super) mod volume;
 
 pub(super) use flannel::UNIT as FLANNELD_UNIT;
 

@@ -3,6 +3,7 @@
 mod components;
 mod minors;
 mod units;
+mod volumes;
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -2,6 +2,7 @@
 
 mod network;
 mod nodes;
+mod storage;
 
 use toml::Spanned;
 
@@ -34,6 +35,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
     if raw.countable {
         nodes::count(sink, &raw, profile.as_ref(), machines);
     }
+    let storage = storage::resolve(sink, &raw, profile.as_ref());
     let network = network::resolve(sink, &raw.network, &raw.nodes, raw.api_entrance.as_ref());
     let nodes: Option<_> = raw.nodes.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
     let retired: Option<_> = raw.retired.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
@@ -47,6 +49,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         network: network?,
         api_entrance: raw.api_entrance?.into_inner(),
         components: raw.components?,
+        storage: storage?,
         nodes: nodes?,
         retired: retired?,
         consents: raw.consents.into_iter().collect(),
@@ -100,5 +103,11 @@ fn node(raw: RawNode) -> Option<Node> {
         host_key: raw.host_key.map(Spanned::into_inner),
         identity: raw.identity.map(Spanned::into_inner),
     };
-    Some(Node { role: raw.role?.into_inner(), address, ssh, labels: raw.labels })
+    Some(Node {
+        role: raw.role?.into_inner(),
+        address,
+        ssh,
+        labels: raw.labels,
+        disk: raw.disk.map(Spanned::into_inner),
+    })
 }

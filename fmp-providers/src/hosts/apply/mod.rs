@@ -14,6 +14,7 @@ mod objects;
 mod trust;
 mod unit;
 mod upload;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use fmp_plan::{
     action::{Action, Before, Evict},
 };
 
+use self::volumes::Which;
 use super::{Managed, Packing};
 use crate::transport::{Input, TransportError};
 
@@ -66,6 +68,15 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         Action::AddEtcdLearner { peer_url } => etcd::change(work, "add", peer_url, "-").await,
         Action::PromoteEtcdLearner { peer_url } => etcd::change(work, "promote", peer_url, "-").await,
         Action::ImportImage { reference, archive, bytes } => image::import(work, reference, *archive, *bytes).await,
+        Action::MakeVolume { disk, filesystem, uuid, before } => {
+            volumes::make(work, Which { disk, filesystem: *filesystem, uuid }, before.as_ref()).await
+        }
+        Action::MountVolume { disk, filesystem, uuid, mounts } => {
+            volumes::mount(work, Which { disk, filesystem: *filesystem, uuid }, mounts).await
+        }
+        Action::GrowVolume { disk, filesystem, uuid, directory, .. } => {
+            volumes::grow(work, Which { disk, filesystem: *filesystem, uuid }, directory).await
+        }
         Action::CordonNode { node } => nodes::change(work, "cordon", node, Evict::Replaceable).await,
         Action::DrainNode { node, evict } => nodes::change(work, "drain", node, *evict).await,
         Action::UncordonNode { node } => nodes::change(work, "uncordon", node, Evict::Replaceable).await,

@@ -1,5 +1,7 @@
 //! Our scripts against a folder in place of a host's root, and programs of the test in place of systemd.
 
+mod volumes;
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use fmp_core::{

@@ -18,6 +18,7 @@ use super::{
     sections::{Garbled, Sections},
     texts::Texts,
     units::Units,
+    volume,
 };
 use crate::{hosts::ledger, pki};
 
@@ -55,6 +56,7 @@ pub(super) fn read(answer: &str, ask: &HostQuestions, asked_ms: &RangeInclusive<
         etcd_born: named.has("etcd-born"),
         running: running(&sections, &units),
         pod_cidr: pod_cidr.and_then(|range| range.parse().ok()),
+        volume: ask.volume.as_ref().map(|_| volume::read(&sections, &texts)).transpose()?,
         strangers: named.pairs("stranger").into_iter().map(|(name, path)| (name, absolute(&path).to_owned())).collect(),
     })
 }

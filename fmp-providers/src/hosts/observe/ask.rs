@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use fmp_core::{profile::Directories, resource::Holding};
 use fmp_exec::provider::HostQuestions;
 
-use crate::transport::quote;
+use crate::{hosts::DISK, transport::quote};
 
 /// Answers the questions; knows nothing of this cluster.
 const PROBE: &str = include_str!("probe.sh");
@@ -101,8 +101,15 @@ pub(super) fn script(ask: &HostQuestions, directories: &Directories, nonce: &str
     list("ctr", &mut std::iter::once(ctr(&paths)));
     list("etcd_data", &mut std::iter::once(format!(".{}", directories.etcd)));
     list("containerd_data", &mut std::iter::once(format!(".{}", directories.containerd)));
+    let volume = ask.volume.as_ref();
+    list("volume_disk", &mut volume.into_iter().map(|volume| volume.disk.to_string()));
+    list("volume_filesystem", &mut volume.into_iter().map(|volume| volume.filesystem.to_string()));
+    list("volume_directories", &mut volume.into_iter().flat_map(|volume| &volume.directories).map(ToString::to_string));
     list("nonce", &mut std::iter::once(nonce.to_owned()));
     list("deep", &mut std::iter::once(u8::from(deep).to_string()));
+    if volume.is_some() {
+        script.push_str(DISK);
+    }
     script.push_str(PROBE);
     script
 }

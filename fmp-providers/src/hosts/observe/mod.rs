@@ -12,6 +12,7 @@ pub(crate) mod sections;
 mod tests;
 mod texts;
 mod units;
+mod volume;
 
 use std::{
     collections::BTreeMap,

@@ -222,6 +222,15 @@ if [ -n "$ports" ]; then
     fi
 fi
 
+section volume
+if [ -n "$volume_disk" ]; then
+    how=deep
+    # What was finished holds data: its beginning and end say nothing.
+    [ ! -s ./var/lib/fmp/ledger/volume ] || ! grep -qx made ./var/lib/fmp/ledger/volume || how=
+    # shellcheck disable=SC2086
+    volume_facts "$volume_disk" "$how" "$volume_filesystem" $volume_directories
+fi
+
 section images
 if [ -S ./run/containerd/containerd.sock ] && [ -x "$ctr" ]; then
     meta=$(stat -c '%d %i %s %.9Y %.9Z' "$containerd_data"/io.containerd.metadata.v1.bolt/meta.db 2>/dev/null)

@@ -2,13 +2,13 @@
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{Fact, Host, Observed},
+    observed::{DirectorySeen, Fact, Host, Observed, VolumeNote},
     profile::Directories,
-    resource::{Authority, Holding},
+    resource::{Authority, Filesystem, Holding},
 };
 use fmp_exec::{
     Provider as _,
-    provider::{HostQuestions, Questions},
+    provider::{HostQuestions, Questions, VolumeQuestion},
 };
 use fmp_plan::action::{Action, TrustItem, TrustSource};
 
@@ -205,4 +205,40 @@ async fn etcds_data_is_looked_for_where_the_profile_says() {
     let etcd = "/data/etcd".to_owned();
     lab.provider = lab.provider.keeping(Directories { etcd, ..Directories::default() });
     assert!(look_at_one(&lab, HostQuestions::default()).await.etcd_data);
+}
+
+#[tokio::test]
+async fn a_volume_is_looked_at_where_it_is_asked_for() {
+    let lab = Lab::new();
+    lab.put("/dev/sdb", "x");
+    lab.put("/dev/disk/by-id/wwn-0x5", "");
+    std::fs::remove_file(lab.path("a", "/dev/disk/by-id/wwn-0x5")).unwrap();
+    std::os::unix::fs::symlink("../../sdb", lab.path("a", "/dev/disk/by-id/wwn-0x5")).unwrap();
+    for (file, text) in [("size", "8\n"), ("dev", "8:16\n"), ("ro", "0\n"), ("serial", "S 1\n")] {
+        lab.put(&format!("/sys/class/block/sdb/{file}"), text);
+    }
+    lab.put("/proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    lab.put("/proc/swaps", "Filename Type\n");
+    lab.put("/var/lib/kubelet/pki/x", "");
+    lab.put("/var/lib/fmp/ledger/volume", "kind volume\ndisk /dev/disk/by-id/wwn-0x5\nuuid u\n");
+    let ask = VolumeQuestion {
+        disk: "/dev/disk/by-id/wwn-0x5".into(),
+        filesystem: Filesystem::Ext4,
+        directories: ["/srv/fmp", "/var/lib/kubelet"].map(Into::into).into(),
+    };
+    let host = look_at_one(&lab, HostQuestions { volume: Some(ask), ..HostQuestions::default() }).await;
+    let volume = host.volume.unwrap();
+    let disk = volume.disk.known().unwrap();
+    assert_eq!((disk.device.as_str(), disk.bytes, disk.identity.as_str()), ("sdb", 4096, "S 1"));
+    assert_eq!(disk.blank, Some(false), "a disk that is shorter than it says can't be read whole");
+    let note = VolumeNote { disk: "/dev/disk/by-id/wwn-0x5".into(), uuid: "u".into(), made: false };
+    assert_eq!(volume.note, Some(note));
+    let directories: Vec<_> = volume.directories.into_iter().collect();
+    let expected = [
+        ("/srv/fmp".to_owned(), DirectorySeen::Free),
+        ("/var/lib/kubelet".to_owned(), DirectorySeen::Holds("pki".into())),
+    ];
+    assert_eq!(directories, expected);
+    let host = look_at_one(&lab, HostQuestions::default()).await;
+    assert_eq!(host.volume, None, "nobody asked");
 }

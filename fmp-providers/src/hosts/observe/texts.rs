@@ -37,6 +37,11 @@ impl<'a> Texts<'a> {
         rest.split_whitespace().next()?.parse().ok()
     }
 
+    /// The lines of a file in a directory; none where it is empty or not there.
+    pub(super) fn lines_below(&self, directory: &str, name: &str) -> Option<&[&'a str]> {
+        self.0.get(format!("{directory}/{name}").as_str()).map(Vec::as_slice)
+    }
+
     /// All files below a directory: name and lines.
     pub(super) fn below<'t>(&'t self, directory: &'t str) -> impl Iterator<Item = (&'a str, &'t [&'a str])> {
         self.iter().filter_map(move |(path, lines)| Some((path.strip_prefix(directory)?.strip_prefix('/')?, lines)))

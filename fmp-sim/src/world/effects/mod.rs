@@ -8,6 +8,7 @@ mod images;
 mod machine;
 mod trust;
 mod units;
+mod volumes;
 
 use fmp_core::NodeName;
 use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Mismatch, Retry};
@@ -73,7 +74,10 @@ impl World {
             | Action::StopUnits { .. }
             | Action::BootstrapEtcd { .. }
             | Action::StartEtcdLearner { .. }
-            | Action::ImportImage { .. } => node.cloned(),
+            | Action::ImportImage { .. }
+            | Action::MakeVolume { .. }
+            | Action::MountVolume { .. }
+            | Action::GrowVolume { .. } => node.cloned(),
         }
     }
 
@@ -129,6 +133,11 @@ impl World {
             Action::StartEtcdLearner { members } => self.start_learner(node()?, members),
             Action::PromoteEtcdLearner { peer_url } => self.promote_learner(by, peer_url),
             Action::ImportImage { reference, .. } => self.import_image(node()?, reference),
+            Action::MakeVolume { disk, filesystem, uuid, before } => {
+                self.make_volume(node()?, disk, (*filesystem, uuid), before.as_ref())
+            }
+            Action::MountVolume { uuid, mounts, .. } => self.mount_volume(node()?, uuid, mounts),
+            Action::GrowVolume { uuid, .. } => self.grow_volume(node()?, uuid),
             Action::CordonNode { node } => self.cordon(by, node),
             Action::DrainNode { node, .. } => self.drain(by, node),
             Action::UncordonNode { node } => self.uncordon(by, node),

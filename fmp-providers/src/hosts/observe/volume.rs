@@ -1,0 +1,131 @@
+//! A host's volume, as `disk.sh` tells of it and as the ledger has it.
+
+use std::collections::BTreeSet;
+
+use fmp_core::{
+    observed::{DirectorySeen, DiskSeen, DiskTrait, Fact, VolumeNote, VolumeSeen},
+    role::paths::key,
+};
+
+use super::{
+    sections::{Garbled, Sections, foreign},
+    texts::Texts,
+};
+use crate::hosts::ledger;
+
+/// Where its lines stand.
+const SECTION: &str = "volume";
+
+/// Reads what was told.
+///
+/// # Errors
+/// A line that `disk.sh` does not write.
+pub(super) fn read(sections: &Sections<'_>, texts: &Texts<'_>) -> Result<VolumeSeen, Garbled> {
+    let lines: Vec<(&str, &str)> = sections.parsed(SECTION, |line| line.split_once('\t'))?;
+    let told = Told(&lines);
+    let directories = told.all("directory").map(|line| directory(line).ok_or_else(|| foreign(SECTION, line)));
+    Ok(VolumeSeen { disk: told.disk()?, note: note(texts), directories: directories.collect::<Result<_, _>>()? })
+}
+
+/// Lines `WORD<tab>VALUE`.
+struct Told<'a>(&'a [(&'a str, &'a str)]);
+
+impl<'a> Told<'a> {
+    fn all(&self, word: &'static str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| *key == word).map(|(_, value)| *value)
+    }
+
+    fn first(&self, word: &'static str) -> Option<&'a str> {
+        self.all(word).next()
+    }
+
+    fn set(&self, word: &'static str) -> BTreeSet<String> {
+        self.all(word).map(str::to_owned).collect()
+    }
+
+    fn disk(&self) -> Result<Fact<DiskSeen>, Garbled> {
+        let Some(device) = self.first("device") else { return Ok(Fact::Absent) };
+        let traits = self.all("trait").map(|word| trait_of(word).ok_or_else(|| foreign(SECTION, word)));
+        Ok(Fact::Known(DiskSeen {
+            device: device.to_owned(),
+            bytes: self.first("bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or_default(),
+            identity: self.first("identity").unwrap_or_default().to_owned(),
+            twins: self.set("twin"),
+            traits: traits.collect::<Result<_, _>>()?,
+            signatures: self.set("signature"),
+            uuid: self.first("uuid").unwrap_or_default().to_owned(),
+            mounted: self.set("mounted"),
+            blank: self.first("blank").map(|word| word == "1"),
+            filesystem_bytes: self.first("filesystem").and_then(|bytes| bytes.parse().ok()),
+        }))
+    }
+}
+
+fn trait_of(word: &str) -> Option<DiskTrait> {
+    Some(match word {
+        "no_device" => DiskTrait::NoDevice,
+        "partition" => DiskTrait::Partition,
+        "layer" => DiskTrait::Layer,
+        "read_only" => DiskTrait::ReadOnly,
+        "system" => DiskTrait::System,
+        "swap" => DiskTrait::Swap,
+        "partitioned" => DiskTrait::Partitioned,
+        "held" => DiskTrait::Held,
+        "unreadable" => DiskTrait::Unreadable,
+        _ => return None,
+    })
+}
+
+/// `PATH<tab>WORD<tab>VALUE`.
+fn directory(line: &str) -> Option<(String, DirectorySeen)> {
+    let [path, word, value] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+    let seen = match word {
+        "free" => DirectorySeen::Free,
+        "holds" => DirectorySeen::Holds(value.to_owned()),
+        "ours" => DirectorySeen::Ours(value.to_owned()),
+        "others" => DirectorySeen::Others(value.to_owned()),
+        _ => return None,
+    };
+    Some((path.to_owned(), seen))
+}
+
+/// What the ledger says. One that a power cut left empty says nothing: nothing had begun.
+fn note(texts: &Texts<'_>) -> Option<VolumeNote> {
+    let lines = texts.lines_below(ledger::DIRECTORY, key::VOLUME)?;
+    let value =
+        |word: &str| lines.iter().find_map(|line| line.strip_prefix(word)?.strip_prefix(' ')).map(str::to_owned);
+    Some(VolumeNote { disk: value("disk")?, uuid: value("uuid")?, made: lines.contains(&"made") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(lines: &str) -> Result<VolumeSeen, Garbled> {
+        let text = format!("== volume\n{lines}\n== end\n");
+        let sections = Sections::parse(&text).unwrap();
+        let texts = Texts::read(&sections).unwrap();
+        read(&sections, &texts)
+    }
+
+    #[test]
+    fn a_disk_that_is_not_there_is_absent() {
+        let volume = seen("directory\t/var/lib/kubelet\tholds\tpki").unwrap();
+        assert_eq!(volume.disk, Fact::Absent);
+        assert_eq!(volume.directories["/var/lib/kubelet"], DirectorySeen::Holds("pki".into()));
+    }
+
+    #[test]
+    fn what_nobody_writes_is_foreign() {
+        assert!(seen("device\tsdb\ntrait\tinvisible").is_err());
+        assert!(seen("directory\t/a\tgone\t").is_err());
+    }
+
+    #[test]
+    fn a_disk_has_what_was_told_of_it() {
+        let volume = seen("device\tsdb\nbytes\t1000\nidentity\tnaa.5\nsignature\text4\nuuid\tu\nblank\t0\ntrait\theld");
+        let Fact::Known(disk) = volume.unwrap().disk else { panic!() };
+        assert_eq!((disk.bytes, disk.identity.as_str(), disk.blank), (1000, "naa.5", Some(false)));
+        assert_eq!((disk.signatures, disk.traits), (["ext4".to_owned()].into(), [DiskTrait::Held].into()));
+    }
+}
