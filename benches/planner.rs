@@ -1,4 +1,4 @@
-//! Lowering and planning, without parsing and rendering: `cargo bench --profile dev --bench planner`.
+//! Reading a file, and lowering and planning it, without rendering: `cargo bench --profile dev --bench planner`.
 
 #![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
 
@@ -132,8 +132,19 @@ fn planner(criterion: &mut Criterion) {
     }
 }
 
+/// Ten times the nodes take ten times as long.
+fn reading(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("read the file");
+    group.sample_size(10);
+    for nodes in [500, 5_000] {
+        let file = generated(nodes - 3, |_| {});
+        group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| bencher.iter(|| parsed(&file)));
+    }
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    reading(&mut criterion);
     planner(&mut criterion);
     criterion.final_summary();
 }

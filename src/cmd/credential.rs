@@ -10,11 +10,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use fmp_core::{
-    Secret,
-    resource::Authority as Which,
-    spec::{ApiEntrance, Spec},
-};
+use fmp_core::{Secret, resource::Authority as Which, spec::Spec};
 use fmp_providers::{
     pki::{Authority, ClientCredential, client_credential},
     transport::Input,
@@ -126,9 +122,9 @@ fn now() -> i64 {
 
 /// The kubeconfig: one cluster at the entrance, or one for each main where there is none.
 fn config(spec: &Spec, authority: &str, user: &str) -> String {
-    let entrances: Vec<(String, String)> = match &spec.api_entrance {
-        ApiEntrance::External { host, port } => vec![(spec.name.clone(), format!("https://{host}:{port}"))],
-        ApiEntrance::None => spec
+    let entrances: Vec<(String, String)> = match spec.api_entrance.server() {
+        Some((host, port)) => vec![(spec.name.clone(), format!("https://{host}:{port}"))],
+        None => spec
             .mains()
             .map(|(name, node)| (format!("{}-{name}", spec.name), format!("https://{}:6443", node.address)))
             .collect(),

@@ -403,7 +403,8 @@ fn links() -> BTreeMap<&'static str, Arc<LocalLink>> {
     everyone().map(|name| (name, Arc::new(LocalLink::new(local.clone(), node(name))))).collect()
 }
 
-fn in_their_network(command: &Command) -> Command {
+/// A program of this computer, begun in the machines' network.
+pub(crate) fn in_their_network(command: &Command) -> Command {
     let mut inside = Command::new("nsenter");
     inside.arg(format!("--net=/run/netns/fmp-{}", cluster())).arg(command.get_program()).args(command.get_args());
     inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());

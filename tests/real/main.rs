@@ -10,6 +10,7 @@ mod ailments;
 mod bring_up;
 mod crash;
 mod drift;
+mod entrance;
 mod foreign;
 mod hosts;
 mod image;
@@ -34,6 +35,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
     Check { name: "real_doctor", begin: Begin::InSync, minutes: 8, run: ailments::run },
+    Check { name: "real_entrance", begin: Begin::InSync, minutes: 60, run: entrance::run },
     Check { name: "real_stale_plan", begin: Begin::InSync, minutes: 8, run: stale::run },
     Check { name: "real_foreign_host", begin: Begin::InSync, minutes: 5, run: foreign::run },
     Check { name: "real_bad_hosts", begin: Begin::InSync, minutes: 8, run: hosts::run },

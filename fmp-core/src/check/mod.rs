@@ -4,6 +4,7 @@
 //! gathered; [`questions`] says which to ask for. Read [`host`] and [`cluster`] first.
 
 mod clock;
+mod entrance;
 mod network;
 mod ports;
 mod programs;
@@ -24,7 +25,7 @@ use crate::{
     Finding, NodeName, Severity,
     observed::{Fact, HostFacts, Observed},
     profile::{Profile, Size},
-    spec::{Node, Spec, Storage},
+    spec::{Node, SharedAddress, Spec, Storage},
 };
 
 /// The subject of findings about several hosts.
@@ -38,6 +39,8 @@ struct Case<'a> {
     node: &'a Node,
     profile: &'a Profile,
     size: &'a Size,
+    /// The address that it shares with others.
+    shared: Option<SharedAddress>,
     /// What becomes of disks; None where none is used.
     storage: Option<&'a Storage>,
     facts: &'a HostFacts,
@@ -53,6 +56,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("cgroup", system::cgroup),
     ("cpu", size::cpu),
     ("disk", size::disk),
+    ("entrance", entrance::entrance),
     ("hostname", system::hostname),
     ("kernel", system::kernel),
     ("memory", size::memory),
@@ -73,8 +77,9 @@ const CHECKS: &[(&str, Check)] = &[
 pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let Some(node) = spec.nodes.get(name) else { return Vec::new() };
     let size = spec.profile.size(spec.machines, node.role);
+    let shared = entrance::shared(spec, node.role);
     let storage = spec.storage.as_ref();
-    let case = |check| Case { check, name, node, profile: &spec.profile, size, storage, facts };
+    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, storage, facts };
     CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
 }
 

@@ -1,7 +1,7 @@
 //! TCP ports that the cluster needs and somebody else holds.
 
 use super::Case;
-use crate::Finding;
+use crate::{Finding, observed::Listener};
 
 /// Names of units and programs that are the cluster's own.
 const OWN: &[&str] = &["containerd", "etcd", "flanneld", "kubelet"];
@@ -11,16 +11,24 @@ const OWN_PREFIXES: &[&str] = &["cri-containerd-", "fmp-", "kube-", "kubepods"];
 
 pub(super) fn ports(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (port, listener) in &case.facts.listeners {
+    for port in case.facts.listeners.keys() {
         let rules = case.profile.host.ports.iter().filter(|rule| rule.role.is_none_or(|role| role == case.node.role));
-        let Some(rule) = rules.into_iter().find(|rule| rule.ports.0.contains(port)) else { continue };
-        if !is_own(&listener.owner) {
-            let message = format!("{} listens on port {port}, which is for {}", listener.owner, rule.purpose);
-            let fix = format!("stop {} and disable it, or give it another port", listener.owner);
-            findings.extend(case.error(message, fix));
+        if let Some(rule) = rules.into_iter().find(|rule| rule.ports.0.contains(port)) {
+            findings.extend(taken(case, *port, &rule.purpose));
         }
     }
     findings
+}
+
+/// Somebody else's program on a port that is for `purpose`.
+pub(super) fn taken(case: &Case<'_>, port: u16, purpose: &str) -> Vec<Finding> {
+    let others = case.facts.listeners.get(&port).filter(|listener| !is_own(&listener.owner));
+    let finding = |listener: &Listener| {
+        let message = format!("{} listens on port {port}, which is for {purpose}", listener.owner);
+        let fix = format!("stop {} and disable it, or give it another port", listener.owner);
+        case.error(message, fix)
+    };
+    others.map(finding).unwrap_or_default()
 }
 
 fn is_own(owner: &str) -> bool {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::entrance;
 use crate::{
-    profile::{Ports, Profile},
-    spec::Role,
+    profile::Ports,
+    spec::{Role, Spec},
 };
 
 /// What the probe asks a host, besides what it tells of itself.
@@ -23,13 +24,19 @@ pub struct Questions {
     pub ports: Vec<Ports>,
 }
 
-/// What to ask hosts of `role` under `profile`.
-pub fn questions(profile: &Profile, role: Role) -> Questions {
+/// What to ask hosts of `role`, for their profile and for what the cluster has besides.
+pub fn questions(spec: &Spec, role: Role) -> Questions {
+    let profile = &spec.profile;
     let rules = profile.host.ports.iter().filter(|rule| rule.role.is_none_or(|only| only == role));
-    Questions {
+    let mut questions = Questions {
         programs: profile.host.programs.keys().cloned().collect(),
         modules: profile.host.modules.clone(),
         sysctls: profile.host.sysctls.keys().cloned().collect(),
         ports: rules.map(|rule| rule.ports.clone()).collect(),
+    };
+    if let Some(shared) = entrance::shared(spec, role) {
+        questions.programs.insert(entrance::PROGRAM.to_owned());
+        questions.ports.push(Ports(shared.port..=shared.port));
     }
+    questions
 }

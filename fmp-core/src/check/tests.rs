@@ -26,7 +26,7 @@ fn example(file: &str) -> Spec {
 fn good(spec: &Spec, name: &str) -> HostFacts {
     let node = &spec.nodes[name];
     let size = spec.profile.size(spec.machines, node.role);
-    let asked = questions(&spec.profile, node.role);
+    let asked = questions(spec, node.role);
     let system = &spec.profile.systems[0];
     let version = if system.id == "debian" { "12" } else { "22.04" };
     HostFacts {
@@ -158,10 +158,10 @@ fn everything_that_can_be_wrong_is_found_with_figures_and_a_way_out() {
 
 #[test]
 fn every_check_has_a_row() {
-    // No shipped profile refuses a version of cgroups; the next test does.
+    // No shipped profile refuses a version of cgroups, no shipped file shares an address; tests of their own do.
     let tested: BTreeSet<&str> = WRONG.iter().filter_map(|(_, _, wanted)| wanted.split(':').next()).collect();
     let untested: Vec<&str> = CHECKS.iter().map(|(word, _)| *word).filter(|word| !tested.contains(word)).collect();
-    assert_eq!(untested, ["cgroup"]);
+    assert_eq!(untested, ["cgroup", "entrance"]);
 }
 
 #[test]
@@ -253,10 +253,34 @@ fn one_wrong_clock_does_not_accuse_the_right_ones() {
 
 #[test]
 fn questions_depend_on_the_role() {
-    let profile = example("ssh-7").profile;
-    let asks = |role, port| questions(&profile, role).ports.iter().any(|ports| ports.0.contains(&port));
+    let spec = example("ssh-7");
+    let asks = |role, port| questions(&spec, role).ports.iter().any(|ports| ports.0.contains(&port));
     assert!(asks(spec::Role::Main, 2380) && !asks(spec::Role::Work, 2380));
     assert!(asks(spec::Role::Work, 31000) && asks(spec::Role::Main, 10250));
+}
+
+#[test]
+fn machines_that_share_an_address_need_what_moves_it() {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let external = "kind = \"external\"\nhost = \"api.fmp.example.org\"";
+    let text = text.replace(external, "kind = \"keepalived\"\naddress = \"192.0.2.10\"");
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let found = |name: &str, change: Change| {
+        let mut facts = good(&spec, name);
+        change(&mut facts);
+        let findings = host(&spec, &name.parse().unwrap(), &facts);
+        findings.into_iter().map(|found| format!("{}: {}", found.check, found.message)).collect::<Vec<_>>()
+    };
+    let bare: Change = |facts| _ = facts.programs.remove("keepalived");
+    let asks = "`kind = \"keepalived\"` under [entrance.api] asks for it";
+    assert_eq!(found("main-1", |_| ()), [""; 0]);
+    assert_eq!(found("main-1", bare), [format!("entrance: `keepalived` is not installed, {asks}")]);
+    assert_eq!(found("work-1", bare), [""; 0]);
+    let busy: Change = |facts| _ = facts.listeners.insert(8443, Listener { owner: "tomcat.service".to_owned() });
+    let taken = "entrance: tomcat.service listens on port 8443, which is for the API's entrance";
+    assert_eq!(found("main-1", busy), [taken]);
+    let own: Change = |facts| _ = facts.listeners.insert(8443, Listener { owner: "fmp-balancer.service".to_owned() });
+    assert_eq!(found("main-1", own), [""; 0]);
 }
 
 #[test]

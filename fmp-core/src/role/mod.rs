@@ -8,6 +8,7 @@ mod apiserver;
 mod common;
 mod components;
 mod controllers;
+mod entrance;
 mod etcd;
 mod kubeconfig;
 mod minor;
@@ -219,6 +220,7 @@ fn recipe_of<'a>(common: &'a Common<'_>, part: Part) -> Recipe<'a> {
             etcd::add(&mut recipe, common);
             apiserver::add(&mut recipe, common);
             controllers::add(&mut recipe, common);
+            entrance::add(&mut recipe, common);
         }
         Part::Work => {}
         Part::WorkWithVolume => node::volume::add(&mut recipe, common),

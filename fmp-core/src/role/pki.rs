@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
 use super::recipe::ThisNode;
 use crate::{
     resource::{Authority, CertificateRequest, Usage},
-    spec::{ApiEntrance, Spec},
+    spec::Spec,
 };
 
 /// kubeadm's life of a leaf: a year.
@@ -105,11 +105,8 @@ pub(super) fn apiserver_names(spec: &Spec) -> BTreeSet<String> {
         dns(format!("kubernetes.default.svc.{domain}")),
         ip(spec.network.kubernetes_service()),
     ]);
-    match &spec.api_entrance {
-        ApiEntrance::None => {}
-        ApiEntrance::External { host, .. } => {
-            names.insert(host.parse().map_or_else(|_| dns(host), ip));
-        }
+    if let Some((host, _)) = spec.api_entrance.server() {
+        names.insert(host.parse().map_or_else(|_| dns(host), ip));
     }
     names
 }

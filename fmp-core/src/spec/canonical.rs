@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{ApiEntrance, Components, Dns, Network, Node, Spec, Storage};
+use super::{ApiEntrance, Components, Dns, Network, Node, SharedAddress, Spec, Storage};
 use crate::{Digest, NodeName};
 
 /// The digest of everything that `spec` says, but for the digest itself.
@@ -37,6 +37,9 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
     match api_entrance {
         ApiEntrance::None => writeln!(out, "entrance.api none")?,
         ApiEntrance::External { host, port } => writeln!(out, "entrance.api external {host} {port}")?,
+        ApiEntrance::Keepalived(SharedAddress { address, port, router_id }) => {
+            writeln!(out, "entrance.api keepalived {address} {port} {router_id}")?;
+        }
     }
     write_components(out, components)?;
     if let Some(Storage { filesystem, mounts }) = storage {

@@ -5,6 +5,7 @@
 
 mod canonical;
 mod decode;
+mod entrance;
 mod problem;
 mod raw;
 mod resolve;
@@ -20,6 +21,7 @@ use std::{
     ops::Range,
 };
 
+pub use entrance::{ApiEntrance, SharedAddress};
 pub use problem::{Code, Problem, Problems};
 
 use serde::{Deserialize, Serialize};
@@ -208,20 +210,6 @@ pub struct Storage {
     pub filesystem: Filesystem,
     /// The data directories where it is mounted: absolute paths, none in another.
     pub mounts: BTreeSet<String>,
-}
-
-/// How clients outside reach the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ApiEntrance {
-    /// No shared entrance: clients name the mains.
-    None,
-    /// Somebody else's load balancer; its names and addresses go into the apiservers' certificates.
-    External {
-        /// Where clients connect: host name or address.
-        host: String,
-        /// The port, 6443 unless told.
-        port: u16,
-    },
 }
 
 /// One machine of the cluster.

@@ -12,6 +12,7 @@ use toml::{
 use super::{
     ApiEntrance, Components, Dns, Environment, NetworkMode, Role,
     decode::{Section, Value, wrong_type},
+    entrance,
     problem::{Code, Problem, Sink},
     shapes,
 };
@@ -94,7 +95,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
 
     let environment = environment(root.section("environment"));
     let network = network(root.section("network"));
-    let api_entrance = entrance(root.section("entrance"));
+    let api_entrance = entrance::decode(root.section("entrance"));
     let components = components(root.section("components"));
     let storage = storage(root.section("storage"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
@@ -146,39 +147,6 @@ fn network(mut section: Section<'_>) -> RawNetwork {
 /// The ranges that kubeadm's and flannel's documentation use, so that people recognise them.
 fn default_range(base: [u8; 4]) -> Cidr {
     Cidr::containing(base.into(), 16)
-}
-
-/// What `[entrance.api]` says is its kind; host and port belong to a kind.
-fn entrance(mut section: Section<'_>) -> Option<Spanned<ApiEntrance>> {
-    let mut api = section.section("api");
-    let later = [("keepalived", "an address that the main nodes share")];
-    let kinds = [("none", false), ("external", true)];
-    let external = api.or("kind", false, |value| shapes::choice(value, &kinds, &later));
-    let entrance = match external {
-        Some(kind) if *kind.get_ref() => {
-            let host = api.required("host", "\"api.example.org\"", shapes::host);
-            let port = api.or("port", 6443, shapes::port);
-            host.zip(port).map(|(host, port)| {
-                let entrance = ApiEntrance::External { host: host.get_ref().clone(), port: port.into_inner() };
-                Spanned::new(host.span(), entrance)
-            })
-        }
-        Some(kind) => {
-            for key in ["host", "port"] {
-                api.unused(key, "there is no entrance", "write `kind = \"external\"`, or remove the key");
-            }
-            Some(Spanned::new(kind.span(), ApiEntrance::None))
-        }
-        None => None,
-    };
-    // A kind that can't be read says nothing about the other keys.
-    for key in ["host", "port"] {
-        api.optional(key, |_| Ok(()));
-    }
-    api.finish();
-    section.reserved(&[("apps", "the entrance of applications on the work nodes")]);
-    section.finish();
-    entrance
 }
 
 /// The words of `components.dns.kind`.

@@ -5,6 +5,7 @@
 //! cluster.
 
 mod certificate;
+mod entrance;
 mod etcd;
 mod host;
 mod node;
@@ -51,6 +52,8 @@ pub enum Kind {
     ApiSilent,
     /// An apiserver is not ready.
     Apiserver,
+    /// Nobody holds the API's entrance, or several machines do.
+    Entrance,
     /// A node is not Ready.
     NodeNotReady,
     /// Pods are kept away from a node.
@@ -86,6 +89,7 @@ impl Kind {
             Self::EtcdDatabase => "etcd-database",
             Self::ApiSilent => "api-silent",
             Self::Apiserver => "apiserver",
+            Self::Entrance => "entrance",
             Self::NodeNotReady => "node-not-ready",
             Self::Cordoned => "cordoned",
             Self::VersionSkew => "version-skew",
@@ -134,6 +138,7 @@ pub fn diagnose(spec: &Spec, observed: &Observed, plan: &Plan) -> Vec<Ailment> {
     let patient = Patient { spec, observed, plan, findings: check::all(spec, observed) };
     let mut ailments = etcd::ailments(&patient);
     ailments.extend(node::api(&patient));
+    ailments.extend(entrance::ailments(&patient));
     ailments.extend(pods::ailments(&patient));
     for name in spec.nodes.keys() {
         let mut own = host::ailments(&patient, name);

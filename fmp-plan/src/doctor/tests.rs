@@ -4,6 +4,7 @@ use fmp_core::{
     KubeVersion, Severity,
     observed::{Fact, Machine, PodSeen},
     resource::CORDONED,
+    spec::{ApiEntrance, SharedAddress},
 };
 
 use super::{Ailment, Fix, Kind, diagnose};
@@ -114,6 +115,34 @@ fn certificates_are_found_before_and_after_their_time() {
     check(&ending(24 * 60 * 60), &[("main-1", Kind::Certificate, true)]);
     assert_eq!(ailments(&ending(24 * 60 * 60))[0].severity, Severity::Warning);
     check(&ending(1_000 * 24 * 60 * 60), &[]);
+}
+
+/// A cluster whose mains share an address, which these hosts have.
+fn with_entrance(holders: &[&str]) -> Lab {
+    let shared = SharedAddress { address: [198, 18, 0, 10].into(), port: 8443, router_id: 10 };
+    let mut lab = Lab::settled_as(3, 2, |spec| spec.api_entrance = ApiEntrance::Keepalived(shared));
+    for holder in holders {
+        lab.host(holder).facts.addresses.insert(shared.address);
+    }
+    lab
+}
+
+#[test]
+fn an_entrance_has_one_holder() {
+    check(&with_entrance(&["main-2"]), &[]);
+    check(&with_entrance(&[]), &[("cluster", Kind::Entrance, false)]);
+    let lab = with_entrance(&["main-1", "main-3"]);
+    check(&lab, &[("cluster", Kind::Entrance, false)]);
+    assert_eq!(ailments(&lab)[0].what, "main-1 and main-3 hold the API's entrance 198.18.0.10:8443 at once");
+    let mut lab = with_entrance(&[]);
+    for main in ["main-1", "main-2", "main-3"] {
+        lab.stop(main, "fmp-entrance.service", "failed");
+    }
+    let of_cluster = ailments(&lab).into_iter().find(|ailment| ailment.kind == Kind::Entrance).unwrap();
+    assert!(matches!(of_cluster.fix, Fix::Apply(steps) if steps.len() == 3));
+    let mut lab = with_entrance(&[]);
+    lab.silence("main-1");
+    assert!(ailments(&lab).iter().all(|ailment| ailment.kind != Kind::Entrance), "the one that is silent may have it");
 }
 
 #[test]

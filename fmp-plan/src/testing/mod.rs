@@ -121,6 +121,13 @@ impl Lab {
         Self::of(spec(mains, works, consents), lock_at("1.29.15"))
     }
 
+    /// The same of a cluster that is wanted otherwise.
+    pub(crate) fn settled_as(mains: u8, works: u16, change: impl FnOnce(&mut Spec)) -> Self {
+        let mut spec = spec(mains, works, &[]);
+        change(&mut spec);
+        Self::of(spec, lock_at("1.29.15"))
+    }
+
     /// Everything is as wanted, of another version.
     pub(crate) fn settled_at(kubernetes: &str, mains: u8, works: u16) -> Self {
         Self::of(spec_at(kubernetes, mains, works, &[]), lock_at(kubernetes))

@@ -3,12 +3,18 @@
 
 use std::net::Ipv4Addr;
 
+use fmp_core::NodeName;
+
 use super::{World, files::File, host::Host};
 
 /// The unit that runs a node's balancer.
 pub(crate) const BALANCER: &str = "fmp-balancer.service";
 
 const CONFIG: &str = "/etc/fmp/haproxy.cfg";
+
+/// The unit that lets a main take part in holding the shared address, and what says which that is.
+const ENTRANCE: &str = "fmp-entrance.service";
+const SHARED: &str = "/etc/fmp/keepalived.conf";
 
 /// Where apiservers answer.
 #[derive(Debug)]
@@ -37,6 +43,14 @@ impl Host {
     }
 }
 
+impl Host {
+    /// The address that this main takes part in holding.
+    fn entrance(&self) -> Option<Ipv4Addr> {
+        let text = self.files.get(SHARED).and_then(File::text).filter(|_| self.runs(ENTRANCE))?;
+        text.lines().find_map(|line| line.trim().split_once("/32 dev ")?.0.parse().ok())
+    }
+}
+
 /// `server NAME ADDRESS:PORT …`.
 fn backend(line: &str) -> Option<Ipv4Addr> {
     let mut words = line.split_whitespace();
@@ -50,6 +64,17 @@ impl World {
         let serving = self.mains().filter(|(_, host)| self.serves(host, quorum));
         let addresses: Vec<Ipv4Addr> = serving.filter_map(|(_, host)| host.facts.addresses.first().copied()).collect();
         quorum.filter(|_| !addresses.is_empty()).map(|part| Api { part, addresses })
+    }
+}
+
+impl World {
+    /// The shared address, where this main is the one that holds it: the first that takes part and reaches an apiserver.
+    pub(crate) fn shared_address(&self, node: &NodeName) -> Option<Ipv4Addr> {
+        self.hosts.get(node)?.entrance()?;
+        let api = self.api();
+        let can = |host: &Host| host.entrance().filter(|_| host.reaches(api.as_ref()));
+        let (holder, address) = self.mains().find_map(|(name, host)| Some((name, can(host)?)))?;
+        (holder == node).then_some(address)
     }
 }
 

@@ -55,7 +55,11 @@ impl World {
 
     fn host_seen(&self, node: &NodeName, ask: &HostQuestions) -> Fact<observed::Host> {
         match self.hosts.get(node) {
-            Some(host) if self.way_to(node).is_ok() => Fact::Known(host.seen(ask, self.serial)),
+            Some(host) if self.way_to(node).is_ok() => {
+                let mut seen = host.seen(ask, self.serial);
+                seen.facts.addresses.extend(self.shared_address(node));
+                Fact::Known(seen)
+            }
             Some(host) if host.power == Power::Absent && self.environment.makes_machines() => Fact::Absent,
             Some(_) | None => Fact::Unknown(format!("{node} can't be reached")),
         }

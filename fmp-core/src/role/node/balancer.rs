@@ -9,10 +9,13 @@ use super::super::{
     recipe::Recipe,
     service::{self, Ready, Service, ServiceKind, reload},
 };
-use crate::resource::{Authority, Input};
+use crate::{
+    resource::{Authority, Input},
+    spec::{Role, SharedAddress},
+};
 
 /// Full name of the unit.
-pub(super) const UNIT: &str = "fmp-balancer.service";
+pub(in super::super) const UNIT: &str = "fmp-balancer.service";
 
 const PROGRAM: &str = "/usr/sbin/haproxy";
 const CONFIG: &str = "/etc/fmp/haproxy.cfg";
@@ -20,9 +23,16 @@ const CONFIG: &str = "/etc/fmp/haproxy.cfg";
 /// Connections of one node: a few for each of its own programs.
 const CONNECTIONS: u32 = 4096;
 
-/// Adds the balancer to a recipe.
-pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
-    recipe.file(CONFIG, config(common));
+/// Where the balancer of a main says on loopback whether it reaches a ready apiserver.
+pub(in super::super) const READY_PORT: u16 = 7444;
+
+/// Adds the balancer to the recipe of `role`.
+pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
+    let entrance = match role {
+        Role::Main => common.spec.api_entrance.shared(),
+        Role::Work => None,
+    };
+    recipe.file(CONFIG, config(common, entrance));
     let inputs: Vec<Input> = [CONFIG, Authority::Cluster.certificate()].map(reload).into();
     let renote = service::stamp(UNIT, &inputs);
     Service {
@@ -48,8 +58,7 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
     .add(recipe);
 }
 
-fn config(common: &Common<'_>) -> String {
-    let trust = Authority::Cluster.certificate();
+fn config(common: &Common<'_>, entrance: Option<SharedAddress>) -> String {
     // Inactivity ends no session within a day: a watch may be silent, and HTTP/2 finds dead ends by itself. A session
     // to an apiserver that went down is closed at once, so that its client goes elsewhere.
     let mut text = format!(
@@ -86,6 +95,48 @@ backend mains
     default-server inter 2s downinter 2s fall 2 rise 2 on-marked-down shutdown-sessions
 "
     );
+    servers(&mut text, common);
+    if let Some(shared) = entrance {
+        behind_the_entrance(&mut text, shared);
+        servers(&mut text, common);
+    }
+    text
+}
+
+/// What clients from outside reach at the address that the mains share. Whoever holds it shall find out within four seconds
+/// that no apiserver is ready, and a connection shall not wait for a main that is gone.
+fn behind_the_entrance(text: &mut String, shared: SharedAddress) {
+    let port = shared.port;
+    write!(
+        text,
+        "
+frontend entrance
+    bind :{port}
+    default_backend entrance
+
+# Whether anything is behind the entrance: keepalived asks.
+frontend entrance-ready
+    mode http
+    bind 127.0.0.1:{READY_PORT}
+    timeout client 5s
+    monitor-uri /readyz
+    monitor fail if {{ nbsrv(entrance) lt 1 }}
+
+backend entrance
+    balance leastconn
+    option redispatch 1
+    timeout connect 500ms
+    timeout check 1500ms
+    option httpchk GET /readyz
+    http-check expect status 200
+    default-server inter 600ms fastinter 300ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions
+"
+    )
+    .expect("writing to a String can't fail");
+}
+
+fn servers(text: &mut String, common: &Common<'_>) {
+    let trust = Authority::Cluster.certificate();
     for (name, main) in common.spec.mains() {
         let address = main.address;
         writeln!(
@@ -94,5 +145,4 @@ backend mains
         )
         .expect("writing to a String can't fail");
     }
-    text
 }

@@ -9,6 +9,7 @@ mod kubelet;
 mod proxy;
 pub(super) mod volume;
 
+pub(super) use balancer::{READY_PORT, UNIT as BALANCER_UNIT};
 pub(super) use flannel::UNIT as FLANNELD_UNIT;
 
 use super::{
@@ -27,7 +28,7 @@ use crate::{
 pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Role) {
     ground(recipe, common, role);
     host::add(recipe, common);
-    balancer::add(recipe, common);
+    balancer::add(recipe, common, role);
     let images = containerd::add(recipe, common, role);
     recipe.each(key::NODE_OBJECT, |node| Resource::NodeObject(objects::of_node(node)));
     kubelet::add(recipe, common, role);

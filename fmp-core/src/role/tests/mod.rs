@@ -1,6 +1,7 @@
 //! What lowering promises: who is lowered, what needs what, what is shared.
 
 mod components;
+mod entrance;
 mod minors;
 mod units;
 mod volumes;

@@ -10,11 +10,12 @@ use crate::{
         lower, paths,
         testing::{born, bundle, cluster, nothing, text, unit},
     },
+    spec::{ApiEntrance, SharedAddress},
 };
 
 /// Directives that systemd 239 knows
 /// ([its manuals](https://www.freedesktop.org/software/systemd/man/239/systemd.directives.html)).
-const KNOWN: [&str; 34] = [
+const KNOWN: [&str; 35] = [
     "After",
     "CPUAccounting",
     "ConditionPathExists",
@@ -28,6 +29,7 @@ const KNOWN: [&str; 34] = [
     "ExecStartPost",
     "ExecStartPre",
     "ExecStop",
+    "ExecStopPost",
     "KillMode",
     "LimitCORE",
     "LimitNOFILE",
@@ -55,6 +57,8 @@ const KNOWN: [&str; 34] = [
 /// and with that of real ones.
 fn units() -> Vec<(Unit, String)> {
     let mut spec = cluster("1.29.15", "flannel");
+    let address = SharedAddress { address: [198, 18, 0, 10].into(), port: 8443, router_id: 10 };
+    spec.api_entrance = ApiEntrance::Keepalived(address);
     let shared = spec.clone();
     spec.profile = Profiles::shipped().load("fmp-23.12").unwrap();
     let lowered = [shared, spec].map(|spec| lower(&spec, &bundle("1.29.15"), &nothing(&spec)).unwrap().desired);

@@ -47,6 +47,9 @@ pub(super) fn resolve(
     if let Some(address) = entrance.and_then(entrance_address) {
         inside(sink, &ranges, "the API's entrance", &address);
     }
+    if let Some(entrance) = entrance {
+        nobodys_own(sink, entrance, nodes);
+    }
     if let Some(services) = &raw.services {
         services_size(sink, services);
     }
@@ -65,7 +68,20 @@ pub(super) fn resolve(
 fn entrance_address(entrance: &Spanned<ApiEntrance>) -> Option<Spanned<Ipv4Addr>> {
     match entrance.get_ref() {
         ApiEntrance::External { host, .. } => Some(Spanned::new(entrance.span(), host.parse().ok()?)),
+        ApiEntrance::Keepalived(shared) => Some(Spanned::new(entrance.span(), shared.address)),
         ApiEntrance::None => None,
+    }
+}
+
+/// A shared address that is one machine's own would never move, and take that machine's traffic along when it did.
+fn nobodys_own(sink: &Sink, entrance: &Spanned<ApiEntrance>, nodes: &BTreeMap<NodeName, RawNode>) {
+    let Some(shared) = entrance.get_ref().shared() else { return };
+    for (name, node) in nodes {
+        let Some(own) = node.address.as_ref().filter(|own| *own.get_ref() == shared.address) else { continue };
+        let message = format!("{name} has the address {} of the API's entrance", shared.address);
+        let problem = Problem::new(Code::DuplicateAddress, message, entrance.span(), "used again here");
+        let help = "give the entrance a free address of the mains' network";
+        sink.note(problem.also(own.span(), "used here").help(help));
     }
 }
 

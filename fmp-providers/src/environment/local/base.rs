@@ -36,6 +36,7 @@ const PACKAGES: &[&str] = &[
     "iproute2",
     "ipset",
     "iptables",
+    "keepalived",
     "kmod",
     "mount",
     "openssh-server",

@@ -1,0 +1,29 @@
+//! What machines need that share an address.
+
+use super::{Case, ports};
+use crate::{
+    Finding,
+    spec::{Role, SharedAddress, Spec},
+};
+
+/// What moves the address.
+pub(super) const PROGRAM: &str = "keepalived";
+
+/// The address that machines of `role` share.
+pub(super) fn shared(spec: &Spec, role: Role) -> Option<SharedAddress> {
+    match role {
+        Role::Main => spec.api_entrance.shared(),
+        Role::Work => None,
+    }
+}
+
+pub(super) fn entrance(case: &Case<'_>) -> Vec<Finding> {
+    let Some(shared) = case.shared else { return Vec::new() };
+    let mut findings = Vec::new();
+    if !case.facts.programs.contains_key(PROGRAM) {
+        let message = format!("`{PROGRAM}` is not installed, `kind = \"keepalived\"` under [entrance.api] asks for it");
+        findings.extend(case.error(message, format!("install the package `{PROGRAM}`")));
+    }
+    findings.extend(ports::taken(case, shared.port, "the API's entrance"));
+    findings
+}

@@ -1,0 +1,74 @@
+//! The address that mains share.
+
+use super::super::{Lowered, lower, testing::*};
+use crate::{
+    resource::{Effect, Resource, ResourceId},
+    spec::{ApiEntrance, SharedAddress, Spec},
+};
+
+fn shared() -> Spec {
+    let address = SharedAddress { address: [198, 18, 0, 10].into(), port: 8443, router_id: 10 };
+    Spec { api_entrance: ApiEntrance::Keepalived(address), ..cluster("1.29.15", "routed") }
+}
+
+fn lowered(spec: &Spec) -> Lowered {
+    lower(spec, &bundle("1.29.15"), &nothing(spec)).unwrap()
+}
+
+const CONFIG: &str = "/etc/fmp/keepalived.conf";
+const BALANCER: &str = "/etc/fmp/haproxy.cfg";
+
+#[test]
+fn each_main_names_the_others_and_no_two_are_preferred() {
+    let desired = lowered(&shared()).desired;
+    let text = |name| text(&desired, name, CONFIG);
+    assert!(text("main-2").contains("unicast_src_ip 198.18.0.12\n"));
+    assert!(text("main-2").contains("unicast_peer {\n        198.18.0.11\n        198.18.0.13\n    }\n"));
+    let priority = |text: String| text.lines().find(|line| line.contains("priority")).unwrap().to_owned();
+    assert_eq!(priority(text("main-1")), priority(text("main-3")));
+    for wanted in ["state BACKUP", "nopreempt", "vrrp_version 3", "virtual_router_id 10", "198.18.0.10/32 dev @LINK@"] {
+        assert!(text("main-1").contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn one_main_alone_has_nobody_to_tell() {
+    let mut spec = shared();
+    spec.nodes.retain(|name, _| !["main-2", "main-3"].contains(&name.as_str()));
+    assert!(!text(&lowered(&spec).desired, "main-1", CONFIG).contains("unicast_peer"));
+}
+
+#[test]
+fn behind_the_address_is_the_mains_own_balancer() {
+    let desired = lowered(&shared()).desired;
+    let main = text(&desired, "main-1", BALANCER);
+    assert!(main.contains("bind :8443\n") && main.contains("monitor fail if { nbsrv(entrance) lt 1 }"), "{main}");
+    assert!(!text(&desired, "work-1", BALANCER).contains("entrance"));
+    assert!(!text(&lowered(&cluster("1.29.15", "routed")).desired, "main-1", BALANCER).contains("entrance"));
+}
+
+#[test]
+fn a_change_is_reloaded_and_moves_no_address() {
+    let unit = unit(&lowered(&shared()).desired, "main-1", "fmp-entrance.service");
+    let config = unit.inputs.iter().find(|input| &*input.path == CONFIG).unwrap();
+    assert_eq!(config.effect, Effect::Reload);
+}
+
+#[test]
+fn only_mains_that_share_something_take_part() {
+    let has = |spec: &Spec, name: &str| {
+        lowered(spec).desired.find(&ResourceId::node(&node(name), "unit/fmp-entrance.service")).is_some()
+    };
+    assert!(has(&shared(), "main-3") && !has(&shared(), "work-1"));
+    assert!(!has(&cluster("1.29.15", "routed"), "main-1"));
+}
+
+#[test]
+fn the_apiservers_certificate_has_the_address_before_it_is_used() {
+    let desired = lowered(&shared()).desired;
+    let Resource::Certificate(certificate) = find(&desired, "main-1", "certificate/etc/kubernetes/pki/apiserver.crt")
+    else {
+        panic!("it is a certificate");
+    };
+    assert!(certificate.request.names.contains("IP:198.18.0.10"), "{:?}", certificate.request.names);
+}
