@@ -28,8 +28,10 @@ const READY_SCRIPT: &str = "/opt/fmp/lib/entrance-ready.sh";
 /// machine that is busy for half a second keeps its address.
 const ADVERT_S: &str = "0.3";
 
-/// Every main has the same: an address that moved stays where it is (`nopreempt`).
-const PRIORITY: u8 = 100;
+/// The first main's priority, and the last one's. An address that moved stays where it is (`nopreempt`); priorities tell
+/// only who waits how much longer before it takes over. Of two that took over at once the one would have to let go again,
+/// and clients might go on asking the wrong one until they are told once more.
+const PRIORITIES: (usize, usize) = (250, 50);
 
 /// Adds what a main needs to take part in holding the shared address.
 pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>) {
@@ -80,6 +82,7 @@ fn service<'c>(shared: SharedAddress) -> Service<'c> {
 
 fn config(common: &Common<'_>, shared: SharedAddress, node: &ThisNode<'_>) -> String {
     let SharedAddress { address, router_id, port: _ } = shared;
+    let priority = priority(common, node.name);
     let mut text = format!(
         "\
 # The API's entrance, {address}: which main holds it. `@LINK@` is the link that has the node's own address.
@@ -87,6 +90,7 @@ global_defs {{
     router_id {name}
     vrrp_version 3
     vrrp_check_unicast_src
+    vrrp_garp_master_delay 1
     vrrp_garp_master_refresh 30
     enable_script_security
     script_user nobody
@@ -105,7 +109,7 @@ vrrp_instance api {{
     nopreempt
     interface @LINK@
     virtual_router_id {router_id}
-    priority {PRIORITY}
+    priority {priority}
     advert_int {ADVERT_S}
     unicast_src_ip {own}
 ",
@@ -120,6 +124,14 @@ vrrp_instance api {{
     )
     .expect("writing to a String can't fail");
     text
+}
+
+/// Spread as far as it goes: the wait differs by a part of [`ADVERT_S`].
+fn priority(common: &Common<'_>, own: &NodeName) -> usize {
+    let (first, last) = PRIORITIES;
+    let before = common.spec.mains().take_while(|(name, _)| *name != own).count();
+    let others = common.spec.mains().count().saturating_sub(1).max(1);
+    first - before * (first - last) / others
 }
 
 /// Signs of life go from machine to machine: a network may carry no multicast, and nobody else's number matters.

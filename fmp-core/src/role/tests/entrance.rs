@@ -19,13 +19,13 @@ const CONFIG: &str = "/etc/fmp/keepalived.conf";
 const BALANCER: &str = "/etc/fmp/haproxy.cfg";
 
 #[test]
-fn each_main_names_the_others_and_no_two_are_preferred() {
+fn each_main_names_the_others_and_no_two_take_over_at_once() {
     let desired = lowered(&shared()).desired;
     let text = |name| text(&desired, name, CONFIG);
     assert!(text("main-2").contains("unicast_src_ip 198.18.0.12\n"));
     assert!(text("main-2").contains("unicast_peer {\n        198.18.0.11\n        198.18.0.13\n    }\n"));
-    let priority = |text: String| text.lines().find(|line| line.contains("priority")).unwrap().to_owned();
-    assert_eq!(priority(text("main-1")), priority(text("main-3")));
+    let priority = |name| text(name).lines().find_map(|line| line.trim().strip_prefix("priority ")?.parse().ok());
+    assert_eq!(["main-1", "main-2", "main-3"].map(priority), [Some(250), Some(150), Some(50)]);
     for wanted in ["state BACKUP", "nopreempt", "vrrp_version 3", "virtual_router_id 10", "198.18.0.10/32 dev @LINK@"] {
         assert!(text("main-1").contains(wanted), "{wanted}");
     }
