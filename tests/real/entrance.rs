@@ -27,6 +27,10 @@ const KEPT_MS: u64 = 10_000;
 /// How soon a main that is cut off from the others may answer nothing any more.
 const MINORITY_MS: u64 = 5_000;
 
+/// How many times as long all that may take while other things run beside it: on a computer that compiles a client may
+/// wait for its turn longer than for an answer.
+const BUSY: u64 = 5;
+
 /// How long nothing may move when nothing happens.
 const IDLE: Duration = Duration::from_mins(30);
 
@@ -133,9 +137,11 @@ pub(crate) fn run(lab: &Lab) {
         let (median, worst) = (gaps[gaps.len() / 2], gaps[gaps.len() - 1]);
         say(&format!("  {what} connections, {} deaths: median {median} ms, worst {worst} ms", gaps.len()));
     }
-    assert!(new.iter().all(|gap| *gap <= NEW_MS), "new connections: {new:?} ms");
-    assert!(kept.iter().all(|gap| *gap <= KEPT_MS), "kept connections: {kept:?} ms");
-    cut_off(lab);
+    let times = if full { 1 } else { BUSY };
+    assert!(new.iter().all(|gap| *gap <= times * NEW_MS), "new connections: {new:?} ms");
+    assert!(kept.iter().all(|gap| *gap <= times * KEPT_MS), "kept connections: {kept:?} ms");
+    let last = cut_off(lab);
+    assert!(last <= times * MINORITY_MS, "it still answered after {last} ms");
 }
 
 /// The kubeconfig names the entrance and nothing else.
@@ -193,8 +199,9 @@ fn death(lab: &Lab, what: &str, kill: Option<&str>) -> (u64, u64) {
     gaps
 }
 
-/// The holder hears no other main any more, and clients still reach it: it answers nothing, and others take over.
-fn cut_off(lab: &Lab) {
+/// The holder hears no other main any more, and clients still reach it: it answers nothing, and others take over. When it
+/// answered last, in milliseconds.
+fn cut_off(lab: &Lab) -> u64 {
     let holder = until("one main holds the entrance", SOON, || holder(lab));
     let direct = format!("{}:8443", lab.address(holder));
     let rules = |what: &str| {
@@ -223,7 +230,7 @@ fn cut_off(lab: &Lab) {
     let first = told.lines().find(|line| line.contains(holder)).unwrap_or_default();
     say(&format!("  {holder} cut off: its last answer after {last} ms; the entrance answered nothing for {gap} ms"));
     say(&format!("  the doctor: {first}"));
-    assert!(last <= MINORITY_MS, "{holder} still answered after {last} ms");
+    last
 }
 
 fn millis() -> u64 {
