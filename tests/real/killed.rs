@@ -150,42 +150,35 @@ impl Run {
     }
 }
 
-/// Takes the host's lock in the middle of the next upload, which leaves it free meanwhile, and says so. An upload that was
-/// over before it could is of no use: the one after that.
-const HOLDER: &str = "rm -f /run/holds
-    systemd-run --quiet --collect --unit=holder -- sh -c '
-        upload() { ls /opt/fmp/store/*/.fmp-tmp-upload-* >/dev/null 2>&1; }
-        exec 9>>/run/fmp/lock
-        while :; do
-            until upload; do :; done
-            flock 9
-            if upload; then break; fi
-            flock -u 9
-        done
-        touch /run/holds
-        exec sleep 300'";
+/// A host's openssl, with which an upload reads what it got while the lock is free: before it does so for the first time,
+/// somebody else takes the lock, and keeps it.
+const OPENSSL: &str = r#"
+cat >/usr/local/bin/openssl <<'END'
+#!/bin/sh
+case $* in
+*/.fmp-tmp-upload-*)
+    rm "$0"
+    systemd-run --quiet --collect --unit=holder -- flock /run/fmp/lock sleep 300
+    while flock -n /run/fmp/lock true; do sleep 0.1; done
+    ;;
+esac
+exec /usr/bin/openssl "$@"
+END
+chmod 755 /usr/local/bin/openssl
+rm -f "$(sed -n 's/^program //p' /var/lib/fmp/ledger/artifact%2Fkubectl)""#;
 
-/// The upload has all its bytes and waits for the lock that is held.
-const WAITS: &str = "[ -e /run/holds ] && grep -q -e \"-> FLOCK.*:$(stat -c %i /run/fmp/lock) \" /proc/locks";
+/// Somebody waits for the lock.
+const WAITS: &str = "grep -q -e \"-> FLOCK.*:$(stat -c %i /run/fmp/lock) \" /proc/locks";
 
 /// A command that outlives its run is named by whoever looks, and is over before the next run begins anything.
 fn left_behind(lab: &Lab) {
     let node = "main-3";
-    lab.sh(node, HOLDER);
-    until("an upload waits for the lock", SOON, || {
-        lab.sh(node, "rm -f \"$(sed -n 's/^program //p' /var/lib/fmp/ledger/artifact%2Fkubectl)\"");
-        let mut run = Run::start(lab);
-        while run.child.try_wait().expect("its end can be seen").is_none() {
-            if lab.try_sh(node, WAITS).is_ok() {
-                run.kill();
-                return Ok(());
-            }
-        }
-        match run.ended() {
-            Ended::ByItself { code, said } => Err(format!("{code:?}: {said}")),
-            Ended::Killed { .. } => unreachable!("nobody killed it"),
-        }
+    lab.sh(node, OPENSSL);
+    let mut run = Run::start(lab);
+    until("the upload waits for the lock", SOON, || {
+        lab.try_sh(node, &format!("systemctl is-active holder && {WAITS}")).map(drop)
     });
+    run.kill();
     let named = format!("{node} runs fmp-");
     let status = lab.fmp(&["status"]).out;
     assert!(status.contains(&named), "`fmp status` does not name it: {status}");
