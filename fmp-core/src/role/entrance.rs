@@ -91,7 +91,7 @@ global_defs {{
     vrrp_version 3
     vrrp_check_unicast_src
     vrrp_garp_master_delay 1
-    vrrp_garp_master_refresh 30
+    vrrp_garp_master_refresh 2
     enable_script_security
     script_user nobody
 }}
