@@ -10,7 +10,9 @@ use std::{
 use fmp::core::{
     NodeName,
     bundle::Lock,
+    manifest::{self, ManifestFile, Manifests},
     profile::Profiles,
+    resource::Object,
     spec::{self, Environment, Node, Role, Spec},
 };
 use fmp_bundle::Store;
@@ -56,7 +58,32 @@ pub(crate) fn spec(places: &Places) -> miette::Result<Spec> {
         let profile = read(&beside).wrap_err_with(|| format!("the profile {path} can't be read"))?;
         profiles = profiles.with(&path, &profile);
     }
-    Ok(spec::parse(&name, &text, &profiles)?)
+    let mut manifests = Manifests::default();
+    for path in spec::manifest_paths(&text) {
+        let objects = manifests_in(places, &path)?;
+        manifests = manifests.with(&path, objects);
+    }
+    Ok(spec::parse_with(&name, &text, &profiles, &manifests)?)
+}
+
+/// The objects in a folder beside the cluster's file.
+fn manifests_in(places: &Places, path: &str) -> miette::Result<Vec<Object>> {
+    let folder = places.file.parent().unwrap_or(Path::new("")).join(path);
+    let is_manifest = |file: &PathBuf| {
+        let kind = file.extension().and_then(|kind| kind.to_str());
+        kind.is_some_and(|kind| ["yaml", "yml", "json"].contains(&kind))
+    };
+    let listed = || fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
+    let mut paths = listed().into_diagnostic().wrap_err_with(|| format!("the manifests in {path} can't be read"))?;
+    paths.retain(is_manifest);
+    paths.sort();
+    if paths.is_empty() {
+        let help = "files whose names end with .yaml, .yml or .json are read; those of folders inside it are not";
+        return Err(miette!(help = help, "there are no manifests in {path}"));
+    }
+    let file = |file: &PathBuf| Ok(ManifestFile { name: file.display().to_string(), text: read(file)? });
+    let files = paths.iter().map(file).collect::<miette::Result<Vec<_>>>()?;
+    Ok(manifest::parse(&files)?)
 }
 
 /// A text file, or what the system says.

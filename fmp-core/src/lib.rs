@@ -6,6 +6,7 @@ pub mod digest;
 pub mod finding;
 pub mod graph;
 pub mod id;
+pub mod manifest;
 pub mod net;
 pub mod observed;
 pub mod profile;
@@ -13,7 +14,8 @@ pub mod resource;
 pub mod role;
 pub mod secret;
 pub mod spec;
-pub mod version;
+pub mod tree;
+mod version;
 
 pub use digest::Digest;
 pub use finding::{Finding, Severity};

@@ -17,7 +17,20 @@ use crate::{
 
 /// The questions whose answers the difference needs, for each host; the profile's questions are not among them.
 pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
-    let kinds = role::KINDS.iter().map(|kind| (*kind).to_owned()).collect();
+    let wanted = desired.iter().filter_map(|(_, _, resource)| match resource {
+        Resource::Object(object) => Some(object.kind().to_owned()),
+        Resource::Machine
+        | Resource::Artifact(_)
+        | Resource::File(_)
+        | Resource::Trust(_)
+        | Resource::Certificate(_)
+        | Resource::Unit(_)
+        | Resource::EtcdMember(_)
+        | Resource::Image(_)
+        | Resource::NodeObject(_)
+        | Resource::Volume(_) => None,
+    });
+    let kinds = wanted.chain(role::kinds().map(str::to_owned)).collect();
     let mut questions = Questions { kinds, ..Questions::default() };
     for (name, node) in &spec.nodes {
         let host = HostQuestions { main: node.role == Role::Main, ..HostQuestions::default() };
@@ -105,10 +118,10 @@ mod tests {
             assert_eq!(spec.network.mode.as_str(), mode);
             let wanted = questions_graph(&spec);
             let kinds = wanted.iter().filter_map(|(_, _, resource)| match resource {
-                Resource::Object(object) => Some(object.kind()),
+                Resource::Object(object) => Some(object.kind().to_owned()),
                 _ => None,
             });
-            kinds.for_each(|kind| assert!(questions.kinds.contains(kind), "{kind}"));
+            kinds.for_each(|kind| assert!(questions.kinds.contains(&kind), "{kind}"));
         }
     }
 

@@ -57,6 +57,8 @@ pub enum ActionKind {
     DeleteNode,
     /// [`Action::ApplyNode`].
     ApplyNode,
+    /// [`Action::DeleteObject`].
+    DeleteObject,
     /// [`Action::ApplyObject`].
     ApplyObject,
 }
@@ -90,6 +92,7 @@ impl ActionKind {
             Action::StopUnits { .. } => Self::StopUnits,
             Action::DeleteNode { .. } => Self::DeleteNode,
             Action::ApplyNode { .. } => Self::ApplyNode,
+            Action::DeleteObject { .. } => Self::DeleteObject,
             Action::ApplyObject { .. } => Self::ApplyObject,
         }
     }

@@ -182,12 +182,22 @@ pub enum Action {
         /// What FMP owns.
         object: NodeObject,
     },
+    /// Deletes an object that FMP applied and nothing wants any more.
+    DeleteObject {
+        /// `Kind/namespace/name`.
+        key: String,
+        /// Digest of the manifest that it was made from, as its annotation says.
+        before: String,
+    },
     /// Applies one object by the server with FMP's field manager.
     ApplyObject {
         /// `Kind/namespace/name`.
         key: String,
         /// Digest of the manifest among the plan's texts.
         manifest: Digest,
+        /// Fields that somebody else holds and that this takes. Another field that somebody holds makes it stale.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taking: Vec<String>,
     },
 }
 
@@ -322,6 +332,7 @@ impl Action {
             | Self::StopUnits { .. }
             | Self::DeleteNode { .. }
             | Self::ApplyNode { .. }
+            | Self::DeleteObject { .. }
             | Self::ApplyObject { .. } => None,
         }
     }
@@ -354,6 +365,7 @@ impl Action {
             | Self::MakeVolume { .. }
             | Self::MountVolume { .. }
             | Self::GrowVolume { .. }
+            | Self::DeleteObject { .. }
             | Self::ApplyObject { .. } => None,
         }
     }

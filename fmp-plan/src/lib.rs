@@ -14,6 +14,7 @@ pub mod lint;
 #[cfg(test)]
 mod oracle;
 pub mod plan;
+mod prune;
 pub mod render;
 pub mod safety;
 pub mod step;
@@ -107,11 +108,11 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     plan.texts = expanded.texts;
     plan.waiting = silent.iter().map(|(node, why)| silence(node, why)).chain(expanded.waiting).collect();
     plan.notes.extend(diff::expiring(sides));
-    plan.notes.extend(diff::unwanted(sides));
     if versions.changes() {
         basis::add(&mut plan.basis.facts, observed, safety::versions_used(spec));
     }
     leave::all(sides, plan);
+    prune::all(sides, plan);
     plan.consents.extend(plan.steps.iter().filter_map(|step| safety::eviction_agreed(&step.action)));
 }
 

@@ -45,6 +45,19 @@ pub struct Plan {
     pub texts: BTreeMap<Digest, Arc<str>>,
 }
 
+impl Plan {
+    /// Puts back in order what was added to a plan: whole hosts first; then what the cluster has, then node by node.
+    pub(crate) fn put_in_order(&mut self) {
+        let place = |id: &str| {
+            let (scope, own) = id.split_once('/').unwrap_or((id, ""));
+            (id.contains('/'), scope != "cluster", scope.to_owned(), own.to_owned())
+        };
+        self.waiting.sort_by_cached_key(|item| place(&item.what));
+        self.changes.sort_by_cached_key(|change| place(&change.id));
+        self.steps.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+}
+
 /// What a plan rests on. Where any of it differs, the plan is stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

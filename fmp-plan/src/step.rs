@@ -91,7 +91,7 @@ impl Subject {
             (Action::CreateMachine { .. } | Action::StartMachine, Some(node)) => Self::Machine(node.clone()),
             // A Node object is a matter of the API, not of the host that it stands for.
             (action, _) if action.api_node().is_some() => Self::Cluster,
-            (Action::ApplyObject { .. }, _) | (_, None) => Self::Cluster,
+            (Action::ApplyObject { .. } | Action::DeleteObject { .. }, _) | (_, None) => Self::Cluster,
             (_, Some(node)) => Self::Host(node.clone()),
         }
     }

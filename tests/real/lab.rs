@@ -84,6 +84,13 @@ impl Ran {
         self
     }
 
+    /// The plan that was printed as JSON.
+    #[track_caller]
+    pub(crate) fn plan(&self) -> Plan {
+        codec::read(&self.out)
+            .unwrap_or_else(|error| panic!("{} gave no plan: {error}\n{}{}", self.typed, self.out, self.err))
+    }
+
     /// Insists on words, wherever they were printed and however the lines were broken.
     #[track_caller]
     pub(crate) fn says(self, words: &[&str]) -> Self {
@@ -210,10 +217,12 @@ impl Lab {
     /// The plan that `fmp plan` makes now, and its exit code.
     pub(crate) fn plan(&self) -> (Option<i32>, Plan) {
         let ran = self.fmp(&["plan", "--format", "json"]);
-        match codec::read(&ran.out) {
-            Ok(plan) => (ran.code, plan),
-            Err(error) => panic!("{} gave no plan: {error}\n{}{}", ran.typed, ran.out, ran.err),
-        }
+        (ran.code, ran.plan())
+    }
+
+    /// The plan that `fmp plan` makes now of another file.
+    pub(crate) fn plan_for(&self, file: &Path) -> Plan {
+        self.fmp_for(file, &["plan", "--format", "json"]).plan()
     }
 
     /// Connects to a port of a machine from outside, says something, and reads all that is answered.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Fact;
+use super::{Fact, ObjectSeen};
 use crate::{NodeName, net::Cidr};
 
 /// The etcd cluster.
@@ -53,8 +53,8 @@ pub struct Api {
     pub ready: BTreeMap<NodeName, Fact<bool>>,
     /// Node objects by name.
     pub nodes: BTreeMap<String, NodeSeen>,
-    /// Digest of each managed object as FMP last applied it (from its annotation), by `Kind/namespace/name`.
-    pub objects: BTreeMap<String, Fact<String>>,
+    /// Every object that carries FMP's label, by `Kind/namespace/name`.
+    pub objects: BTreeMap<String, Fact<ObjectSeen>>,
     /// Network policies of whomever, as `namespace/name`; the first twenty.
     pub network_policies: Fact<BTreeSet<String>>,
     /// Pods in trouble, whoever made them; the first fifty. Volatile.

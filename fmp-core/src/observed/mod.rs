@@ -4,11 +4,17 @@
 
 mod cluster;
 mod host;
+mod object;
 mod volume;
 
 use std::collections::BTreeMap;
 
 pub use cluster::{Api, Etcd, EtcdMember, NodeSeen, PodSeen};
+pub use object::{FieldsSeen, ObjectSeen};
+/// Words of the sets of fields that the API writes.
+pub mod field {
+    pub use super::object::{find, is};
+}
 pub use host::{
     Certificate, Cgroup, ClockSync, Disk, FileSeen, Host, HostFacts, LedgerEntry, Listener, Pin, Stamp, UnitSeen,
 };

@@ -1,6 +1,7 @@
 //! Objects of the API.
 
 use super::Text;
+use crate::tree::Tree;
 
 /// An object that FMP owns, applied by the server with FMP's field manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,23 @@ impl Object {
         Self { key: format!("{kind}/{namespace}/{name}"), manifest: Text::new(manifest) }
     }
 
+    /// What it says, `Null` where that is no JSON.
+    pub fn tree(&self) -> Tree {
+        serde_json::from_str(&self.manifest.text).unwrap_or(Tree::Null)
+    }
+
     /// Its kind: the first part of its key.
     pub fn kind(&self) -> &str {
         self.key.split_once('/').map_or(&*self.key, |(kind, _)| kind)
+    }
+
+    /// The namespace that it is in, if it is in one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.key.split('/').nth(1).filter(|namespace| !namespace.is_empty())
+    }
+
+    /// Its name: the last part of its key.
+    pub fn name(&self) -> &str {
+        self.key.splitn(3, '/').nth(2).unwrap_or("")
     }
 }

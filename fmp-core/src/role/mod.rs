@@ -22,7 +22,7 @@ mod recipe;
 mod service;
 mod tools;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::{
     common::Common,
@@ -34,6 +34,7 @@ use crate::{
     KubeVersion, NodeName,
     bundle::Lock,
     graph::{Added, Builder, Desired, GraphError},
+    manifest,
     net::Cidr,
     observed::{Fact, Observed},
     resource::{Object, Resource, ResourceId},
@@ -74,21 +75,22 @@ pub enum LowerError {
         /// The version in `cluster.toml`.
         wanted: KubeVersion,
     },
+    /// A manifest of a person brings what FMP brings itself.
+    #[error("the manifests bring {key}, which FMP brings itself")]
+    Taken {
+        /// The object's key.
+        key: String,
+    },
     /// A role contradicts itself: a bug.
     #[error("a role contradicts itself")]
     Graph(#[from] GraphError),
 }
 
-/// Every kind of object that FMP applies, or ever applied: what nothing wants any more is found among them too.
-pub const KINDS: [&str; 7] = [
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "ConfigMap",
-    "Deployment",
-    "PodDisruptionBudget",
-    "Service",
-    "ServiceAccount",
-];
+/// Every kind of Kubernetes' own objects that FMP may apply, or ever applied: what nothing wants any more is found among
+/// them too.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    manifest::own()
+}
 
 /// Says what is wanted of every host that answered, and of every host that is yet to be made.
 ///
@@ -151,6 +153,7 @@ fn build(
     known: impl Fn(&NodeName) -> Result<(), String>,
 ) -> Result<Lowered, LowerError> {
     let common = Common::new(spec, lock)?;
+    own_objects_are_ours(&common)?;
     let pressed = |part| Pressed::new(&common, recipe_of(&common, part));
     let (main, work) = (pressed(Part::Main), pressed(Part::Work));
     let has_volume = spec.workers().any(|(_, node)| node.disk.is_some());
@@ -180,6 +183,17 @@ fn build(
     }
     cluster.connect(&mut builder);
     Ok(Lowered { desired: builder.finish()?, waiting })
+}
+
+/// Refuses manifests that bring what FMP brings.
+fn own_objects_are_ours(common: &Common<'_>) -> Result<(), LowerError> {
+    let parts = components::all(common).into_iter().flat_map(|part| part.ground.into_iter().chain([part.workload]));
+    let ours: BTreeSet<String> =
+        objects::of_cluster(common).into_iter().chain(parts).map(|object| object.key).collect();
+    match components::objects(common.spec).find(|object| ours.contains(&object.key)) {
+        Some(object) => Err(LowerError::Taken { key: object.key.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Whether a node has all the addresses that it needs.
@@ -244,7 +258,8 @@ impl<'a> Pressed<'a> {
         let apiserver = stamp.position(&key::unit(apiserver::UNIT));
         let node_object = stamp.position(key::NODE_OBJECT);
         let flanneld = stamp.position(&key::unit(node::FLANNELD_UNIT));
-        let images = common.images.all().filter_map(|image| stamp.position(&key::image(&image.reference))).collect();
+        let images =
+            common.images.all().filter_map(|(image, _)| stamp.position(&key::image(&image.reference))).collect();
         Self { stamp, apiserver, node_object, flanneld, images }
     }
 }
@@ -279,7 +294,17 @@ impl Cluster {
             ground.into_iter().for_each(|object| builder.needs(workload, object));
             cluster.workloads.push(workload);
         }
+        cluster.bring(builder, common);
         cluster
+    }
+
+    /// Adds what a person brings.
+    fn bring(&mut self, builder: &mut Builder, common: &Common<'_>) {
+        let (objects, order) = components::ordered(common.spec);
+        let needs_images: Vec<bool> = objects.iter().map(|object| common.images.are_needed_by(object)).collect();
+        let added: Vec<Added> = objects.into_iter().map(|object| self.object(builder, object)).collect();
+        order.into_iter().for_each(|(later, earlier)| builder.needs(added[later], added[earlier]));
+        self.workloads.extend(added.iter().zip(needs_images).filter(|(_, needs)| *needs).map(|(added, _)| *added));
     }
 
     fn object(&mut self, builder: &mut Builder, object: Object) -> Added {

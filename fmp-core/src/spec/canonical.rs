@@ -2,7 +2,10 @@
 //!
 //! One fact a line, in order of names. No value holds a line break, so no two specifications have one text.
 
-use std::fmt::{self, Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use super::{ApiEntrance, Components, Dns, Network, Node, SharedAddress, Spec, Storage};
 use crate::{Digest, NodeName};
@@ -61,12 +64,19 @@ fn write_network(out: &mut String, network: &Network) -> fmt::Result {
 }
 
 fn write_components(out: &mut String, components: &Components) -> fmt::Result {
-    let Components { dns } = components;
+    let Components { dns, manifests } = components;
     match dns {
-        Dns::None => writeln!(out, "components.dns none"),
-        Dns::Coredns { forward: None } => writeln!(out, "components.dns coredns"),
-        Dns::Coredns { forward: Some(servers) } => writeln!(out, "components.dns coredns {servers:?}"),
+        Dns::None => writeln!(out, "components.dns none")?,
+        Dns::Coredns { forward: None } => writeln!(out, "components.dns coredns")?,
+        Dns::Coredns { forward: Some(servers) } => writeln!(out, "components.dns coredns {servers:?}")?,
     }
+    // Where they lie, and under which name, means nothing.
+    let objects: BTreeMap<_, _> = manifests
+        .values()
+        .flat_map(|folder| &folder.objects)
+        .map(|object| (&object.key, object.manifest.digest))
+        .collect();
+    objects.into_iter().try_for_each(|(key, digest)| writeln!(out, "manifest {key} {digest}"))
 }
 
 fn write_node(out: &mut String, name: &NodeName, node: &Node) -> fmt::Result {

@@ -31,9 +31,10 @@ use toml::de::{DeTable, DeValue};
 use self::problem::Sink;
 use crate::{
     Digest, KubeVersion, NodeName,
+    manifest::Manifests,
     net::Cidr,
     profile::{Machines, Profile, Profiles},
-    resource::Filesystem,
+    resource::{Filesystem, Object},
 };
 
 /// Reads `text`, the content of the file `name`, with the profiles that it may name.
@@ -44,11 +45,19 @@ use crate::{
 /// Everything that is wrong with the file at once, each at its characters. After an error of TOML's syntax nothing is
 /// said that the damaged part could have caused.
 pub fn parse(name: &str, text: &str, profiles: &Profiles) -> Result<Spec, Problems> {
+    parse_with(name, text, profiles, &Manifests::default())
+}
+
+/// The same for a file that names folders of manifests, which the caller reads too: [`manifest_paths`] says which.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(name: &str, text: &str, profiles: &Profiles, manifests: &Manifests) -> Result<Spec, Problems> {
     let (table, broken) = DeTable::parse_recoverable(text);
     let sink = Sink::default();
     let raw = raw::decode(&sink, &table);
     let mut problems: Vec<Problem> = if broken.is_empty() {
-        let spec = resolve::resolve(&sink, raw, profiles);
+        let spec = resolve::resolve(&sink, raw, profiles, manifests);
         match (spec, sink.into_problems()) {
             (Some(spec), problems) if problems.is_empty() => return Ok(spec),
             (_, problems) => problems,
@@ -71,6 +80,15 @@ pub fn profile_path(text: &str) -> Option<String> {
     let profile = cluster.get("profile").map(toml::Spanned::get_ref).and_then(DeValue::as_str)?;
     let file = profile.rsplit_once('.').is_some_and(|(_, kind)| kind == "toml");
     (file || profile.contains('/')).then(|| profile.to_owned())
+}
+
+/// The folders of manifests that `text` names, in order of their names there.
+pub fn manifest_paths(text: &str) -> Vec<String> {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let components = table.get_ref().get("components").map(toml::Spanned::get_ref);
+    let manifests = components.and_then(|components| components.get("manifests")).map(toml::Spanned::get_ref);
+    let folders = manifests.and_then(DeValue::as_table).into_iter().flat_map(|table| table.values());
+    folders.filter_map(|folder| folder.get_ref().as_str().map(str::to_owned)).collect()
 }
 
 /// What TOML's parser says, at the characters where it stopped understanding.
@@ -188,6 +206,17 @@ impl NetworkMode {
 pub struct Components {
     /// Who answers for names at [`Network::cluster_dns`].
     pub dns: Dns,
+    /// What a person brings, by its name in the file.
+    pub manifests: BTreeMap<String, Bundled>,
+}
+
+/// Objects of the API that a person brings: the content of one folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundled {
+    /// The folder, as the file names it.
+    pub path: String,
+    /// What stands in it, in order of keys.
+    pub objects: Vec<Object>,
 }
 
 /// Who answers for names in the cluster.

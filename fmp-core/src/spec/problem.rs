@@ -84,6 +84,8 @@ codes! {
     BadMount = "bad_mount",
     /// One disk for two nodes.
     DuplicateDisk = "duplicate_disk",
+    /// Manifests that nobody could read, or that others bring too.
+    BadManifests = "bad_manifests",
     /// A secret itself, where only a reference may stand.
     InlineSecret = "inline_secret",
     /// A profile that can't be read.

@@ -10,7 +10,7 @@ use toml::{
 };
 
 use super::{
-    ApiEntrance, Components, Dns, Environment, NetworkMode, Role,
+    ApiEntrance, Dns, Environment, NetworkMode, Role,
     decode::{Section, Value, wrong_type},
     entrance,
     problem::{Code, Problem, Sink},
@@ -35,7 +35,7 @@ pub(super) struct Raw {
     pub(super) environment: Option<Spanned<Environment>>,
     pub(super) network: RawNetwork,
     pub(super) api_entrance: Option<Spanned<ApiEntrance>>,
-    pub(super) components: Option<Components>,
+    pub(super) components: RawComponents,
     pub(super) storage: RawStorage,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
     pub(super) retired: BTreeMap<NodeName, RawNode>,
@@ -58,6 +58,12 @@ pub(super) struct RawStorage {
     pub(super) filesystem: Option<Spanned<Filesystem>>,
     /// Where volumes are mounted. None: where the profile's programs keep their data.
     pub(super) mounts: Option<Spanned<Vec<String>>>,
+}
+
+pub(super) struct RawComponents {
+    pub(super) dns: Option<Dns>,
+    /// Folders of manifests, by name.
+    pub(super) manifests: BTreeMap<String, Spanned<String>>,
 }
 
 /// The words of `storage.kind`.
@@ -96,7 +102,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let environment = environment(root.section("environment"));
     let network = network(root.section("network"));
     let api_entrance = entrance::decode(root.section("entrance"));
-    let components = components(root.section("components"));
+    let components = components(sink, root.section("components"));
     let storage = storage(root.section("storage"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
@@ -156,9 +162,25 @@ enum Kind {
     None,
 }
 
+/// What `[components]` says.
+fn components(sink: &Sink, mut section: Section<'_>) -> RawComponents {
+    let dns = dns(section.section("dns"));
+    let manifests = manifests(sink, section.section("manifests"));
+    section.finish();
+    RawComponents { dns, manifests }
+}
+
+/// Names and the folders that they stand for.
+fn manifests(sink: &Sink, section: Section<'_>) -> BTreeMap<String, Spanned<String>> {
+    let read = |(key, value): (Spanned<&str>, &Value<'_>)| {
+        let path = sink.ok(shapes::text(value))?;
+        Some(((*key.get_ref()).to_owned(), Spanned::new(value.span(), path)))
+    };
+    section.entries().filter_map(read).collect()
+}
+
 /// What `[components.dns]` says is its kind; whom it forwards to belongs to a kind.
-fn components(mut section: Section<'_>) -> Option<Components> {
-    let mut dns = section.section("dns");
+fn dns(mut dns: Section<'_>) -> Option<Dns> {
     let kinds = [("coredns", Kind::Coredns), ("none", Kind::None)];
     let kind = dns.or("kind", Kind::Coredns, |value| shapes::choice(value, &kinds, &[]));
     let kind = kind.map(|kind| match kind.into_inner() {
@@ -171,8 +193,7 @@ fn components(mut section: Section<'_>) -> Option<Components> {
     // A kind that can't be read says nothing about the other key.
     dns.optional("forward", |_| Ok(()));
     dns.finish();
-    section.finish();
-    Some(Components { dns: kind? })
+    kind
 }
 
 /// What `[storage]` says of all volumes.

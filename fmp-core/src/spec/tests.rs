@@ -188,3 +188,23 @@ fn a_problem_reads_well() {
     let lines: Vec<&str> = shown.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     assert_eq!(lines.join("\n"), include_str!("../../../fixtures/spec/duplicate-address.txt").trim());
 }
+
+#[test]
+fn manifests_are_those_of_the_folders_that_the_file_names() {
+    let text = read("local-7/cluster.toml") + "[components.manifests]\nspace = 'one'\nother = 'two'\n";
+    assert_eq!(
+        manifest_paths(&text).iter().collect::<BTreeSet<_>>(),
+        ["one", "two"].map(str::to_owned).iter().collect()
+    );
+    let space = |name: &str| vec![Object::new("Namespace", "", name, format!("{{\"name\":\"{name}\"}}"))];
+    let with = |first: &str, second: &str| {
+        let manifests = Manifests::default().with("one", space(first)).with("two", space(second));
+        parse_with("cluster.toml", &text, &Profiles::shipped(), &manifests)
+    };
+    let spec = with("a", "b").unwrap();
+    assert_eq!(spec.components.manifests["space"].objects, space("a"));
+    assert_ne!(spec.digest, with("a", "c").unwrap().digest);
+    assert_eq!(spec.digest, with("b", "a").unwrap().digest, "where an object lies means nothing");
+    let twice = with("a", "a").unwrap_err();
+    assert_eq!(twice.iter().map(Problem::code).collect::<Vec<_>>(), [Code::BadManifests]);
+}

@@ -5,8 +5,10 @@
 
 mod certificate;
 mod etcd;
+mod fields;
 mod file;
 mod objects;
+mod quantity;
 mod trust;
 mod unit;
 mod view;
@@ -23,7 +25,7 @@ use fmp_core::{
 
 pub(crate) use certificate::{DAY_S, expiring};
 pub(crate) use etcd::{Joining, removal_blocked};
-pub(crate) use objects::unwanted;
+pub(crate) use objects::known_api;
 pub(crate) use trust::{Holders, TrustMap};
 pub(crate) use unit::takes_up;
 pub(crate) use view::{HostView, NOT_ASKED};

@@ -9,12 +9,11 @@ use fmp_core::{
     role::paths::key,
 };
 
-use super::{Delta, HostView, Pods, Sides, Task, Work};
-use crate::{
-    action::Action,
-    fact::FactKey,
-    plan::{Note, Verb},
+use super::{
+    Delta, HostView, Pods, Sides, Task, Work,
+    fields::{self, Applied, Difference},
 };
+use crate::{action::Action, fact::FactKey, plan::Verb};
 
 pub(super) fn node(observed: &Observed, name: &NodeName, wanted: &NodeObject) -> Delta {
     let seen = match known_api(observed) {
@@ -94,33 +93,47 @@ pub(super) fn object(observed: &Observed, wanted: &Object) -> Delta {
         Err(until) => return Delta::Blocked { until },
     };
     let digest = wanted.manifest.digest;
-    let (verb, why) = match seen {
+    let (verb, differences) = match seen {
         None | Some(Fact::Absent) => (Verb::Create, Vec::new()),
-        Some(Fact::Known(found)) if *found == digest.to_string() => return Delta::InSync,
-        Some(Fact::Known(_)) => (Verb::Update, vec!["it was applied with another content".to_owned()]),
+        Some(Fact::Known(seen)) => {
+            let applied = if seen.digest == digest.to_string() { Applied::Wanted } else { Applied::Other };
+            let differences = seen.fields.iter().flat_map(|seen| fields::differences(&wanted.tree(), seen, applied));
+            let differences: Vec<Difference> = differences.collect();
+            if applied == Applied::Wanted && differences.is_empty() {
+                return Delta::InSync;
+            }
+            (Verb::Update, differences)
+        }
         Some(Fact::Unknown(why)) => return Delta::blocked(format!("the API says what {} is: {why}", wanted.key)),
     };
-    let action = Action::ApplyObject { key: wanted.key.clone(), manifest: digest };
+    let taking = differences.iter().filter(|field| field.taken).map(|field| field.path.clone()).collect();
+    let action = Action::ApplyObject { key: wanted.key.clone(), manifest: digest, taking };
     let facts = vec![FactKey::Object { key: wanted.key.clone() }];
-    Delta::from(Work::new(verb, Task::One(action), facts).because(why))
+    let mut work = Work::new(verb, Task::One(action), facts);
+    if verb == Verb::Update {
+        work = work.because(told(&differences));
+        let diffs: Vec<String> = differences.iter().filter_map(Difference::diff).collect();
+        work.diff = (!diffs.is_empty()).then(|| diffs.concat());
+    }
+    Delta::from(work)
 }
 
-/// Objects that FMP applied and nothing wants any more: they stay, and are told.
-pub(crate) fn unwanted(sides: Sides<'_>) -> Vec<Note> {
-    let Fact::Known(api) = &sides.observed.api else { return Vec::new() };
-    let is_wanted = |object: &str| sides.desired.find(&ResourceId::cluster(key::object(object))).is_some();
-    let told = |object: &String| Note {
-        about: object.clone(),
-        what:
-            "it carries FMP's label, and nothing in cluster.toml wants it any more; it stays until somebody deletes it \
-               with `fmp kubectl`"
-                .to_owned(),
-    };
-    api.objects.keys().filter(|object| !is_wanted(object)).map(told).collect()
+/// More lines than a review takes in are counted: the manifest stands among the plan's texts.
+const MOST_LINES: usize = 24;
+
+fn told(differences: &[Difference]) -> Vec<String> {
+    if differences.is_empty() {
+        return vec!["it was applied with another content".to_owned()];
+    }
+    let mut lines: Vec<String> = differences.iter().take(MOST_LINES).map(Difference::line).collect();
+    if let Some(more) = differences.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+        lines.push(format!("{more} fields more"));
+    }
+    lines
 }
 
 /// The API, `None` where there is none yet, or what to wait for.
-fn known_api(observed: &Observed) -> Result<Option<&Api>, String> {
+pub(crate) fn known_api(observed: &Observed) -> Result<Option<&Api>, String> {
     match &observed.api {
         Fact::Known(api) => Ok(Some(api)),
         Fact::Absent => Ok(None),
@@ -143,17 +156,54 @@ pub(super) fn image(host: &HostView<'_>, wanted: &Image) -> Delta {
 
 #[cfg(test)]
 mod tests {
-    use fmp_core::observed::Fact;
+    use fmp_core::{
+        observed::{Fact, FieldsSeen, ObjectSeen},
+        tree::Tree,
+    };
 
-    use crate::{Standing, testing::Lab};
+    use crate::{
+        Action,
+        testing::{Lab, step},
+    };
+
+    const KEY: &str = "Deployment/kube-system/coredns";
+
+    /// A settled cluster in which the API shows all of an object, after somebody changed it.
+    fn changed(change: impl Fn(&mut Tree), gives_up: &str) -> Lab {
+        let mut lab = Lab::settled(3, 2);
+        let wanted = lab.object(KEY);
+        let mut live = wanted.tree();
+        change(&mut live);
+        let owned = r#"{"f:spec":{"f:replicas":{},"f:strategy":{},"f:selector":{},"f:template":{}}}"#;
+        let owned = serde_json::from_str(&owned.replace(gives_up, "")).unwrap();
+        let seen = ObjectSeen {
+            digest: wanted.manifest.digest.to_string(),
+            fields: Some(FieldsSeen { live, owned, others: [].into() }),
+        };
+        lab.api().objects.insert(KEY.to_owned(), Fact::Known(seen));
+        lab
+    }
+
+    fn replicas(tree: &mut Tree, count: i64) {
+        let Tree::Map(object) = tree else { panic!("an object is a map") };
+        let Some(Tree::Map(spec)) = object.get_mut("spec") else { panic!("it has a spec") };
+        spec.insert("replicas".to_owned(), Tree::Whole(count));
+    }
 
     #[test]
-    fn an_object_that_nothing_wants_any_more_stays_and_is_told() {
-        let mut lab = Lab::settled(1, 1);
-        assert_eq!(lab.plan().notes, []);
-        lab.api().objects.insert("ConfigMap/kube-system/old".to_owned(), Fact::Known("sha256:0".to_owned()));
+    fn what_somebody_changed_by_hand_is_named_and_taken_back() {
+        let lab = changed(|live| replicas(live, 5), r#""f:replicas":{},"#);
         let plan = lab.plan();
-        assert_eq!(plan.standing(), Standing::InSync);
-        assert_eq!(plan.notes[0].about, "ConfigMap/kube-system/old");
+        assert_eq!(plan.changes[0].why, ["spec.replicas is 5, wanted 2, and is somebody else's by now"]);
+        let Action::ApplyObject { taking, .. } = &step(&plan, &format!("cluster/object/{KEY}")).action else {
+            panic!()
+        };
+        assert_eq!(taking, &["spec.replicas"]);
+        assert_eq!(plan.steps.len(), 1);
+    }
+
+    #[test]
+    fn what_is_as_it_was_applied_is_in_sync() {
+        assert_eq!(changed(|_| (), "no such field").plan().steps, []);
     }
 }

@@ -176,6 +176,7 @@ fn lend_after_making(drafts: &mut Drafts) {
             | Action::StopUnits { .. }
             | Action::DeleteNode { .. }
             | Action::ApplyNode { .. }
+            | Action::DeleteObject { .. }
             | Action::ApplyObject { .. } => continue,
         };
         let makes = |node: &&NodeName| drafts.shared_step(node, TRUST).filter(|made| makes_something(drafts, *made));

@@ -245,6 +245,7 @@ fn watch(node: &NodeName, action: &Action) -> Option<Check> {
         | Action::StopUnits { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => None,
     }
 }

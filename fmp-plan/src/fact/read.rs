@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use fmp_core::{
     Digest, NodeName,
     observed::{
-        Certificate, DirectorySeen, DiskSeen, Fact, FileSeen, Host, NodeSeen, Observed, Pin, UnitSeen, VolumeSeen,
+        Certificate, DirectorySeen, DiskSeen, Fact, FileSeen, Host, NodeSeen, ObjectSeen, Observed, Pin, UnitSeen,
+        VolumeSeen,
     },
     resource::Holding,
 };
@@ -42,7 +43,7 @@ pub fn read(observed: &Observed, key: &FactKey) -> String {
             asked_or_absent(api.nodes.get(node.as_str())).map_known(|seen| node_object(seen, labels, taints))
         })),
         FactKey::Object { key } => in_words(observed.api.as_ref().and_then_known(|api| match api.objects.get(key) {
-            Some(fact) => fact.as_ref().map_known(Clone::clone),
+            Some(fact) => fact.as_ref().map_known(ObjectSeen::value),
             None => Fact::Absent,
         })),
     }

@@ -59,7 +59,7 @@ pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
     }
     if departs {
         basis::add(&mut plan.basis.facts, sides.observed, facts);
-        in_order(plan);
+        plan.put_in_order();
     }
 }
 
@@ -84,17 +84,6 @@ pub(crate) fn without_an_heir(spec: &Spec, observed: &Observed) -> Option<Waitin
                  have their vote, and remove the tables under [retired] where there is no cluster yet";
     let what = spec.retired.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Some(Waiting { what, until: until.to_owned(), node: None })
-}
-
-/// Whole hosts first; then what the cluster has, then node by node.
-fn in_order(plan: &mut Plan) {
-    let place = |id: &str| {
-        let (scope, own) = id.split_once('/').unwrap_or((id, ""));
-        (id.contains('/'), scope != "cluster", scope.to_owned(), own.to_owned())
-    };
-    plan.waiting.sort_by_cached_key(|item| place(&item.what));
-    plan.changes.sort_by_cached_key(|change| place(&change.id));
-    plan.steps.sort_by(|a, b| a.id.cmp(&b.id));
 }
 
 /// A main that leaves and whose member of etcd does not answer: it goes before another one comes.

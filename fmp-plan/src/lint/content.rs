@@ -82,6 +82,7 @@ pub(super) fn paths(action: &Action) -> Vec<&str> {
         | Action::StopUnits { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => Vec::new(),
     }
 }
@@ -126,6 +127,7 @@ fn peer_urls(action: &Action) -> Vec<&str> {
         | Action::StopUnits { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => Vec::new(),
     }
 }
@@ -157,7 +159,7 @@ fn wrong_name(action: &Action) -> Option<&str> {
             (id, !id.is_empty() && id.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')))
         }
         Action::ImportImage { reference, .. } => (reference, graphic(reference)),
-        Action::ApplyObject { key, .. } => {
+        Action::ApplyObject { key, .. } | Action::DeleteObject { key, .. } => {
             (key, graphic(key) && key.split('/').count() == 3 && !key.starts_with('/') && !key.ends_with('/'))
         }
         Action::MakeVolume { disk, .. } | Action::GrowVolume { disk, .. } => (disk, is_stable(disk)),

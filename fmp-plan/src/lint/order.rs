@@ -47,6 +47,7 @@ pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
             | Action::StopUnits { .. }
             | Action::DeleteNode { .. }
             | Action::ApplyNode { .. }
+            | Action::DeleteObject { .. }
             | Action::ApplyObject { .. } => {}
         }
     }

@@ -48,6 +48,7 @@ pub(super) const fn whom(action: &Action) -> Whom {
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => Whom::Cluster,
         Action::EstablishTrust { .. }
         | Action::Upload { .. }
@@ -109,6 +110,7 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => BTreeSet::new(),
     }
 }
@@ -164,6 +166,7 @@ pub(super) fn awaited(action: &Action) -> Awaited<'_> {
         | Action::StopUnits { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => Awaited::Nothing,
     }
 }

@@ -48,6 +48,8 @@ fn details(step: &Step) -> Vec<String> {
             [format!("file system: {uuid}")].into_iter().chain(places).collect()
         }
         Action::GrowVolume { disk, uuid, .. } => vec![format!("disk: {disk}"), format!("file system: {uuid}")],
+        Action::ApplyObject { taking, .. } => taking.iter().map(|field| format!("takes: {field}")).collect(),
+        Action::DeleteObject { key, before } => vec![format!("object: {key}"), format!("made from: {before}")],
         Action::Upload { path, digest, .. } => vec![format!("path: {path}"), format!("content: {digest}")],
         Action::CreateMachine { .. }
         | Action::StartMachine
@@ -65,8 +67,7 @@ fn details(step: &Step) -> Vec<String> {
         | Action::DrainNode { .. }
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
-        | Action::ApplyNode { .. }
-        | Action::ApplyObject { .. } => Vec::new(),
+        | Action::ApplyNode { .. } => Vec::new(),
     }
 }
 

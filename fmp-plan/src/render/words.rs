@@ -53,7 +53,9 @@ pub(super) fn action(action: &Action) -> String {
         Action::StopUnits { units } => format!("stop and disable {} units", units.len()),
         Action::DeleteNode { .. } => "delete its Node object".to_owned(),
         Action::ApplyNode { .. } => "apply its Node object".to_owned(),
-        Action::ApplyObject { .. } => "apply".to_owned(),
+        Action::DeleteObject { .. } => "delete".to_owned(),
+        Action::ApplyObject { taking, .. } if taking.is_empty() => "apply".to_owned(),
+        Action::ApplyObject { taking, .. } => format!("apply, take over {} fields", taking.len()),
     }
 }
 

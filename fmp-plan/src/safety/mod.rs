@@ -69,6 +69,7 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => BTreeSet::new(),
     }
 }

@@ -9,6 +9,7 @@ use fmp_core::{
     bundle::{Entry, Lock},
     observed::{Api, DirectorySeen, DiskSeen, EtcdMember, Fact, Host, Observed, UnitSeen, VolumeSeen},
     profile::Profiles,
+    resource::{Object, Resource, ResourceId},
     role,
     spec::{self, Role, Spec},
 };
@@ -114,6 +115,16 @@ impl Lab {
         disk.uuid.clear();
         disk.signatures.clear();
         disk.mounted.clear();
+    }
+
+    /// An object that is wanted.
+    pub(crate) fn object(&self, key: &str) -> Object {
+        let desired = role::questions_graph(&self.spec, &self.lock).unwrap();
+        let handle = desired.find(&ResourceId::cluster(role::paths::key::object(key)));
+        match handle.map(|handle| desired.resource(handle)) {
+            Some(Resource::Object(object)) => object.clone(),
+            other => panic!("{key}: {other:?}"),
+        }
     }
 
     /// The same with consents.

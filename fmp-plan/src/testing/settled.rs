@@ -7,7 +7,7 @@ use fmp_core::{
     graph::Desired,
     observed::{
         Api, Certificate, Cgroup, ClockSync, DirectorySeen, DiskSeen, Etcd, EtcdMember, Fact, FileSeen, Host,
-        HostFacts, LedgerEntry, NodeSeen, Observed, Stamp, UnitSeen, VolumeNote, VolumeSeen,
+        HostFacts, LedgerEntry, NodeSeen, ObjectSeen, Observed, Stamp, UnitSeen, VolumeNote, VolumeSeen,
     },
     resource::{Authority, CertificateRequest, Holding, Resource, Scope, Trust, Usage, Volume},
     role::paths,
@@ -22,7 +22,7 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
     for (_, id, resource) in desired.iter() {
         match (&id.scope, resource) {
             (Scope::Cluster, Resource::Object(object)) => {
-                objects.insert(object.key.clone(), Fact::Known(object.manifest.digest.to_string()));
+                objects.insert(object.key.clone(), Fact::Known(ObjectSeen::of(object.manifest.digest.to_string())));
             }
             (Scope::Cluster, other) => panic!("{other:?}"),
             (Scope::Node(name), Resource::NodeObject(object)) => {

@@ -6,7 +6,7 @@ use fmp_core::observed::{Api, Fact, NodeSeen};
 use fmp_exec::Questions;
 use serde::Deserialize;
 
-use super::{Answers, Unanswered, pods};
+use super::{Answers, Unanswered, objects, pods};
 use crate::transport::quote;
 
 /// Where every apiserver listens.
@@ -25,17 +25,14 @@ const POLICIES: &str = "/apis/networking.k8s.io/v1/networkpolicies?limit=20";
 /// API's list of kinds.
 pub(super) fn questions(ask: &Questions) -> String {
     let nodes = Some("api nodes 127.0.0.1:6443 get --raw=/api/v1/nodes\n".to_owned());
-    let objects = (!ask.kinds.is_empty()).then(|| {
-        let kinds = quote(&ask.kinds.iter().map(String::as_str).collect::<Vec<_>>().join(","));
-        format!("api objects 127.0.0.1:6443 get {kinds} --all-namespaces -l {MANAGED_BY}=fmp -o json\n")
-    });
+    let objects = objects::questions(ask);
     let policies = ask.network_policies.then(|| format!("api policies 127.0.0.1:6443 get --raw={}\n", quote(POLICIES)));
-    [nodes, objects, policies, pods::question(ask)].into_iter().flatten().collect()
+    [nodes, Some(objects), policies, pods::question(ask)].into_iter().flatten().collect()
 }
 
 #[derive(Debug, Deserialize)]
-struct List<T> {
-    items: Vec<T>,
+pub(super) struct List<T> {
+    pub(super) items: Vec<T>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,12 +42,6 @@ struct Node {
     spec: NodeSpec,
     #[serde(default)]
     status: NodeStatus,
-}
-
-#[derive(Debug, Deserialize)]
-struct Object {
-    kind: String,
-    metadata: Metadata,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,8 +56,6 @@ struct Metadata {
     namespace: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -128,13 +117,11 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
         Ok(nodes) => nodes,
         Err(why) => return Fact::Unknown(why),
     };
-    let objects: List<Object> = match list(answers, "objects") {
+    let objects = match objects::read(answers, ask) {
         Ok(objects) => objects,
-        Err(_) if ask.kinds.is_empty() => List { items: Vec::new() },
         Err(why) => return Fact::Unknown(why),
     };
     let nodes = nodes.items.into_iter().map(|node| (node.metadata.name.clone(), seen(node))).collect();
-    let objects = objects.items.into_iter().map(applied).collect();
     Fact::Known(Api {
         ready: BTreeMap::new(),
         nodes,
@@ -153,7 +140,7 @@ fn policies(answers: &Answers, ask: &Questions) -> Fact<BTreeSet<String>> {
         .map_or_else(Fact::Unknown, |policies| Fact::Known(policies.items.into_iter().map(name).collect()))
 }
 
-fn list<T: for<'de> Deserialize<'de>>(answers: &Answers, question: &str) -> Result<List<T>, String> {
+pub(super) fn list<T: for<'de> Deserialize<'de>>(answers: &Answers, question: &str) -> Result<List<T>, String> {
     let text = answers.get(question).map_err(|Unanswered { why, .. }| why)?;
     serde_json::from_str(text).map_err(|error| format!("the API's answer about {question} can't be read: {error}"))
 }
@@ -182,13 +169,6 @@ fn seen(node: Node) -> NodeSeen {
 fn taints(taints: &[Taint]) -> BTreeSet<String> {
     let text = |Taint { key, value, effect }: &Taint| format!("{key}={value}:{effect}");
     taints.iter().map(text).collect()
-}
-
-fn applied(object: Object) -> (String, Fact<String>) {
-    let Metadata { name, namespace, mut annotations, .. } = object.metadata;
-    let digest = annotations.remove(DIGEST);
-    let unknown = || Fact::Unknown(format!("it lacks the annotation {DIGEST}"));
-    (format!("{}/{namespace}/{name}", object.kind), digest.map_or_else(unknown, Fact::Known))
 }
 
 #[cfg(test)]

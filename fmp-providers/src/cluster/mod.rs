@@ -5,6 +5,7 @@
 
 mod api;
 mod etcd;
+mod objects;
 mod pods;
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,7 @@ const fn usual(action: &Action) -> u64 {
         | Action::UncordonNode { .. }
         | Action::DeleteNode { .. }
         | Action::ApplyNode { .. }
+        | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => 150,
         // Tables of a few terabytes are written.
         Action::MakeVolume { .. } => 3_000,

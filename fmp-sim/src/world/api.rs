@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     NodeName,
-    observed::{Api, Fact, NodeSeen},
+    observed::{Api, Fact, NodeSeen, ObjectSeen},
     role::paths::{key, unit_file},
 };
 use fmp_exec::Questions;
@@ -105,10 +105,10 @@ impl World {
     }
 
     /// Those of the kinds that were asked for.
-    fn objects_seen(&self, ask: &Questions) -> BTreeMap<String, Fact<String>> {
+    fn objects_seen(&self, ask: &Questions) -> BTreeMap<String, Fact<ObjectSeen>> {
         let is_asked = |key: &str| key.split_once('/').is_some_and(|(kind, _)| ask.kinds.contains(kind));
         let asked = self.objects.iter().filter(|(key, _)| is_asked(key));
-        asked.map(|(key, digest)| (key.clone(), Fact::Known(digest.clone()))).collect()
+        asked.map(|(key, seen)| (key.clone(), Fact::Known(seen.clone()))).collect()
     }
 
     fn node_seen(&self, name: &str, node: &NodeSeen, api: Option<&balancer::Api>) -> NodeSeen {

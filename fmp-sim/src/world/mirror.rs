@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fmp_core::{
     Digest, NodeName,
     graph::Desired,
-    observed::{self, Fact, FileSeen, HostFacts, Observed},
+    observed::{self, Fact, FileSeen, HostFacts, ObjectSeen, Observed},
     resource::{Resource, Scope},
     role::paths::{ETCD_BORN, MACHINE_ID},
     spec::Spec,
@@ -83,7 +83,7 @@ impl World {
         }
         if let Fact::Known(api) = &observed.api {
             self.nodes.clone_from(&api.nodes);
-            let known = |(key, digest): (&String, &Fact<String>)| Some((key.clone(), digest.known()?.clone()));
+            let known = |(key, seen): (&String, &Fact<ObjectSeen>)| Some((key.clone(), seen.known()?.clone()));
             self.objects = api.objects.iter().filter_map(known).collect();
         }
         self.own_data();

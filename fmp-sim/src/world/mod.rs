@@ -34,7 +34,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use accidents::SetAside;
 pub use deed::{Deed, Guards};
 use etcd::EtcdCluster;
-use fmp_core::{NodeName, observed::NodeSeen, spec::Environment};
+use fmp_core::{
+    NodeName,
+    observed::{NodeSeen, ObjectSeen},
+    spec::Environment,
+};
 use fmp_exec::{Effect, Failure, FailureKind, Retry};
 use host::Host;
 pub use lease::EXPIRY_MS;
@@ -71,8 +75,8 @@ pub struct World {
     /// What people run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     workloads: Vec<Workload>,
-    /// Digests of objects that were applied.
-    objects: BTreeMap<String, String>,
+    /// Objects that were applied.
+    objects: BTreeMap<String, ObjectSeen>,
     kubelet_version: String,
     /// Grows with everything that must differ from all before: inodes, keys, invocations.
     serial: u64,

@@ -1,5 +1,6 @@
 //! From what is written to what is meant: defaults, the profile, and everything that must agree.
 
+mod manifests;
 mod network;
 mod nodes;
 mod storage;
@@ -7,12 +8,13 @@ mod storage;
 use toml::Spanned;
 
 use super::{
-    Environment, Node, Spec, SshTarget, canonical,
+    Components, Environment, Node, Spec, SshTarget, canonical,
     problem::{Code, Problem, Sink},
     raw::{Raw, RawNode},
 };
 use crate::{
     Digest, KubeVersion,
+    manifest::Manifests,
     profile::{KubeMinor, Machines, Profile, ProfileError, Profiles},
 };
 
@@ -23,7 +25,7 @@ const REAL: &str = "fmp-23.12";
 const LOCAL: &str = "local";
 
 /// The specification, or `None` after every problem was noted.
-pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec> {
+pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Manifests) -> Option<Spec> {
     let environment = raw.environment.as_ref().map(|kind| *kind.get_ref());
     let profile = profile(sink, &raw, environment, profiles);
     let machines = raw.machines.as_ref().map(|kind| *kind.get_ref()).or_else(|| environment.map(usual_machines));
@@ -36,6 +38,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         nodes::count(sink, &raw, profile.as_ref(), machines);
     }
     let storage = storage::resolve(sink, &raw, profile.as_ref());
+    let manifests = manifests::resolve(sink, &raw.components.manifests, manifests);
     let network = network::resolve(sink, &raw.network, &raw.nodes, raw.api_entrance.as_ref());
     let nodes: Option<_> = raw.nodes.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
     let retired: Option<_> = raw.retired.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
@@ -48,7 +51,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         machines: machines?,
         network: network?,
         api_entrance: raw.api_entrance?.into_inner(),
-        components: raw.components?,
+        components: Components { dns: raw.components.dns?, manifests: manifests? },
         storage: storage?,
         nodes: nodes?,
         retired: retired?,

@@ -83,7 +83,8 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         Action::StopUnits { units } => unit::stop(work, units).await,
         Action::DeleteNode { node } => nodes::change(work, "delete", node, Evict::Replaceable).await,
         Action::ApplyNode { node, object } => objects::node(work, node, object).await,
-        Action::ApplyObject { key, manifest } => objects::object(work, key, *manifest).await,
+        Action::DeleteObject { key, before } => objects::delete(work, key, before).await,
+        Action::ApplyObject { key, manifest, taking } => objects::object(work, key, *manifest, taking).await,
     }
 }
 

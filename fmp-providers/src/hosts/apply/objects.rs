@@ -37,19 +37,29 @@ pub(super) async fn node(work: Work<'_>, name: &NodeName, object: &NodeObject) -
     let metadata = Metadata { name, labels: &object.labels };
     let node = Node { api_version: "v1", kind: "Node", metadata, spec };
     let manifest = serde_json::to_vec(&node).map_err(|error| nothing_because("a Node can't be written", error))?;
-    let mut words = vec![name];
+    let mut words = vec!["node", name];
     words.extend(object.taints.iter().map(String::as_str));
     through_any_main(work, SCRIPT, &words, &manifest).await
 }
 
-/// Applies one object.
-pub(super) async fn object(work: Work<'_>, key: &str, digest: Digest) -> Result<Applied, Failure> {
+/// Applies one object. Of what others hold, only the fields in `taking` are taken.
+pub(super) async fn object(work: Work<'_>, key: &str, digest: Digest, taking: &[String]) -> Result<Applied, Failure> {
     let manifest = text(work.cx, &digest)?;
     let broken = |error| nothing_because(&format!("the manifest of {key} is no object"), error);
     let mut object: Value = serde_json::from_str(manifest).map_err(broken)?;
     mark(&mut object, &digest).ok_or_else(|| nothing(format!("the manifest of {key} is no object")))?;
     let manifest = serde_json::to_vec(&object).map_err(broken)?;
-    through_any_main(work, SCRIPT, &["-"], &manifest).await
+    let how = if taking.is_empty() { "apply" } else { "take" };
+    through_any_main(work, SCRIPT, &[how, key], &manifest).await
+}
+
+/// Deletes one object that was made from the manifest `before`.
+pub(super) async fn delete(work: Work<'_>, key: &str, before: &str) -> Result<Applied, Failure> {
+    let mut parts = key.splitn(3, '/');
+    let (Some(kind), Some(namespace), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(nothing(format!("{key} names no object")));
+    };
+    through_any_main(work, SCRIPT, &["delete", key, kind, namespace, name, before], &[]).await
 }
 
 /// Says on the object that it is ours and which manifest it was made from.

@@ -2,6 +2,7 @@
 
 use fmp_core::{
     Digest, NodeName,
+    observed::ObjectSeen,
     resource::{CORDONED, NodeObject},
 };
 use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry};
@@ -94,9 +95,21 @@ impl World {
         manifest: Digest,
     ) -> Result<Applied, Failure> {
         self.with_api(by)?;
-        let digest = manifest.to_string();
-        let before = self.objects.insert(key.to_owned(), digest.clone());
-        Ok(if before == Some(digest) { Applied::AlreadyDone } else { Applied::Done })
+        let applied = ObjectSeen::of(manifest.to_string());
+        let before = self.objects.insert(key.to_owned(), applied.clone());
+        Ok(if before == Some(applied) { Applied::AlreadyDone } else { Applied::Done })
+    }
+
+    pub(crate) fn delete_object(&mut self, by: Option<&NodeName>, key: &str, before: &str) -> Result<Applied, Failure> {
+        self.with_api(by)?;
+        match self.objects.get(key).map(|seen| seen.digest.clone()) {
+            None => Ok(Applied::AlreadyDone),
+            Some(found) if found != before => Ok(stale(key.to_owned(), before, found)),
+            Some(_) => {
+                self.objects.remove(key);
+                Ok(Applied::Done)
+            }
+        }
     }
 
     fn with_api(&self, by: Option<&NodeName>) -> Result<(), Failure> {

@@ -61,6 +61,7 @@ impl World {
             | Action::UncordonNode { .. }
             | Action::DeleteNode { .. }
             | Action::ApplyNode { .. }
+            | Action::DeleteObject { .. }
             | Action::ApplyObject { .. } => self.way_to_cluster(node, Self::by_api),
             Action::CreateMachine { .. } | Action::StartMachine => None,
             Action::EstablishTrust { .. }
@@ -144,7 +145,8 @@ impl World {
             Action::StopUnits { units } => self.stop_units(node()?, units),
             Action::DeleteNode { node } => self.delete_node(by, node),
             Action::ApplyNode { node, object } => self.apply_node(by, node.as_str(), object),
-            Action::ApplyObject { key, manifest } => self.apply_object(by, key, *manifest),
+            Action::DeleteObject { key, before } => self.delete_object(by, key, before),
+            Action::ApplyObject { key, manifest, .. } => self.apply_object(by, key, *manifest),
         }
     }
 }

@@ -1,0 +1,122 @@
+//! Manifests that a person brings: what needs what among them, and which images their pods need.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    manifest::{self, CRD},
+    resource::Object,
+    tree::Tree,
+};
+
+/// Pairs of positions, the later one first: an object needs its namespace, and its kind.
+pub(super) fn order(objects: &[Object]) -> Vec<(usize, usize)> {
+    let trees: Vec<Tree> = objects.iter().map(Object::tree).collect();
+    let spaces: BTreeMap<&str, usize> = positions(objects, "Namespace");
+    let kinds: BTreeMap<String, usize> =
+        positions(objects, CRD).into_values().filter_map(|at| Some((brings(&trees[at])?, at))).collect();
+    let needs = |at: usize| {
+        let space = objects[at].namespace().and_then(|name| spaces.get(name));
+        let kind = kinds.get(objects[at].kind());
+        space.into_iter().chain(kind).map(move |earlier| (at, *earlier)).collect::<Vec<_>>()
+    };
+    (0..objects.len()).flat_map(needs).collect()
+}
+
+/// The objects of one kind, by name.
+fn positions<'a>(objects: &'a [Object], kind: &str) -> BTreeMap<&'a str, usize> {
+    let of_kind = objects.iter().enumerate().filter(|(_, object)| object.kind() == kind);
+    of_kind.map(|(at, object)| (object.name(), at)).collect()
+}
+
+/// The kind that a CustomResourceDefinition brings, as keys name it.
+fn brings(definition: &Tree) -> Option<String> {
+    let group = definition.at(["spec", "group"]).and_then(Tree::text)?;
+    let kind = definition.at(["spec", "names", "kind"]).and_then(Tree::text)?;
+    Some(manifest::word(&format!("{group}/v1"), kind))
+}
+
+/// What an object's pods need.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Pods {
+    /// References of images.
+    pub(super) images: BTreeSet<String>,
+    /// Whether they tolerate taints: then they may run on mains, too.
+    pub(super) tolerant: bool,
+}
+
+/// What the pods need that an object makes, at whatever depth it describes them.
+pub(super) fn pods(object: &Object) -> Pods {
+    let mut pods = Pods::default();
+    look(&object.tree(), &mut pods);
+    pods
+}
+
+fn look(tree: &Tree, pods: &mut Pods) {
+    match tree {
+        Tree::Map(map) => {
+            for containers in ["containers", "initContainers"] {
+                let list = map.get(containers).and_then(Tree::list).unwrap_or_default();
+                pods.images.extend(list.iter().filter_map(|each| Some(each.get("image")?.text()?.to_owned())));
+            }
+            let tolerations = map.get("tolerations").and_then(Tree::list);
+            pods.tolerant |= tolerations.is_some_and(|list| !list.is_empty());
+            map.values().for_each(|value| look(value, pods));
+        }
+        Tree::List(list) => list.iter().for_each(|value| look(value, pods)),
+        Tree::Null | Tree::Bool(_) | Tree::Whole(_) | Tree::Fraction(_) | Tree::Text(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{ManifestFile, parse};
+
+    fn objects(text: &str) -> Vec<Object> {
+        parse(&[ManifestFile { name: "a.yaml".to_owned(), text: text.to_owned() }]).unwrap()
+    }
+
+    const ALL: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: backups.example.com}
+spec: {group: example.com, names: {kind: Backup}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: data}
+---
+apiVersion: example.com/v1
+kind: Backup
+metadata: {name: nightly, namespace: data}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: data}
+spec:
+  template:
+    spec:
+      tolerations: [{operator: Exists}]
+      initContainers: [{name: a, image: 'example.com/a:1'}]
+      containers: [{name: b, image: 'example.com/b:1'}, {name: c, image: 'example.com/a:1'}]
+";
+
+    #[test]
+    fn an_object_comes_after_its_namespace_and_its_kind() {
+        let objects = objects(ALL);
+        let key = |at: usize| objects[at].key.as_str();
+        let order: BTreeSet<_> =
+            order(&objects).into_iter().map(|(later, earlier)| (key(later), key(earlier))).collect();
+        let (backup, space) = ("Backup.example.com/data/nightly", "Namespace//data");
+        let kind = "CustomResourceDefinition//backups.example.com";
+        assert_eq!(order, [(backup, kind), (backup, space), ("DaemonSet/data/agent", space)].into());
+    }
+
+    #[test]
+    fn images_of_all_containers_are_needed() {
+        let pods: Vec<Pods> = objects(ALL).iter().map(pods).collect();
+        let needed: Vec<&Pods> = pods.iter().filter(|pods| **pods != Pods::default()).collect();
+        let images = ["example.com/a:1", "example.com/b:1"].map(str::to_owned).into();
+        assert_eq!(needed, [&Pods { images, tolerant: true }]);
+    }
+}

@@ -1,0 +1,175 @@
+//! Objects of the API that FMP applied and nothing wants any more.
+//!
+//! Owns which of them are deleted. They are known by FMP's label, the digest that FMP noted, and fields that FMP owns: a copy
+//! that somebody made has the first two at most. What holds others' things (a namespace, a kind, data) goes only when a person
+//! names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fmp_core::{
+    manifest::CRD,
+    observed::{Fact, ObjectSeen},
+    resource::ResourceId,
+    role::paths::key,
+    tree::Tree,
+};
+
+use crate::{
+    Action, Plan, basis,
+    diff::{self, Sides},
+    fact::FactKey,
+    plan::{Change, Note, Verb},
+    step::{Step, StepId, Subject},
+};
+
+/// Kinds whose objects hold more than themselves.
+const HOLDING: [&str; 5] = ["Namespace", CRD, "PersistentVolume", "PersistentVolumeClaim", "StatefulSet"];
+
+const REASON: &str = "FMP applied it, and nothing in cluster.toml wants it any more";
+
+/// Adds to a plan the deletion of what nothing wants any more; what stays is told.
+pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
+    let Ok(Some(api)) = diff::known_api(sides.observed) else { return };
+    let is_wanted = |object: &str| sides.desired.find(&ResourceId::cluster(key::object(object))).is_some();
+    let mut facts = BTreeSet::new();
+    for (object, seen) in api.objects.iter().filter(|(object, _)| !is_wanted(object)) {
+        match may_go(sides, object, seen) {
+            Ok((before, consent)) => {
+                plan.consents.extend(consent);
+                facts.insert(FactKey::Object { key: object.clone() });
+                add(plan, object, before);
+            }
+            Err(what) => plan.notes.push(Note { about: object.clone(), what }),
+        }
+    }
+    if !facts.is_empty() {
+        basis::add(&mut plan.basis.facts, sides.observed, facts);
+        plan.put_in_order();
+    }
+}
+
+/// The digest that it must still have and the consent that was used, or why it stays.
+fn may_go(sides: Sides<'_>, object: &str, seen: &Fact<ObjectSeen>) -> Result<(String, Option<String>), String> {
+    let Fact::Known(seen) = seen else {
+        return Err(
+            "it carries FMP's label, and not the digest of what FMP applied: it is somebody's copy, and stays".into()
+        );
+    };
+    match &seen.fields {
+        Some(fields) if is_empty(&fields.owned) => {
+            return Err("it carries FMP's marks, and FMP owns nothing of it: it is somebody's copy, and stays".into());
+        }
+        Some(fields) if !fields.others.is_empty() => {
+            let others = fields.others.iter().cloned().collect::<Vec<_>>().join(", ");
+            return Err(format!(
+                "nothing in cluster.toml wants it any more, and {others} wrote a part of it: it stays until somebody deletes it \
+                 with `fmp kubectl`"
+            ));
+        }
+        Some(_) | None => {}
+    }
+    let kind = object.split('/').next().unwrap_or(object);
+    if !HOLDING.contains(&kind) {
+        return Ok((seen.digest.clone(), None));
+    }
+    let consent = format!("delete {object}");
+    if sides.spec.consents.contains(&consent) {
+        return Ok((seen.digest.clone(), Some(consent)));
+    }
+    Err(format!(
+        "nothing in cluster.toml wants it any more; it may hold what others need, so it stays unless cluster.toml agrees with \
+         `consent = [\"{consent}\"]`"
+    ))
+}
+
+fn is_empty(owned: &Tree) -> bool {
+    owned.map().is_none_or(BTreeMap::is_empty)
+}
+
+fn add(plan: &mut Plan, object: &str, before: String) {
+    let resource = format!("cluster/{}", key::object(object));
+    let action = Action::DeleteObject { key: object.to_owned(), before };
+    plan.changes.push(Change { id: resource.clone(), verb: Verb::Remove, why: vec![REASON.to_owned()], diff: None });
+    plan.steps.push(Step {
+        id: StepId::new(resource),
+        subject: Subject::Cluster,
+        action,
+        after: Vec::new(),
+        unit: None,
+        disrupts: BTreeSet::new(),
+        watch: None,
+        reason: REASON.to_owned(),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::observed::FieldsSeen;
+
+    use super::*;
+    use crate::{
+        Standing,
+        testing::{Lab, ids},
+    };
+
+    const OLD: &str = "ConfigMap/kube-system/old";
+    const SPACE: &str = "Namespace//old";
+
+    fn lab(object: &str, seen: Fact<ObjectSeen>) -> Lab {
+        let mut lab = Lab::settled(1, 1);
+        assert_eq!(lab.plan().standing(), Standing::InSync);
+        lab.api().objects.insert(object.to_owned(), seen);
+        lab
+    }
+
+    fn applied() -> Fact<ObjectSeen> {
+        Fact::Known(ObjectSeen::of("sha256:0"))
+    }
+
+    /// An object as the API shows it, with what FMP owns and who else wrote a part of it.
+    fn shown(owned: Tree, other: &str) -> Fact<ObjectSeen> {
+        let others = [other].into_iter().filter(|other| !other.is_empty()).map(str::to_owned).collect();
+        let fields = FieldsSeen { live: Tree::Null, owned, others };
+        Fact::Known(ObjectSeen { digest: "sha256:0".to_owned(), fields: Some(fields) })
+    }
+
+    #[test]
+    fn what_somebody_else_made_his_own_stays_and_is_told() {
+        let owned = Tree::Map([("f:data".to_owned(), Tree::Map([].into()))].into());
+        assert_eq!(lab(OLD, shown(owned.clone(), "")).plan().steps.len(), 1);
+        let plan = lab(OLD, shown(owned, "kubectl-client-side-apply")).plan();
+        assert_eq!(plan.standing(), Standing::InSync);
+        assert!(plan.notes[0].what.contains("kubectl-client-side-apply wrote a part of it"), "{}", plan.notes[0].what);
+    }
+
+    #[test]
+    fn what_nothing_wants_any_more_is_deleted() {
+        let plan = lab(OLD, applied()).plan();
+        assert_eq!(ids(&plan), [format!("cluster/object/{OLD}")]);
+        assert_eq!(plan.changes[0].verb, Verb::Remove);
+        assert_eq!(plan.basis.facts.len(), 1);
+    }
+
+    #[test]
+    fn a_copy_that_somebody_made_stays_and_is_told() {
+        let unmarked = Fact::Unknown("it lacks the annotation".to_owned());
+        let copied = shown(Tree::Map([].into()), "");
+        for seen in [unmarked, copied] {
+            let plan = lab(OLD, seen).plan();
+            assert_eq!((plan.standing(), plan.notes.len()), (Standing::InSync, 1));
+            assert!(plan.notes[0].what.contains("copy"), "{}", plan.notes[0].what);
+        }
+    }
+
+    #[test]
+    fn what_holds_more_than_itself_goes_only_by_name() {
+        let mut lab = lab(SPACE, applied());
+        let plan = lab.plan();
+        assert_eq!(plan.standing(), Standing::InSync);
+        assert!(plan.notes[0].what.contains("`consent = [\"delete Namespace//old\"]`"), "{}", plan.notes[0].what);
+        lab.agree("delete Namespace//old");
+        let plan = lab.plan();
+        assert_eq!(ids(&plan), [format!("cluster/object/{SPACE}")]);
+        assert!(plan.consents.contains("delete Namespace//old"));
+    }
+}
