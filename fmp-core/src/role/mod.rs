@@ -273,6 +273,9 @@ impl Cluster {
                 cluster.flanneld_binding = Some(added);
             }
         }
+        // Each once the one before it is there.
+        let health = objects::health().map(|object| cluster.object(builder, object));
+        health.windows(2).for_each(|pair| builder.needs(pair[1], pair[0]));
         for Component { ground, workload } in components::all(common) {
             let ground: Vec<Added> = ground.into_iter().map(|object| cluster.object(builder, object)).collect();
             let workload = cluster.object(builder, workload);

@@ -11,6 +11,7 @@ export HOME=/root
 api() { kubectl --kubeconfig="$config" --server=https://127.0.0.1:6443 --request-timeout=10s "$@"; }
 
 lock
-api apply --server-side --field-manager=fmp --validate=false -f - >/dev/null || exit 1
+# What FMP applies is FMP's, whoever else set it: some of it an apiserver made at its own start.
+api apply --server-side --field-manager=fmp --force-conflicts --validate=false -f - >/dev/null || exit 1
 [ $# -eq 0 ] || api taint node "$node" "$@" --overwrite >/dev/null || exit 1
 answer done
