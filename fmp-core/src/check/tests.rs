@@ -304,7 +304,14 @@ fn about_policies(mode: &str, names: &[&str]) -> Vec<String> {
     let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
     let network_policies = Fact::Known(names.iter().map(|name| (*name).to_owned()).collect());
     let (ready, nodes, objects) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let api = Fact::Known(crate::observed::Api { ready, nodes, objects, network_policies, pods: Fact::Absent });
+    let api = Fact::Known(crate::observed::Api {
+        ready,
+        cluster_id: Fact::Absent,
+        nodes,
+        objects,
+        network_policies,
+        pods: Fact::Absent,
+    });
     let seen = Observed { now: 0, machines: Fact::Absent, hosts: BTreeMap::new(), etcd: Fact::Absent, api };
     all(&spec, &seen).into_iter().map(|f| format!("{} {}: {}", f.subject, f.check, f.message)).collect()
 }

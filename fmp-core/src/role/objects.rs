@@ -25,7 +25,10 @@ const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// The objects of the whole cluster, but for those of [`health`].
 pub(super) fn of_cluster(common: &Common<'_>) -> Vec<Object> {
-    let mut objects = vec![binding("fmp:apiserver-to-kubelets", "system:kubelet-api-admin", "User", KUBELET_CLIENT)];
+    let mut objects = vec![
+        identity(common),
+        binding("fmp:apiserver-to-kubelets", "system:kubelet-api-admin", "User", KUBELET_CLIENT),
+    ];
     match common.minor.administrator {
         Administrator::Master => {}
         Administrator::Bound => objects.push(binding(CLUSTER_ADMINS, "cluster-admin", "Group", CLUSTER_ADMINS)),
@@ -81,6 +84,25 @@ fn public_binding() -> Object {
 "#
     );
     Object::new("ClusterRoleBinding", "", PUBLIC, manifest)
+}
+
+/// Names the cluster. Its id is known to hosts alone, and is added by the one that applies this.
+fn identity(common: &Common<'_>) -> Object {
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "v1",
+  "kind": "ConfigMap",
+  "metadata": {{
+    "name": "fmp-cluster",
+    "namespace": "kube-system",
+    "labels": {{ "app.kubernetes.io/managed-by": "fmp" }}
+  }},
+  "data": {{ "name": "{}" }}
+}}
+"#,
+        common.spec.name
+    );
+    Object::new("ConfigMap", "kube-system", "fmp-cluster", manifest)
 }
 
 fn binding(name: &str, role: &str, kind: &str, subject: &str) -> Object {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use fmp_core::{
     NodeName,
     graph::Desired,
-    observed::{Fact, Host, Observed, Pin},
+    observed::{Api, Fact, Host, Observed, Pin},
     resource::{Resource, Scope},
-    role::paths::key,
+    role::paths::{IDENTITY, key},
     spec::Spec,
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct Foreign {
 pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Foreign {
     let ours = our_id(spec, observed);
     let mut unowned = unowned(desired, observed);
-    let mut foreign = Foreign::default();
+    let mut foreign = Foreign { waiting: api_of_another(&ours, observed).into_iter().collect(), ..Foreign::default() };
     for (node, host) in spec.nodes.keys().filter_map(|node| Some((node, observed.host(node)?))) {
         let mut found = signs(host, &ours, &spec.profile.settings.directories.etcd);
         found.extend(unowned.remove(node).into_iter().flatten());
@@ -84,6 +84,19 @@ fn our_id(spec: &Spec, observed: &Observed) -> Ours {
         None if all_answer => Ours::New,
         None => Ours::Unknown,
     }
+}
+
+/// An API that says that it is another cluster's: whoever answers for it is not whom our file is about. What it names may
+/// be changed by nobody but a person who looked.
+fn api_of_another(ours: &Ours, observed: &Observed) -> Option<Waiting> {
+    let (Ours::Named(ours), Fact::Known(Api { cluster_id: Fact::Known(id), .. })) = (ours, &observed.api) else {
+        return None;
+    };
+    let until = format!(
+        "the API is ours: {IDENTITY} names cluster {id}, the mains name {ours}; find out whose data etcd holds, and only \
+         where it is this cluster's take the word away: `fmp kubectl -- -n kube-system delete configmap fmp-cluster`"
+    );
+    (id != ours).then(|| Waiting { what: "cluster".to_owned(), until, node: None })
 }
 
 /// Files at our paths that a host of ours does not have from us: a ledger's entry is written before its file.
@@ -202,6 +215,22 @@ mod tests {
         let mut lab = Lab::settled(3, 1);
         lab.host("main-1").cluster_id = Fact::Known("other".into());
         check_foreign(&lab, "main-1", "its ledger names cluster other, the mains name 0123456789abcdef");
+    }
+
+    #[test]
+    fn an_api_of_another_cluster_is_foreign() {
+        let mut lab = Lab::agreed(3, 1, &["adopt main-1"]);
+        lab.edit("main-2", "/etc/kubernetes/audit-policy.yaml");
+        lab.api().cluster_id = Fact::Known("other".into());
+        let plan = lab.plan();
+        let until = waits(&plan, "cluster").unwrap();
+        let named = "the API is ours: ConfigMap/kube-system/fmp-cluster names cluster other, the mains name 0123456789abcdef";
+        assert!(until.starts_with(named), "{until}");
+        assert_eq!((plan.steps.len(), plan.standing()), (0, Standing::Blocked), "nothing is touched anywhere");
+        for says_nothing in [Fact::Absent, Fact::Unknown("nobody asked".into())] {
+            lab.api().cluster_id = says_nothing;
+            assert_eq!(lab.plan().standing(), Standing::Steps);
+        }
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
         etcd: Fact::Known(Etcd { cluster_id: "c".into(), members: members.collect() }),
         api: Fact::Known(Api {
             ready,
+            cluster_id: Fact::Known(CLUSTER.into()),
             nodes,
             objects,
             network_policies: Fact::Unknown("nobody asked".into()),

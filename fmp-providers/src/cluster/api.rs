@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fmp_core::observed::{Api, Fact, NodeSeen};
+use fmp_core::{
+    observed::{Api, Fact, NodeSeen},
+    role::paths::IDENTITY,
+};
 use fmp_exec::Questions;
 use serde::Deserialize;
 
@@ -17,6 +20,9 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Holds the digest of the manifest that was applied.
 pub(crate) const DIGEST: &str = "fmp.io/digest";
+
+/// Holds the id of the cluster, on the one object that says it.
+pub(crate) const CLUSTER_ID: &str = "fmp.io/cluster-id";
 
 /// Enough to name some and to see that there are more.
 const POLICIES: &str = "/apis/networking.k8s.io/v1/networkpolicies?limit=20";
@@ -133,15 +139,26 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
         Err(_) if ask.kinds.is_empty() => List { items: Vec::new() },
         Err(why) => return Fact::Unknown(why),
     };
+    let cluster_id = identity(&objects.items, ask);
     let nodes = nodes.items.into_iter().map(|node| (node.metadata.name.clone(), seen(node))).collect();
     let objects = objects.items.into_iter().map(applied).collect();
     Fact::Known(Api {
         ready: BTreeMap::new(),
+        cluster_id,
         nodes,
         objects,
         network_policies: policies(answers, ask),
         pods: pods::read(answers, ask),
     })
+}
+
+/// Which cluster the API says that it is.
+fn identity(objects: &[Object], ask: &Questions) -> Fact<String> {
+    if !IDENTITY.split('/').next().is_some_and(|kind| ask.kinds.contains(kind)) {
+        return Fact::Unknown("nobody asked".to_owned());
+    }
+    let says = objects.iter().find(|object| object.key() == IDENTITY);
+    says.and_then(|object| object.metadata.annotations.get(CLUSTER_ID)).map_or(Fact::Absent, |id| Fact::Known(id.clone()))
 }
 
 fn policies(answers: &Answers, ask: &Questions) -> Fact<BTreeSet<String>> {
@@ -184,11 +201,17 @@ fn taints(taints: &[Taint]) -> BTreeSet<String> {
     taints.iter().map(text).collect()
 }
 
-fn applied(object: Object) -> (String, Fact<String>) {
-    let Metadata { name, namespace, mut annotations, .. } = object.metadata;
-    let digest = annotations.remove(DIGEST);
+impl Object {
+    /// `Kind/namespace/name`.
+    fn key(&self) -> String {
+        format!("{}/{}/{}", self.kind, self.metadata.namespace, self.metadata.name)
+    }
+}
+
+fn applied(mut object: Object) -> (String, Fact<String>) {
+    let digest = object.metadata.annotations.remove(DIGEST);
     let unknown = || Fact::Unknown(format!("it lacks the annotation {DIGEST}"));
-    (format!("{}/{namespace}/{name}", object.kind), digest.map_or_else(unknown, Fact::Known))
+    (object.key(), digest.map_or_else(unknown, Fact::Known))
 }
 
 #[cfg(test)]
@@ -203,6 +226,22 @@ mod tests {
         assert_eq!((seen.ready, seen.message.as_str()), (false, "its kubelet has not reported yet"));
         assert_eq!(seen.pod_cidr, "10.244.3.0/24".parse().ok());
         assert!(seen.taints.contains("k=:NoSchedule"));
+    }
+
+    #[test]
+    fn the_api_says_which_cluster_it_is_by_one_object_and_no_other() {
+        let object = |name: &str, annotations: &str| {
+            let text = format!(
+                r#"{{"kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"kube-system","annotations":{{{annotations}}}}}}}"#
+            );
+            serde_json::from_str::<Object>(&text).unwrap()
+        };
+        let ask = Questions { kinds: ["ConfigMap".to_owned()].into(), ..Questions::default() };
+        let id = r#""fmp.io/cluster-id":"c1""#;
+        assert_eq!(identity(&[object("a", id), object("fmp-cluster", id)], &ask), Fact::Known("c1".to_owned()));
+        assert_eq!(identity(&[object("a", id), object("fmp-cluster", "")], &ask), Fact::Absent);
+        assert_eq!(identity(&[], &ask), Fact::Absent);
+        assert!(matches!(identity(&[], &Questions::default()), Fact::Unknown(_)));
     }
 
     #[test]
