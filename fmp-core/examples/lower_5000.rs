@@ -51,7 +51,7 @@ fn main() {
     lock.insert(entry("pause-image", Kind::Image("registry.k8s.io/pause:3.9".to_owned())));
     lock.insert(entry("coredns-image", Kind::Image("registry.k8s.io/coredns/coredns:v1.11.3".to_owned())));
     let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
-    let observed = Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent };
+    let observed = Observed { now: 0, machines: Fact::Absent, hosts, other_keys: [].into(), etcd: Fact::Absent, api: Fact::Absent };
 
     for _ in 0..3 {
         let start = Instant::now();

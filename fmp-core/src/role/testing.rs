@@ -51,7 +51,7 @@ fn entry(name: &str, version: &str, kind: Kind) -> Entry {
 /// Nothing is there yet, and that is known.
 pub(super) fn nothing(spec: &Spec) -> Observed {
     let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
-    Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent }
+    Observed { now: 0, machines: Fact::Absent, hosts, other_keys: [].into(), etcd: Fact::Absent, api: Fact::Absent }
 }
 
 /// The cluster `mode` of this version, before its birth.

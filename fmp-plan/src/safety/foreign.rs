@@ -27,6 +27,7 @@ pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Fo
     let ours = our_id(spec, observed);
     let mut unowned = unowned(desired, observed);
     let mut foreign = Foreign { waiting: api_of_another(&ours, observed).into_iter().collect(), ..Foreign::default() };
+    foreign.waiting.extend(spec.nodes.keys().filter_map(|node| another_key(node, observed)));
     for (node, host) in spec.nodes.keys().filter_map(|node| Some((node, observed.host(node)?))) {
         let mut found = signs(host, &ours, &spec.profile.settings.directories.etcd);
         found.extend(unowned.remove(node).into_iter().flatten());
@@ -84,6 +85,13 @@ fn our_id(spec: &Spec, observed: &Observed) -> Ours {
         None if all_answer => Ours::New,
         None => Ours::Unknown,
     }
+}
+
+/// Somebody who answers at a host's address with another key than the host has. Nobody can agree to that: whoever looked
+/// corrects the key.
+fn another_key(node: &NodeName, observed: &Observed) -> Option<Waiting> {
+    let told = observed.other_keys.get(node)?;
+    Some(Waiting { what: node.to_string(), until: format!("it is ours: {told}"), node: Some(node.clone()) })
 }
 
 /// An API that says that it is another cluster's: whoever answers for it is not whom our file is about. What it names may
@@ -215,6 +223,16 @@ mod tests {
         let mut lab = Lab::settled(3, 1);
         lab.host("main-1").cluster_id = Fact::Known("other".into());
         check_foreign(&lab, "main-1", "its ledger names cluster other, the mains name 0123456789abcdef");
+    }
+
+    #[test]
+    fn a_host_that_shows_another_key_is_foreign_whatever_is_agreed_to() {
+        let mut lab = Lab::agreed(3, 1, &["adopt work-1"]);
+        lab.edit("main-2", "/etc/kubernetes/audit-policy.yaml");
+        lab.silence("work-1");
+        assert_eq!(lab.plan().standing(), Standing::Steps, "one that is only silent holds nothing else up");
+        lab.seen.other_keys.insert("work-1".parse().unwrap(), "the host key of w is another one".into());
+        check_foreign(&lab, "work-1", "the host key of w is another one");
     }
 
     #[test]

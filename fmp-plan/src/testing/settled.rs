@@ -59,6 +59,7 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
             pods: Fact::Unknown("nobody asked".into()),
         }),
         hosts: hosts.into_iter().map(|(name, host)| (name, Fact::Known(host))).collect(),
+        other_keys: BTreeMap::new(),
     }
 }
 
