@@ -290,7 +290,14 @@ fn a_host_that_does_not_answer_is_no_reason_to_be_silent_about_it() {
         ("main-1".parse().unwrap(), Fact::Unknown("no route to host".to_owned())),
         ("main-2".parse().unwrap(), Fact::Absent),
     ]);
-    let nothing = Observed { now: 0, machines: Fact::Absent, hosts, other_keys: BTreeMap::new(), etcd: Fact::Absent, api: Fact::Absent };
+    let nothing = Observed {
+        now: 0,
+        machines: Fact::Absent,
+        hosts,
+        other_keys: BTreeMap::new(),
+        etcd: Fact::Absent,
+        api: Fact::Absent,
+    };
     let told = all(&spec, &nothing);
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].subject.as_str(), told[0].check.as_str()), ("main-1", "reach"));
@@ -312,7 +319,14 @@ fn about_policies(mode: &str, names: &[&str]) -> Vec<String> {
         network_policies,
         pods: Fact::Absent,
     });
-    let seen = Observed { now: 0, machines: Fact::Absent, hosts: BTreeMap::new(), other_keys: BTreeMap::new(), etcd: Fact::Absent, api };
+    let seen = Observed {
+        now: 0,
+        machines: Fact::Absent,
+        hosts: BTreeMap::new(),
+        other_keys: BTreeMap::new(),
+        etcd: Fact::Absent,
+        api,
+    };
     all(&spec, &seen).into_iter().map(|f| format!("{} {}: {}", f.subject, f.check, f.message)).collect()
 }
 

@@ -262,7 +262,8 @@ mod tests {
         lab.api().cluster_id = Fact::Known("other".into());
         let plan = lab.plan();
         let until = waits(&plan, "cluster").unwrap();
-        let named = "the API is ours: ConfigMap/kube-system/fmp-cluster names cluster other, the mains name 0123456789abcdef";
+        let named =
+            "the API is ours: ConfigMap/kube-system/fmp-cluster names cluster other, the mains name 0123456789abcdef";
         assert!(until.starts_with(named), "{until}");
         assert_eq!((plan.steps.len(), plan.standing()), (0, Standing::Blocked), "nothing is touched anywhere");
         for says_nothing in [Fact::Absent, Fact::Unknown("nobody asked".into())] {

@@ -158,7 +158,8 @@ fn identity(objects: &[Object], ask: &Questions) -> Fact<String> {
         return Fact::Unknown("nobody asked".to_owned());
     }
     let says = objects.iter().find(|object| object.key() == IDENTITY);
-    says.and_then(|object| object.metadata.annotations.get(CLUSTER_ID)).map_or(Fact::Absent, |id| Fact::Known(id.clone()))
+    says.and_then(|object| object.metadata.annotations.get(CLUSTER_ID))
+        .map_or(Fact::Absent, |id| Fact::Known(id.clone()))
 }
 
 fn policies(answers: &Answers, ask: &Questions) -> Fact<BTreeSet<String>> {

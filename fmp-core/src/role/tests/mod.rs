@@ -128,8 +128,12 @@ fn the_anonymous_may_ask_for_health_and_nothing_else() {
 #[test]
 fn the_object_that_names_the_cluster_is_found_where_observation_looks() {
     let desired = born("1.29.15", "routed").desired;
-    let identity = desired.find(&ResourceId::cluster(key::object(super::paths::IDENTITY))).map(|at| desired.resource(at));
-    assert!(matches!(identity, Some(Resource::Object(it)) if it.manifest.text.contains("\"name\": \"lab\"")), "{identity:?}");
+    let identity =
+        desired.find(&ResourceId::cluster(key::object(super::paths::IDENTITY))).map(|at| desired.resource(at));
+    assert!(
+        matches!(identity, Some(Resource::Object(it)) if it.manifest.text.contains("\"name\": \"lab\"")),
+        "{identity:?}"
+    );
 }
 
 #[test]
