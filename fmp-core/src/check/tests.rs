@@ -57,6 +57,7 @@ fn good(spec: &Spec, name: &str) -> HostFacts {
             (10250, Listener { owner: "kubelet.service".to_owned() }),
         ]),
         addresses: BTreeSet::from([Ipv4Addr::LOCALHOST, node.address]),
+        prefixes: BTreeMap::from([(Ipv4Addr::LOCALHOST, 8), (node.address, 24)]),
     }
 }
 
@@ -237,6 +238,39 @@ fn what_must_differ_between_hosts_is_compared() {
             "cluster unique-machine-id: main-1, main-2, main-3 have the same machine id cafe",
         ]
     );
+}
+
+/// What is found about the links of the local example's nodes under this `mode`, after `change` of some.
+fn about_links(mode: &str, change: fn(&str, &mut HostFacts)) -> Vec<String> {
+    let text = include_str!("../../../fixtures/local-7/cluster.toml");
+    let text = text.replace("mode = \"routed\"", &format!("mode = \"{mode}\""));
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let changed = |name: &NodeName| {
+        let mut facts = good(&spec, name.as_str());
+        change(name.as_str(), &mut facts);
+        facts
+    };
+    let facts: BTreeMap<&NodeName, HostFacts> = spec.nodes.keys().map(|name| (name, changed(name))).collect();
+    let found = cluster(&spec, &facts.iter().map(|(name, facts)| (*name, facts)).collect());
+    found.into_iter().map(|f| format!("{} {}: {}; {}", f.subject, f.check, f.message, f.fix)).collect()
+}
+
+#[test]
+fn nodes_that_are_not_on_one_link_are_found_where_pods_are_reached_straight() {
+    assert_eq!(about_links("routed", |_, _| {}), [""; 0]);
+    let elsewhere = |name: &str, facts: &mut HostFacts| {
+        if name == "work-2" {
+            facts.prefixes.values_mut().for_each(|prefix| *prefix = 28);
+        }
+    };
+    let told = "work-2 link: 198.18.0.22/28 is not on the link 198.18.0.0/24, as 6 of 7 nodes are: `mode = \"routed\"` sends \
+                what is for pods straight to their node; `mode = \"flannel\"` under [network], or addresses of one link \
+                for all nodes";
+    assert_eq!(about_links("routed", elsewhere), [told]);
+    assert_eq!(about_links("flannel", elsewhere), [""; 0]);
+    assert_eq!(about_links("external", elsewhere), [""; 0]);
+    // An end of a line between two hosts has no prefix, and a host that did not tell none either.
+    assert_eq!(about_links("routed", |_, facts| facts.prefixes.clear()), [""; 0]);
 }
 
 #[test]

@@ -260,5 +260,6 @@ fn facts(name: &NodeName) -> HostFacts {
         sysctls: BTreeMap::new(),
         listeners: BTreeMap::new(),
         addresses: BTreeSet::new(),
+        prefixes: BTreeMap::new(),
     }
 }
