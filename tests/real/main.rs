@@ -15,6 +15,7 @@ mod foreign;
 mod hosts;
 mod image;
 mod killed;
+mod kubeconfig;
 mod lab;
 mod main_off;
 mod power;
@@ -33,6 +34,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_bring_up", begin: Begin::Nothing, minutes: 15, run: bring_up::run },
     Check { name: "real_workload", begin: Begin::InSync, minutes: 10, run: workload::run },
     Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
+    Check { name: "real_kubeconfig", begin: Begin::InSync, minutes: 5, run: kubeconfig::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
     Check { name: "real_doctor", begin: Begin::InSync, minutes: 8, run: ailments::run },
     Check { name: "real_entrance", begin: Begin::InSync, minutes: 60, run: entrance::run },
