@@ -282,6 +282,18 @@ async fn a_unit_that_runs_is_left_alone() {
     assert!(!lab.read("calls").contains("start"));
 }
 
+/// That it is due was judged before: on the host there is nothing to compare with.
+#[tokio::test]
+async fn a_restart_is_made_whenever_its_step_is() {
+    let lab = Lab::new();
+    let running = LOADED.replace("inactive", "active").replace("disabled", "enabled");
+    lab.program("systemctl", &format!("case $1 in show) echo '{running}' ;; is-enabled) echo enabled ;; esac"));
+    for _ in 0..2 {
+        assert_eq!(lab.apply(Action::RestartUnit { unit: "x.service".into() }).await.unwrap(), Applied::Done);
+    }
+    assert_eq!(lab.read("calls").matches("--no-block restart -- x.service").count(), 2);
+}
+
 #[tokio::test]
 async fn a_member_is_born_with_a_permit_for_this_cluster() {
     let lab = Lab::new();
