@@ -41,7 +41,7 @@ pub(super) struct Raw {
     pub(super) retired: BTreeMap<NodeName, RawNode>,
     /// Whether every node's name and role could be read, so that they may be counted.
     pub(super) countable: bool,
-    pub(super) consents: Vec<String>,
+    pub(super) consents: Vec<Spanned<String>>,
 }
 
 pub(super) struct RawNetwork {

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, ops::RangeInclusive};
 
-use toml::de::DeValue;
+use toml::{Spanned, de::DeValue};
 
 use super::{
     decode::{Read, Value, reserved, wrong_type},
@@ -49,9 +49,9 @@ pub(super) fn port(value: &Value<'_>) -> Read<u16> {
 }
 
 /// A list of texts, each with its place.
-pub(super) fn texts(value: &Value<'_>) -> Read<Vec<String>> {
+pub(super) fn texts(value: &Value<'_>) -> Read<Vec<Spanned<String>>> {
     let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of texts")) };
-    list.iter().map(text).collect()
+    list.iter().map(|value| Ok(Spanned::new(value.span(), text(value)?))).collect()
 }
 
 /// One of the words of `known`; those of `later` are said to be reserved.

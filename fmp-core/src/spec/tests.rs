@@ -183,6 +183,20 @@ fn a_secret_in_the_file_is_not_shown() {
 }
 
 #[test]
+fn a_consent_that_says_nothing_is_told_with_what_can_be_agreed_to() {
+    let told = rendered(&bad(&read("spec/bad-consent.toml")));
+    for words in [
+        "nobody can agree to `outtage main-1`",
+        "did you mean `outage`?",
+        "`evict work-9` names no node of this file",
+        "`destroyed NODE`: its machine is gone for good",
+        "main-1, work-1, work-2",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
 fn a_problem_reads_well() {
     let shown = rendered(&bad(&read("spec/duplicate-address.toml")));
     let lines: Vec<&str> = shown.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

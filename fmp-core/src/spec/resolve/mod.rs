@@ -1,5 +1,6 @@
 //! From what is written to what is meant: defaults, the profile, and everything that must agree.
 
+mod consents;
 mod network;
 mod nodes;
 mod storage;
@@ -35,6 +36,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
     if raw.countable {
         nodes::count(sink, &raw, profile.as_ref(), machines);
     }
+    consents::check(sink, &raw.consents, &raw.nodes, &raw.retired);
     let storage = storage::resolve(sink, &raw, profile.as_ref());
     let network = network::resolve(sink, &raw.network, &raw.nodes, raw.api_entrance.as_ref());
     let nodes: Option<_> = raw.nodes.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
@@ -52,7 +54,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         storage: storage?,
         nodes: nodes?,
         retired: retired?,
-        consents: raw.consents.into_iter().collect(),
+        consents: raw.consents.into_iter().map(Spanned::into_inner).collect(),
         digest: Digest::from_bytes([0; 32]),
     };
     spec.digest = canonical::digest(&spec);
