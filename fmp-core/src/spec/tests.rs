@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use miette::NarratableReportHandler;
+use miette::{Diagnostic, NarratableReportHandler};
 
 use super::*;
 
@@ -47,6 +47,9 @@ fn check(name: &str, text: &str) -> Vec<Code> {
     wanted.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, wanted, "{name}\n{}", rendered(&problems));
+    let helpless =
+        problems.iter().find(|problem| Diagnostic::help(*problem).is_none_or(|help| help.to_string().len() < 8));
+    assert!(helpless.is_none(), "{name}: nobody says what to do about {helpless:?}");
     problems.iter().map(Problem::code).collect()
 }
 
