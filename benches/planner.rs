@@ -22,7 +22,7 @@ use support::{Lab, generated, lock, node, parsed};
 /// Nothing is there, and that is known.
 fn nothing(spec: &Spec) -> Observed {
     let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
-    Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent }
+    Observed { now: 0, machines: Fact::Absent, hosts, other_keys: [].into(), etcd: Fact::Absent, api: Fact::Absent }
 }
 
 /// Three mains and two work nodes, settled by applying: on one, names would be answered by one pod.

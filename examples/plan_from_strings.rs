@@ -21,6 +21,7 @@ pub(crate) fn plan() -> Result<Plan, Box<dyn std::error::Error>> {
         now: 0,
         machines: Fact::Known([].into()),
         hosts: spec.nodes.keys().map(|node| (node.clone(), Fact::Absent)).collect(),
+        other_keys: [].into(),
         etcd: Fact::Absent,
         api: Fact::Absent,
     };

@@ -65,7 +65,14 @@ fn blocks(language: &str) -> Vec<&'static str> {
 /// What is seen where no machine is made yet.
 fn nothing(spec: &Spec) -> Observed {
     let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
-    Observed { now: 0, machines: Fact::Known([].into()), hosts, etcd: Fact::Absent, api: Fact::Absent }
+    Observed {
+        now: 0,
+        machines: Fact::Known([].into()),
+        hosts,
+        other_keys: [].into(),
+        etcd: Fact::Absent,
+        api: Fact::Absent,
+    }
 }
 
 fn parsed(text: &str) -> Spec {

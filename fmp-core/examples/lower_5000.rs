@@ -37,11 +37,20 @@ const PROGRAMS: [&str; 17] = [
     "portmap",
 ];
 
+/// Programs beside Kubernetes have versions of their own.
+fn version_of(name: &str) -> &'static str {
+    match name {
+        "etcd" | "etcdctl" | "etcdutl" => "3.5.21",
+        "containerd" | "containerd-shim-runc-v2" | "ctr" => "1.7.27",
+        _ => "1.29.15",
+    }
+}
+
 fn main() {
     let spec = spec::parse("cluster.toml", &file(), &Profiles::shipped()).expect("the generated file is right");
     let entry = |name: &str, kind| Entry {
         name: name.parse().expect("a name"),
-        version: "1.29.15".to_owned(),
+        version: version_of(name).to_owned(),
         digest: Digest::of(name),
         size: 1,
         kind,
@@ -51,7 +60,14 @@ fn main() {
     lock.insert(entry("pause-image", Kind::Image("registry.k8s.io/pause:3.9".to_owned())));
     lock.insert(entry("coredns-image", Kind::Image("registry.k8s.io/coredns/coredns:v1.11.3".to_owned())));
     let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
-    let observed = Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent };
+    let observed = Observed {
+        now: 0,
+        machines: Fact::Absent,
+        hosts,
+        other_keys: [].into(),
+        etcd: Fact::Absent,
+        api: Fact::Absent,
+    };
 
     for _ in 0..3 {
         let start = Instant::now();

@@ -98,6 +98,9 @@ pub enum FailureKind {
         /// Which pods, as `kubectl` names them.
         pods: String,
     },
+    /// What was sent came to the host cut short, or as something else.
+    #[error("what was sent did not reach {0} whole")]
+    Torn(String),
     /// A blob of the bundle is missing or damaged.
     #[error("{0}")]
     Bundle(String),

@@ -13,6 +13,7 @@ pub fn merge(one: Observed, other: Observed) -> Observed {
         now: one.now.max(other.now),
         machines: fact(one.machines, other.machines, "the machines"),
         hosts: hosts(one.hosts, other.hosts),
+        other_keys: one.other_keys.into_iter().chain(other.other_keys).collect(),
         etcd: fact(one.etcd, other.etcd, "etcd"),
         api: fact(one.api, other.api, "the API"),
     }
@@ -25,6 +26,7 @@ pub fn nothing() -> Observed {
         now: 0,
         machines: Fact::Unknown(unseen()),
         hosts: BTreeMap::new(),
+        other_keys: BTreeMap::new(),
         etcd: Fact::Unknown(unseen()),
         api: Fact::Unknown(unseen()),
     }

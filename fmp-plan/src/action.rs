@@ -1,7 +1,8 @@
 //! Actions: the closed set of changes that a step can make. Pure data, complete in itself.
 //!
-//! Each says what it expects to find. Whoever carries it out compares first, on the host, in the same go: what is
-//! already as wanted is left alone, what is neither as expected nor as wanted is *stale* and nothing is touched.
+//! Most say what they expect to find. Whoever carries one of these out compares first, on the host, in the same go: what is
+//! already as wanted is left alone, what is neither as expected nor as wanted is *stale* and nothing is touched. Restarts,
+//! reloads and new certificates have nothing to compare with, and are done whenever their step is.
 
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 

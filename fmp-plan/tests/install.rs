@@ -21,7 +21,14 @@ fn spec() -> Spec {
 /// Nothing exists, and that is known.
 fn nothing(spec: &Spec) -> Observed {
     let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
-    Observed { now: 0, machines: Fact::Known([].into()), hosts, etcd: Fact::Absent, api: Fact::Absent }
+    Observed {
+        now: 0,
+        machines: Fact::Known([].into()),
+        hosts,
+        other_keys: [].into(),
+        etcd: Fact::Absent,
+        api: Fact::Absent,
+    }
 }
 
 fn planned(spec: &Spec, observed: &Observed) -> Plan {

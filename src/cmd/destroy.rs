@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use fmp_core::spec::Environment;
+use fmp_core::{
+    NodeName,
+    observed::Observed,
+    spec::{Environment, Spec},
+};
 use fmp_exec::{Applied, Context};
 use fmp_providers::simulated::{SimWorld, state_file};
 use miette::{IntoDiagnostic as _, miette};
@@ -32,14 +36,14 @@ pub(crate) async fn run(places: &Places, args: &DestroyArgs) -> miette::Result<E
     }
 }
 
-async fn forget_world(places: &Places, spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {
+async fn forget_world(places: &Places, spec: &Spec) -> miette::Result<Exit> {
     let path = state_file(&places.file);
     SimWorld::new(path.clone(), spec).forget().await.into_diagnostic()?;
     output::print(&format!("the simulated world at {} is gone\n", path.display()));
     Ok(Exit::Fine)
 }
 
-async fn delete_machines(spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {
+async fn delete_machines(spec: &Spec) -> miette::Result<Exit> {
     let local = fmp_providers::environment::Local::new(&spec.name);
     let machines = local.machines().map_err(|error| miette!(help = error.remedy(), "{error}"))?;
     // One that is only half made is not among them, and goes too.
@@ -54,15 +58,21 @@ async fn delete_machines(spec: &fmp_core::spec::Spec) -> miette::Result<Exit> {
     Ok(Exit::Fine)
 }
 
+/// Which clusters the mains name; where they are clean already, those that the others still do.
+fn ids<'o>(spec: &Spec, observed: &'o Observed) -> BTreeSet<&'o String> {
+    let named = |node: &NodeName| observed.host(node)?.cluster_id.known();
+    let mains: BTreeSet<_> = spec.mains().filter_map(|(node, _)| named(node)).collect();
+    if mains.is_empty() { spec.nodes.keys().chain(spec.retired.keys()).filter_map(named).collect() } else { mains }
+}
+
 async fn clean_hosts(session: &Session) -> miette::Result<Exit> {
     let reach = session.reach()?;
     let observed = super::look(session, &reach, super::Depth::Plan).await?;
-    let ids: BTreeSet<&String> =
-        session.spec.mains().filter_map(|(node, _)| observed.host(node)?.cluster_id.known()).collect();
+    let ids = ids(&session.spec, &observed);
     let [id] = ids.iter().copied().collect::<Vec<_>>()[..] else {
         return Err(miette!(
             help = "a host that belongs to another cluster is cleaned by the file of that cluster",
-            "the mains name {} clusters, one is needed to know what is ours: nothing was touched",
+            "the hosts name {} clusters, one is needed to know what is ours: nothing was touched",
             ids.len()
         ));
     };

@@ -77,9 +77,8 @@ async fn look(session: &Session, reach: &Reach, depth: Depth) -> miette::Result<
 }
 
 fn questions(session: &Session) -> miette::Result<Questions> {
-    fmp::observe::questions(&session.spec, &session.lock).map_err(|error| {
-        miette::miette!(help = "`fmp bundle build` completes the bundle", "nothing can be asked: {error}")
-    })
+    fmp::observe::questions(&session.spec, &session.lock)
+        .map_err(|error| miette::miette!(help = error.remedy(), "nothing can be asked: {error}"))
 }
 
 /// `--deep` of several commands.

@@ -38,7 +38,7 @@ pub(crate) fn make(session: &Session, observed: &Observed) -> miette::Result<Pla
 
 /// Why there is no plan.
 pub(crate) fn unmade(error: &LowerError) -> miette::Report {
-    miette!(help = "`fmp bundle build` completes the bundle", "the plan can't be made: {error}")
+    miette!(help = error.remedy(), "the plan can't be made: {error}")
 }
 
 /// A plan as text of the given format.

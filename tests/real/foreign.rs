@@ -19,6 +19,7 @@ fn state(lab: &Lab) -> [String; 2] {
 }
 
 pub(crate) fn run(lab: &Lab) {
+    an_api_of_another_cluster(lab);
     a_ledger_of_another_cluster(lab);
     if env::var_os("FMP_FULL").is_some() {
         the_address_of_another_clusters_host(lab);
@@ -37,6 +38,25 @@ fn a_ledger_of_another_cluster(lab: &Lab) {
     assert!(plan.steps.is_empty() && plan.changes.is_empty(), "{plan:#?}");
     assert_eq!(state(lab), before, "something was touched");
     lab.sh(HOST, "cp -p /run/own-id /var/lib/fmp/cluster-id");
+    lab.fmp(&["apply", "--yes"]).exits(0);
+}
+
+/// What the API says of itself: the hosts' id, and while it says another one, nothing is touched.
+fn an_api_of_another_cluster(lab: &Lab) {
+    let own = lab.sh("main-1", "cat /var/lib/fmp/cluster-id");
+    let says = |id: &str| {
+        let annotation = format!("fmp.io/cluster-id={id}");
+        lab.kubectl(&["-n", "kube-system", "annotate", "--overwrite", "configmap", "fmp-cluster", &annotation]);
+    };
+    let template = r#"go-template={{index .metadata.annotations "fmp.io/cluster-id"}}"#;
+    let said = lab.kubectl(&["-n", "kube-system", "get", "configmap", "fmp-cluster", "-o", template]);
+    assert_eq!(said.trim(), own.trim());
+    lab.sh(DRIFT.0, &format!("echo '# by hand' >> {}", DRIFT.1));
+    says("other");
+    let before = state(lab);
+    lab.fmp(&["apply", "--yes"]).exits(3).says(&["names cluster other", own.trim(), "fmp-cluster"]);
+    assert_eq!(state(lab), before, "something was touched");
+    says(own.trim());
     lab.fmp(&["apply", "--yes"]).exits(0);
 }
 

@@ -9,12 +9,14 @@
 mod ailments;
 mod bring_up;
 mod crash;
+mod destroy;
 mod drift;
 mod entrance;
 mod foreign;
 mod hosts;
 mod image;
 mod killed;
+mod kubeconfig;
 mod lab;
 mod main_off;
 mod objects;
@@ -34,6 +36,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_bring_up", begin: Begin::Nothing, minutes: 15, run: bring_up::run },
     Check { name: "real_workload", begin: Begin::InSync, minutes: 10, run: workload::run },
     Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
+    Check { name: "real_kubeconfig", begin: Begin::InSync, minutes: 5, run: kubeconfig::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
     Check { name: "real_doctor", begin: Begin::InSync, minutes: 8, run: ailments::run },
     Check { name: "real_objects", begin: Begin::InSync, minutes: 10, run: objects::run },
@@ -49,6 +52,8 @@ const CHECKS: &[Check] = &[
     Check { name: "real_crash_moments", begin: Begin::InSync, minutes: 60, run: crash::moments },
     Check { name: "real_crash_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
     Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
+    // Last: it leaves no cluster behind.
+    Check { name: "real_destroy", begin: Begin::InSync, minutes: 12, run: destroy::run },
 ];
 
 fn main() -> ExitCode {

@@ -8,6 +8,21 @@ use crate::lab::{Lab, MAINS, Ran, everyone};
 const SECRET: &str = "canary-of-a-secret-4b1d";
 const PLAIN: &str = "canary-in-plain-text-93c7";
 
+/// What whoever has no certificate may not ask. The version is Kubernetes' own gift to everybody, which ours takes back.
+const NOT_FOR_ANYBODY: [&str; 11] = [
+    "/",
+    "/api",
+    "/api/v1/nodes",
+    "/api/v1/secrets",
+    "/apis",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/version",
+    "/version/",
+    "/.well-known/openid-configuration",
+];
+
 pub(crate) fn run(lab: &Lab) {
     etcd_refuses_whoever_has_no_certificate(lab);
     secrets_are_unreadable_on_the_disk(lab);
@@ -66,11 +81,11 @@ fn anonymous(lab: &Lab, server: &str, path: &str) -> Ran {
 fn apiservers_refuse_the_anonymous(lab: &Lab) {
     for main in MAINS {
         let server = format!("{}:6443", lab.address(main));
-        for path in ["/healthz", "/livez", "/readyz"] {
+        for path in ["/healthz", "/livez", "/readyz", "/livez/ping"] {
             let answer = anonymous(lab, &server, path);
             assert!(answer.out.contains(" 200 OK") && answer.out.ends_with("\nok"), "{main} {path}: {answer:?}");
         }
-        for path in ["/api", "/api/v1/nodes", "/api/v1/secrets", "/metrics", "/openapi/v2"] {
+        for path in NOT_FOR_ANYBODY {
             let answer = anonymous(lab, &server, path);
             assert!(answer.out.contains(" 403 Forbidden"), "{main} {path}: {answer:?}");
         }

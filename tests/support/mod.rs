@@ -9,12 +9,12 @@ use fmp::{
     core::{
         Digest, NodeName,
         bundle::{Entry, Lock},
-        observed::Observed,
+        observed::{Fact, Host, Observed},
         profile::Profiles,
         spec,
         spec::Spec,
     },
-    exec::{Context, Judgement, Outcome, Progress, Provider, Questions, progress::News},
+    exec::{Context, Judgement, Outcome, Progress, Provider, Questions, merge, progress::News},
     observe,
     planner::{Plan, Standing, Step, lint::lint},
     providers::{
@@ -179,6 +179,34 @@ pub(crate) fn generated(works: usize, order: impl Fn(&mut Vec<String>)) -> Strin
         _ = writeln!(file, "{table}");
         file
     })
+}
+
+/// A file with its tables in the order that `order` gives them.
+pub(crate) fn reordered(file: &str, order: impl Fn(&mut Vec<String>)) -> String {
+    let mut tables: Vec<String> = Vec::new();
+    for line in file.lines() {
+        match tables.last_mut() {
+            Some(table) if !line.starts_with('[') => _ = writeln!(table, "{line}"),
+            Some(_) | None => tables.push(format!("{line}\n")),
+        }
+    }
+    // What stands before the first table belongs to none, and stays there.
+    let head = if file.starts_with('[') { String::new() } else { tables.remove(0) };
+    order(&mut tables);
+    tables.into_iter().fold(head, |file, table| file + &table)
+}
+
+/// What was seen, as if it had come in parts, one a host, that were joined in the order that `order` gives them.
+pub(crate) fn arrived(seen: &Observed, order: impl Fn(&mut Vec<Observed>)) -> Observed {
+    let nothing = || Observed { now: seen.now, ..merge::nothing() };
+    let host =
+        |(node, host): (&NodeName, &Fact<Host>)| Observed { hosts: [(node.clone(), host.clone())].into(), ..nothing() };
+    let mut parts: Vec<Observed> = seen.hosts.iter().map(host).collect();
+    parts.push(Observed { machines: seen.machines.clone(), ..nothing() });
+    parts.push(Observed { etcd: seen.etcd.clone(), ..nothing() });
+    parts.push(Observed { api: seen.api.clone(), ..nothing() });
+    order(&mut parts);
+    parts.into_iter().fold(nothing(), merge::merge)
 }
 
 /// A node's name.

@@ -44,8 +44,8 @@ impl Store {
         lock.entries().filter_map(damage).collect()
     }
 
-    /// What is wrong with the content or the twin of `digest`, and with which file.
-    fn fault(&self, digest: Digest) -> Option<(Fault, PathBuf)> {
+    /// What is wrong with the content or the twin of `digest`, and with which file. Both are hashed.
+    pub fn fault(&self, digest: Digest) -> Option<(Fault, PathBuf)> {
         let path = self.path(digest);
         match digest_of(&path) {
             Err(_) => return Some((Fault::Missing, path)),

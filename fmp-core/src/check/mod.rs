@@ -85,7 +85,13 @@ pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
 
 /// What is wrong with hosts together: what must differ and what must not.
 pub fn cluster(spec: &Spec, hosts: &BTreeMap<&NodeName, &HostFacts>) -> Vec<Finding> {
-    [together::hostnames(hosts), together::machine_ids(hosts), clock::skew(&spec.profile, hosts)].concat()
+    [
+        together::hostnames(hosts),
+        together::machine_ids(hosts),
+        together::links(spec, hosts),
+        clock::skew(&spec.profile, hosts),
+    ]
+    .concat()
 }
 
 /// All findings about all hosts that answered, and a warning for each that did not.

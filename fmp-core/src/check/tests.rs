@@ -57,6 +57,7 @@ fn good(spec: &Spec, name: &str) -> HostFacts {
             (10250, Listener { owner: "kubelet.service".to_owned() }),
         ]),
         addresses: BTreeSet::from([Ipv4Addr::LOCALHOST, node.address]),
+        prefixes: BTreeMap::from([(Ipv4Addr::LOCALHOST, 8), (node.address, 24)]),
     }
 }
 
@@ -239,6 +240,39 @@ fn what_must_differ_between_hosts_is_compared() {
     );
 }
 
+/// What is found about the links of the local example's nodes under this `mode`, after `change` of some.
+fn about_links(mode: &str, change: fn(&str, &mut HostFacts)) -> Vec<String> {
+    let text = include_str!("../../../fixtures/local-7/cluster.toml");
+    let text = text.replace("mode = \"routed\"", &format!("mode = \"{mode}\""));
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let changed = |name: &NodeName| {
+        let mut facts = good(&spec, name.as_str());
+        change(name.as_str(), &mut facts);
+        facts
+    };
+    let facts: BTreeMap<&NodeName, HostFacts> = spec.nodes.keys().map(|name| (name, changed(name))).collect();
+    let found = cluster(&spec, &facts.iter().map(|(name, facts)| (*name, facts)).collect());
+    found.into_iter().map(|f| format!("{} {}: {}; {}", f.subject, f.check, f.message, f.fix)).collect()
+}
+
+#[test]
+fn nodes_that_are_not_on_one_link_are_found_where_pods_are_reached_straight() {
+    assert_eq!(about_links("routed", |_, _| {}), [""; 0]);
+    let elsewhere = |name: &str, facts: &mut HostFacts| {
+        if name == "work-2" {
+            facts.prefixes.values_mut().for_each(|prefix| *prefix = 28);
+        }
+    };
+    let told = "work-2 link: 198.18.0.22/28 is not on the link 198.18.0.0/24, as 6 of 7 nodes are: `mode = \"routed\"` sends \
+                what is for pods straight to their node; `mode = \"flannel\"` under [network], or addresses of one link \
+                for all nodes";
+    assert_eq!(about_links("routed", elsewhere), [told]);
+    assert_eq!(about_links("flannel", elsewhere), [""; 0]);
+    assert_eq!(about_links("external", elsewhere), [""; 0]);
+    // An end of a line between two hosts has no prefix, and a host that did not tell none either.
+    assert_eq!(about_links("routed", |_, facts| facts.prefixes.clear()), [""; 0]);
+}
+
 #[test]
 fn one_wrong_clock_does_not_accuse_the_right_ones() {
     let one = |name: &str, facts: &mut HostFacts| {
@@ -290,7 +324,14 @@ fn a_host_that_does_not_answer_is_no_reason_to_be_silent_about_it() {
         ("main-1".parse().unwrap(), Fact::Unknown("no route to host".to_owned())),
         ("main-2".parse().unwrap(), Fact::Absent),
     ]);
-    let nothing = Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent };
+    let nothing = Observed {
+        now: 0,
+        machines: Fact::Absent,
+        hosts,
+        other_keys: BTreeMap::new(),
+        etcd: Fact::Absent,
+        api: Fact::Absent,
+    };
     let told = all(&spec, &nothing);
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].subject.as_str(), told[0].check.as_str()), ("main-1", "reach"));
@@ -304,8 +345,22 @@ fn about_policies(mode: &str, names: &[&str]) -> Vec<String> {
     let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
     let network_policies = Fact::Known(names.iter().map(|name| (*name).to_owned()).collect());
     let (ready, nodes, objects) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let api = Fact::Known(crate::observed::Api { ready, nodes, objects, network_policies, pods: Fact::Absent });
-    let seen = Observed { now: 0, machines: Fact::Absent, hosts: BTreeMap::new(), etcd: Fact::Absent, api };
+    let api = Fact::Known(crate::observed::Api {
+        ready,
+        cluster_id: Fact::Absent,
+        nodes,
+        objects,
+        network_policies,
+        pods: Fact::Absent,
+    });
+    let seen = Observed {
+        now: 0,
+        machines: Fact::Absent,
+        hosts: BTreeMap::new(),
+        other_keys: BTreeMap::new(),
+        etcd: Fact::Absent,
+        api,
+    };
     all(&spec, &seen).into_iter().map(|f| format!("{} {}: {}", f.subject, f.check, f.message)).collect()
 }
 

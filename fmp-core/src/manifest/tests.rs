@@ -1,3 +1,5 @@
+//! Files as people write them, right and wrong.
+
 use super::*;
 
 fn file(text: &str) -> ManifestFile {

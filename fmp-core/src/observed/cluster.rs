@@ -51,6 +51,10 @@ pub struct EtcdMember {
 pub struct Api {
     /// Mains whose apiserver answers `/readyz` at its node address.
     pub ready: BTreeMap<NodeName, Fact<bool>>,
+    /// The cluster that the API says it is, as the main that applied [`IDENTITY`](crate::role::paths::IDENTITY) noted it.
+    /// Absent: it does not say.
+    #[serde(default = "not_asked")]
+    pub cluster_id: Fact<String>,
     /// Node objects by name.
     pub nodes: BTreeMap<String, NodeSeen>,
     /// Every object that carries FMP's label, by `Kind/namespace/name`.

@@ -1,6 +1,9 @@
 //! One host as its own programs describe it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +95,10 @@ pub struct HostFacts {
     /// TCP ports with a listener, of those asked for.
     pub listeners: BTreeMap<u16, Listener>,
     /// The addresses of the host's interfaces, IPv4.
-    pub addresses: BTreeSet<std::net::Ipv4Addr>,
+    pub addresses: BTreeSet<Ipv4Addr>,
+    /// The length of the prefix of each, where its interface has one: who else is on that link.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prefixes: BTreeMap<Ipv4Addr, u8>,
 }
 
 /// A block device.

@@ -78,6 +78,10 @@ pub struct Observed {
     pub machines: Fact<BTreeMap<NodeName, Machine>>,
     /// Every node of the specification, by name.
     pub hosts: BTreeMap<NodeName, Fact<Host>>,
+    /// Hosts that showed another SSH key than the one that is pinned or known, and what was told: whoever answers there is
+    /// nobody that we know, and was not asked anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_keys: BTreeMap<NodeName, String>,
     /// etcd, seen through its members. `Absent`: every main is known to hold no member.
     pub etcd: Fact<Etcd>,
     /// The API, seen through an apiserver. `Absent`: no main has an apiserver unit.

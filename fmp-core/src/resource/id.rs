@@ -13,7 +13,7 @@ pub enum Scope {
     Node(NodeName),
 }
 
-/// The name of a resource: `main-3/unit/etcd.service`, `cluster/object/ConfigMap/fmp/inventory`.
+/// The name of a resource: `main-3/unit/etcd.service`, `cluster/object/ConfigMap/kube-system/fmp-cluster`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId {
     /// Whose it is.

@@ -10,12 +10,20 @@ pub struct Object {
     pub key: String,
     /// The manifest as JSON: one object.
     pub manifest: Text,
+    /// Fields that Kubernetes itself holds from its start and that FMP takes over.
+    pub takes: &'static [&'static str],
 }
 
 impl Object {
     /// An object of a namespace, or of the whole cluster where that is empty.
     pub fn new(kind: &str, namespace: &str, name: &str, manifest: impl Into<std::sync::Arc<str>>) -> Self {
-        Self { key: format!("{kind}/{namespace}/{name}"), manifest: Text::new(manifest) }
+        Self { key: format!("{kind}/{namespace}/{name}"), manifest: Text::new(manifest), takes: &[] }
+    }
+
+    /// The same, with fields that Kubernetes itself holds from its start.
+    #[must_use]
+    pub fn taking(self, takes: &'static [&'static str]) -> Self {
+        Self { takes, ..self }
     }
 
     /// What it says, `Null` where that is no JSON.

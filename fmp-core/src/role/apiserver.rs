@@ -140,7 +140,7 @@ fn serving(common: &Common<'_>, pairs: &Pairs) -> Vec<String> {
 
 fn clients(common: &Common<'_>) -> Vec<String> {
     vec![
-        // Health checks of balancers come without a name; RBAC gives them nothing else.
+        // Health checks of balancers come without a name; RBAC gives them nothing else (`objects::health`).
         "--anonymous-auth=true".to_owned(),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--enable-admission-plugins=NodeRestriction".to_owned(),

@@ -40,6 +40,7 @@ impl<'a> Common<'a> {
     /// A version of Kubernetes that FMP can't write for, or a bundle without something that is needed.
     pub(super) fn new(spec: &'a Spec, lock: &Lock) -> Result<Self, LowerError> {
         let minor = minor::of(spec.kubernetes).ok_or(LowerError::Minor { wanted: spec.kubernetes })?;
+        minor.check(spec.kubernetes, lock)?;
         let (programs, images) = (Programs::read(spec, lock)?, Images::read(spec, lock)?);
         Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images })
     }

@@ -69,6 +69,18 @@ pub enum LowerError {
         /// The version in `cluster.toml`.
         wanted: KubeVersion,
     },
+    /// The bundle holds a release of a program beside Kubernetes that does not serve it.
+    #[error("the bundle has `{name}` {locked}, and Kubernetes {wanted} needs {needed}")]
+    Unfit {
+        /// The program.
+        name: String,
+        /// Its version in the lock.
+        locked: String,
+        /// Which versions serve, in words.
+        needed: String,
+        /// The version in `cluster.toml`.
+        wanted: KubeVersion,
+    },
     /// A minor version that FMP can't write configuration for.
     #[error("nobody has taught FMP to configure Kubernetes {wanted}")]
     Minor {
@@ -84,6 +96,22 @@ pub enum LowerError {
     /// A role contradicts itself: a bug.
     #[error("a role contradicts itself")]
     Graph(#[from] GraphError),
+}
+
+impl LowerError {
+    /// What a person can do about it, as one sentence.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "`fmp bundle build` completes the bundle",
+            Self::Version { .. } => {
+                "write one version into both cluster.toml and bundle.toml, then `fmp bundle build` makes the bundle"
+            }
+            Self::Unfit { .. } => "write such a version into bundle.toml, then `fmp bundle build` makes the bundle",
+            Self::Minor { .. } => "write a version into cluster.toml that FMP knows: 1.25 to 1.29",
+            Self::Taken { .. } => "remove it from the manifests; what FMP brings is turned off under [components]",
+            Self::Graph(_) => "this is a mistake in FMP; please report it",
+        }
+    }
 }
 
 /// Every kind of Kubernetes' own objects that FMP may apply, or ever applied: what nothing wants any more is found among
@@ -288,6 +316,9 @@ impl Cluster {
                 cluster.flanneld_binding = Some(added);
             }
         }
+        // Each once the one before it is there.
+        let health = objects::health().map(|object| cluster.object(builder, object));
+        health.windows(2).for_each(|pair| builder.needs(pair[1], pair[0]));
         for Component { ground, workload } in components::all(common) {
             let ground: Vec<Added> = ground.into_iter().map(|object| cluster.object(builder, object)).collect();
             let workload = cluster.object(builder, workload);

@@ -14,11 +14,21 @@ pub(super) const FLANNELD: &str = "fmp:flanneld";
 /// The binding that flanneld can't work without.
 pub(super) const FLANNELD_BINDING: &str = "ClusterRoleBinding//fmp:flanneld";
 
+/// What whoever shows no certificate may ask, and the name of its role and binding.
+pub(super) const HEALTH: &str = "fmp:health";
+
+/// Kubernetes' own binding of what everybody may ask: health, and the version, which tells whoever looks for weak spots
+/// where to look.
+const PUBLIC: &str = "system:public-info-viewer";
+
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
-/// The objects of the whole cluster.
+/// The objects of the whole cluster, but for those of [`health`].
 pub(super) fn of_cluster(common: &Common<'_>) -> Vec<Object> {
-    let mut objects = vec![binding("fmp:apiserver-to-kubelets", "system:kubelet-api-admin", "User", KUBELET_CLIENT)];
+    let mut objects = vec![
+        identity(common),
+        binding("fmp:apiserver-to-kubelets", "system:kubelet-api-admin", "User", KUBELET_CLIENT),
+    ];
     match common.minor.administrator {
         Administrator::Master => {}
         Administrator::Bound => objects.push(binding(CLUSTER_ADMINS, "cluster-admin", "Group", CLUSTER_ADMINS)),
@@ -30,6 +40,69 @@ pub(super) fn of_cluster(common: &Common<'_>) -> Vec<Object> {
         }
     }
     objects
+}
+
+/// What the anonymous may ask, in the order in which it is applied: balancers ask `/readyz` without a name, so they may by
+/// our own binding before Kubernetes' own stops to let them.
+pub(super) fn health() -> [Object; 3] {
+    [health_role(), binding(HEALTH, HEALTH, "Group", "system:unauthenticated"), public_binding()]
+}
+
+fn health_role() -> Object {
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "rbac.authorization.k8s.io/v1",
+  "kind": "ClusterRole",
+  "metadata": {{ "name": "{HEALTH}", "labels": {{ "app.kubernetes.io/managed-by": "fmp" }} }},
+  "rules": [
+    {{
+      "nonResourceURLs": ["/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*"],
+      "verbs": ["get"]
+    }}
+  ]
+}}
+"#
+    );
+    Object::new("ClusterRole", "", HEALTH, manifest)
+}
+
+/// Takes the anonymous out of [`PUBLIC`], and keeps apiservers from putting them back when they start
+/// ([auto-reconciliation](https://kubernetes.io/docs/reference/access-authn-authz/rbac/#auto-reconciliation)).
+fn public_binding() -> Object {
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "rbac.authorization.k8s.io/v1",
+  "kind": "ClusterRoleBinding",
+  "metadata": {{
+    "name": "{PUBLIC}",
+    "labels": {{ "app.kubernetes.io/managed-by": "fmp" }},
+    "annotations": {{ "rbac.authorization.kubernetes.io/autoupdate": "false" }}
+  }},
+  "roleRef": {{ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "{PUBLIC}" }},
+  "subjects": [{{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated" }}]
+}}
+"#
+    );
+    Object::new("ClusterRoleBinding", "", PUBLIC, manifest).taking(&["metadata.annotations", "subjects"])
+}
+
+/// Names the cluster. Its id is known to hosts alone, and is added by the one that applies this.
+fn identity(common: &Common<'_>) -> Object {
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "v1",
+  "kind": "ConfigMap",
+  "metadata": {{
+    "name": "fmp-cluster",
+    "namespace": "kube-system",
+    "labels": {{ "app.kubernetes.io/managed-by": "fmp" }}
+  }},
+  "data": {{ "name": "{}" }}
+}}
+"#,
+        common.spec.name
+    );
+    Object::new("ConfigMap", "kube-system", "fmp-cluster", manifest)
 }
 
 fn binding(name: &str, role: &str, kind: &str, subject: &str) -> Object {

@@ -20,6 +20,9 @@ pub const ETCD_BORN: &str = "/var/lib/fmp/etcd-born";
 /// The id of the machine that took the cluster's id, written with it.
 pub const MACHINE_ID: &str = "/var/lib/fmp/machine-id";
 
+/// The object that says in the API which cluster this is. Only hosts know the id: the main that applies it adds it.
+pub const IDENTITY: &str = "ConfigMap/kube-system/fmp-cluster";
+
 /// The script that notes what a unit reads when it starts.
 pub const STAMP: &str = "/opt/fmp/lib/stamp.sh";
 

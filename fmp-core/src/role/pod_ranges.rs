@@ -118,6 +118,7 @@ mod tests {
         let nodes = nodes.iter().map(|(name, range)| ((*name).to_owned(), seen(range))).collect();
         let api = Fact::Known(Api {
             ready: BTreeMap::new(),
+            cluster_id: Fact::Absent,
             nodes,
             objects: BTreeMap::new(),
             network_policies: Fact::Absent,

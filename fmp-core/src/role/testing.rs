@@ -36,10 +36,26 @@ pub(super) fn bundle(kubernetes: &str) -> Lock {
     let binaries = super::programs::MAIN.into_iter().chain(super::programs::NODE).chain(super::programs::CNI);
     let mut lock: Lock = binaries
         .chain([super::programs::FLANNELD, "crictl"])
-        .map(|name| entry(name, kubernetes, Kind::Binary))
+        .map(|name| entry(name, version_of(name, kubernetes), Kind::Binary))
         .collect();
     lock.insert(entry("pause-image", "3.9", Kind::Image("registry.k8s.io/pause:3.9".to_owned())));
     lock.insert(entry("coredns-image", "1.11.3", Kind::Image("registry.k8s.io/coredns/coredns:v1.11.3".to_owned())));
+    lock
+}
+
+/// Programs beside Kubernetes have versions of their own.
+fn version_of<'a>(name: &str, kubernetes: &'a str) -> &'a str {
+    match name {
+        "etcd" | "etcdctl" | "etcdutl" => "3.5.21",
+        "containerd" | "containerd-shim-runc-v2" | "ctr" => "1.7.27",
+        _ => kubernetes,
+    }
+}
+
+/// The same bundle with another version of one program.
+pub(super) fn with(lock: &Lock, name: &str, version: &str) -> Lock {
+    let mut lock = lock.clone();
+    lock.insert(entry(name, version, Kind::Binary));
     lock
 }
 
@@ -51,7 +67,7 @@ fn entry(name: &str, version: &str, kind: Kind) -> Entry {
 /// Nothing is there yet, and that is known.
 pub(super) fn nothing(spec: &Spec) -> Observed {
     let hosts = spec.nodes.keys().map(|name| (name.clone(), Fact::Absent)).collect();
-    Observed { now: 0, machines: Fact::Absent, hosts, etcd: Fact::Absent, api: Fact::Absent }
+    Observed { now: 0, machines: Fact::Absent, hosts, other_keys: [].into(), etcd: Fact::Absent, api: Fact::Absent }
 }
 
 /// The cluster `mode` of this version, before its birth.

@@ -193,7 +193,13 @@ pub(super) fn wrong_type(value: &Value<'_>, wanted: &str) -> Problem {
     let problem = Problem::new(Code::WrongType, format!("{found} where {wanted} is wanted"), value.span(), found);
     match value.get_ref() {
         DeValue::Integer(_) | DeValue::Float(_) if wanted == "a text" => problem.help("put it in quotation marks"),
-        _ => problem,
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => problem.help(format!("write {wanted} in its place")),
     }
 }
 

@@ -90,6 +90,8 @@ codes! {
     InlineSecret = "inline_secret",
     /// A profile that can't be read.
     BadProfile = "bad_profile",
+    /// A consent that FMP does not know, or that names nobody.
+    BadConsent = "bad_consent",
     /// A version of Kubernetes that the profile does not allow.
     UnsupportedKubernetes = "unsupported_kubernetes",
     /// Two nodes with one address.

@@ -41,7 +41,7 @@ pub(super) struct Raw {
     pub(super) retired: BTreeMap<NodeName, RawNode>,
     /// Whether every node's name and role could be read, so that they may be counted.
     pub(super) countable: bool,
-    pub(super) consents: Vec<String>,
+    pub(super) consents: Vec<Spanned<String>>,
 }
 
 pub(super) struct RawNetwork {
@@ -238,9 +238,11 @@ fn node_name(key: &Spanned<&str>) -> Result<NodeName, Problem> {
     let bad = |message: String| Problem::new(Code::BadName, message, key.span(), "not a node's name");
     match key.get_ref().parse::<NodeName>() {
         // Findings about all nodes together have this subject.
-        Ok(name) if name.as_str() == "cluster" => Err(bad("a node can't be called `cluster`".to_owned())),
+        Ok(name) if name.as_str() == "cluster" => {
+            Err(bad("a node can't be called `cluster`".to_owned()).help("plans call so what belongs to no node"))
+        }
         Ok(name) => Ok(name),
-        Err(error) => Err(bad(error.to_string())),
+        Err(error) => Err(bad(error.to_string()).help(shapes::DNS_LABEL)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, ops::RangeInclusive};
 
-use toml::de::DeValue;
+use toml::{Spanned, de::DeValue};
 
 use super::{
     decode::{Read, Value, reserved, wrong_type},
@@ -18,13 +18,13 @@ use crate::{
 /// A text of at least one visible character, without control characters: it may stand on one line anywhere.
 pub(super) fn text(value: &Value<'_>) -> Read<String> {
     let DeValue::String(text) = value.get_ref() else { return Err(wrong_type(value, "a text")) };
-    let bad = |message: &str| Err(Problem::new(Code::BadText, message, value.span(), ""));
+    let bad = |message: &str, help: &str| Err(Problem::new(Code::BadText, message, value.span(), "").help(help));
     if text.trim().is_empty() {
-        bad("an empty text")
+        bad("an empty text", "write what is meant between the quotation marks")
     } else if text.contains("PRIVATE KEY") {
         Err(inline_secret(value))
     } else if text.chars().any(char::is_control) {
-        bad("a text with a line break or another control character")
+        bad("a text with a line break or another control character", "write it on one line, with visible characters")
     } else {
         Ok(text.clone().into_owned())
     }
@@ -40,6 +40,7 @@ pub(super) fn number<T: TryFrom<i64> + PartialOrd + std::fmt::Display>(
     read.filter(|number| range.contains(number)).ok_or_else(|| {
         let label = format!("{} to {}", range.start(), range.end());
         Problem::new(Code::BadNumber, format!("{number} is out of range"), value.span(), &label)
+            .help(format!("write a whole number from {label}"))
     })
 }
 
@@ -49,9 +50,9 @@ pub(super) fn port(value: &Value<'_>) -> Read<u16> {
 }
 
 /// A list of texts, each with its place.
-pub(super) fn texts(value: &Value<'_>) -> Read<Vec<String>> {
+pub(super) fn texts(value: &Value<'_>) -> Read<Vec<Spanned<String>>> {
     let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of texts")) };
-    list.iter().map(text).collect()
+    list.iter().map(|value| Ok(Spanned::new(value.span(), text(value)?))).collect()
 }
 
 /// One of the words of `known`; those of `later` are said to be reserved.
@@ -76,7 +77,10 @@ pub(super) fn choice<T: Copy>(value: &Value<'_>, known: &[(&str, T)], later: &[(
 
 /// A version of Kubernetes with all three numbers.
 pub(super) fn version(value: &Value<'_>) -> Read<KubeVersion> {
-    let bad = |error| Problem::new(Code::BadVersion, format!("{error}"), value.span(), "not a whole version");
+    let bad = |error| {
+        Problem::new(Code::BadVersion, format!("{error}"), value.span(), "not a whole version")
+            .help("write all three numbers, such as `1.29.15`: what is deployed is one patch release and no other")
+    };
     text(value)?.parse().map_err(bad)
 }
 
@@ -86,7 +90,10 @@ pub(super) fn address(value: &Value<'_>) -> Read<Ipv4Addr> {
     if text.parse::<std::net::Ipv6Addr>().is_ok() {
         return Err(ipv6(value));
     }
-    let bad = |message: String| Problem::new(Code::BadAddress, message, value.span(), "an IPv4 address belongs here");
+    let bad = |message: String| {
+        Problem::new(Code::BadAddress, message, value.span(), "an IPv4 address belongs here")
+            .help("write the address by which the others reach it, such as `192.0.2.21`")
+    };
     let address: Ipv4Addr = text.parse().map_err(|_| bad(format!("`{text}` is not an address")))?;
     let unusable = address.is_unspecified()
         || address.is_loopback()
@@ -104,7 +111,8 @@ pub(super) fn servers(value: &Value<'_>) -> Read<Vec<Ipv4Addr>> {
     let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of addresses")) };
     if list.len() > MOST_SERVERS {
         let message = format!("{} servers are too many: at most {MOST_SERVERS}", list.len());
-        return Err(Problem::new(Code::BadAddress, message, value.span(), "too many"));
+        let problem = Problem::new(Code::BadAddress, message, value.span(), "too many");
+        return Err(problem.help("name those that are nearest: one that does not answer is passed over"));
     }
     let loopback = "a pod's loopback is its own: name the server that the node's resolver asks";
     list.iter().map(|server| address(server).map_err(|problem| problem.help(loopback))).collect()
@@ -123,11 +131,15 @@ pub(super) fn range(value: &Value<'_>) -> Read<Cidr> {
     })
 }
 
+/// What a DNS label may be.
+pub(super) const DNS_LABEL: &str = "write at most 63 of a-z, 0-9 and `-`, with a letter or digit at both ends";
+
 /// A DNS label, for a cluster.
 pub(super) fn label_name(value: &Value<'_>) -> Read<String> {
     let name = text(value)?.parse::<NodeName>();
-    name.map(|name| name.as_str().to_owned())
-        .map_err(|error| Problem::new(Code::BadName, error.to_string(), value.span(), "not a DNS label"))
+    name.map(|name| name.as_str().to_owned()).map_err(|error| {
+        Problem::new(Code::BadName, error.to_string(), value.span(), "not a DNS label").help(DNS_LABEL)
+    })
 }
 
 /// DNS labels joined by dots, at most 253 characters together.
@@ -155,7 +167,8 @@ pub(super) fn host(value: &Value<'_>) -> Read<String> {
 pub(super) fn user(value: &Value<'_>) -> Read<String> {
     let name = text(value)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-@\\".contains(c);
-    let bad = || Problem::new(Code::BadName, format!("`{name}` is not a user's name"), value.span(), "");
+    let help = "write letters, digits, `.`, `_`, `-`, `@` and `\\`, with no `-` at the beginning";
+    let bad = || Problem::new(Code::BadName, format!("`{name}` is not a user's name"), value.span(), "").help(help);
     if !name.starts_with('-') && name.chars().all(plain) { Ok(name) } else { Err(bad()) }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use miette::NarratableReportHandler;
+use miette::{Diagnostic, NarratableReportHandler};
 
 use super::*;
 
@@ -47,6 +47,9 @@ fn check(name: &str, text: &str) -> Vec<Code> {
     wanted.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, wanted, "{name}\n{}", rendered(&problems));
+    let helpless =
+        problems.iter().find(|problem| Diagnostic::help(*problem).is_none_or(|help| help.to_string().len() < 8));
+    assert!(helpless.is_none(), "{name}: nobody says what to do about {helpless:?}");
     problems.iter().map(Problem::code).collect()
 }
 
@@ -179,6 +182,20 @@ fn a_secret_in_the_file_is_not_shown() {
         let problems = bad(&text);
         assert!(!rendered(&problems).contains("canary"), "{}", rendered(&problems));
         assert!(!format!("{problems:?}").contains("canary"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_consent_that_says_nothing_is_told_with_what_can_be_agreed_to() {
+    let told = rendered(&bad(&read("spec/bad-consent.toml")));
+    for words in [
+        "nobody can agree to `outtage main-1`",
+        "did you mean `outage`?",
+        "`evict work-9` names no node of this file",
+        "`destroyed NODE`: its machine is gone for good",
+        "main-1, work-1, work-2",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
     }
 }
 

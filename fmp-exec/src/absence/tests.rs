@@ -126,6 +126,7 @@ fn what_somebody_knows_stays() {
     let etcd = Fact::Known(Etcd { cluster_id: "c".into(), members: [].into() });
     let api = Fact::Known(Api {
         ready: [].into(),
+        cluster_id: Fact::Absent,
         nodes: [].into(),
         objects: [].into(),
         network_policies: Fact::Absent,

@@ -106,7 +106,8 @@ pub(super) fn object(observed: &Observed, wanted: &Object) -> Delta {
         }
         Some(Fact::Unknown(why)) => return Delta::blocked(format!("the API says what {} is: {why}", wanted.key)),
     };
-    let taking = differences.iter().filter(|field| field.taken).map(|field| field.path.clone()).collect();
+    let taken = differences.iter().filter(|field| field.taken).map(|field| field.path.clone());
+    let taking = wanted.takes.iter().map(|field| (*field).to_owned()).chain(taken).collect();
     let action = Action::ApplyObject { key: wanted.key.clone(), manifest: digest, taking };
     let facts = vec![FactKey::Object { key: wanted.key.clone() }];
     let mut work = Work::new(verb, Task::One(action), facts);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use fmp_core::{
     NodeName,
     graph::Desired,
-    observed::{Fact, Host, Observed, Pin},
+    observed::{Api, Fact, Host, Observed, Pin},
     resource::{Resource, Scope},
-    role::paths::key,
+    role::paths::{IDENTITY, key, unit_file},
     spec::Spec,
 };
 
@@ -25,10 +25,11 @@ pub(crate) struct Foreign {
 /// Looks for foreign hosts.
 pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Foreign {
     let ours = our_id(spec, observed);
-    let mut unowned = unowned(desired, observed);
-    let mut foreign = Foreign::default();
+    let mut unowned = unowned(spec, desired, observed);
+    let mut foreign = Foreign { waiting: api_of_another(&ours, observed).into_iter().collect(), ..Foreign::default() };
+    foreign.waiting.extend(spec.nodes.keys().filter_map(|node| another_key(node, observed)));
     for (node, host) in spec.nodes.keys().filter_map(|node| Some((node, observed.host(node)?))) {
-        let mut found = signs(host, &ours, &spec.profile.settings.directories.etcd);
+        let mut found = signs(spec, host, &ours);
         found.extend(unowned.remove(node).into_iter().flatten());
         let consent = format!("adopt {node}");
         if found.is_empty() {
@@ -86,8 +87,28 @@ fn our_id(spec: &Spec, observed: &Observed) -> Ours {
     }
 }
 
-/// Files at our paths that a host of ours does not have from us: a ledger's entry is written before its file.
-fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<String>> {
+/// Somebody who answers at a host's address with another key than the host has. Nobody can agree to that: whoever looked
+/// corrects the key.
+fn another_key(node: &NodeName, observed: &Observed) -> Option<Waiting> {
+    let told = observed.other_keys.get(node)?;
+    Some(Waiting { what: node.to_string(), until: format!("it is ours: {told}"), node: Some(node.clone()) })
+}
+
+/// An API that says that it is another cluster's: whoever answers for it is not whom our file is about. What it names may
+/// be changed by nobody but a person who looked.
+fn api_of_another(ours: &Ours, observed: &Observed) -> Option<Waiting> {
+    let (Ours::Named(ours), Fact::Known(Api { cluster_id: Fact::Known(id), .. })) = (ours, &observed.api) else {
+        return None;
+    };
+    let until = format!(
+        "the API is ours: {IDENTITY} names cluster {id}, the mains name {ours}; find out whose data etcd holds, and only \
+         where it is this cluster's take the word away: `fmp kubectl -- -n kube-system delete configmap fmp-cluster`"
+    );
+    (id != ours).then(|| Waiting { what: "cluster".to_owned(), until, node: None })
+}
+
+/// What lies at our places on a host of ours and is not from us: a ledger's entry is written before its effect.
+fn unowned(spec: &Spec, desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<String>> {
     let mut unowned: BTreeMap<NodeName, Vec<String>> = BTreeMap::new();
     let mut last: Option<(&NodeName, Option<&Host>)> = None;
     for (_, id, resource) in desired.iter() {
@@ -98,29 +119,45 @@ fn unowned(desired: &Desired, observed: &Observed) -> BTreeMap<NodeName, Vec<Str
         };
         last = Some((node, host));
         let Some(host) = host else { continue };
-        let path = match resource {
-            Resource::File(file) => &*file.path,
-            Resource::Artifact(artifact) => &*artifact.path,
-            Resource::Certificate(certificate) => &*certificate.path,
-            Resource::Volume(volume) => {
-                let files = volume.mounts.iter().map(|mount| (&*mount.path, key::file(&mount.path)));
-                let theirs = files.filter(|(path, key)| is_there(host, path) && !host.ledger.contains_key(key));
-                unowned.entry(node.clone()).or_default().extend(theirs.map(|(path, _)| told(path)));
-                continue;
-            }
-            Resource::Machine
-            | Resource::Trust(_)
-            | Resource::Unit(_)
-            | Resource::EtcdMember(_)
-            | Resource::Image(_)
-            | Resource::NodeObject(_)
-            | Resource::Object(_) => continue,
-        };
-        if is_there(host, path) && !host.ledger.contains_key(&*id.key) {
-            unowned.entry(node.clone()).or_default().push(told(path));
+        let found = strange(spec, host, &id.key, resource);
+        if !found.is_empty() {
+            unowned.entry(node.clone()).or_default().extend(found);
         }
     }
     unowned
+}
+
+/// What is there of one resource that no ledger owns.
+fn strange(spec: &Spec, host: &Host, key: &str, resource: &Resource) -> Vec<String> {
+    let noted = host.ledger.contains_key(key);
+    let file = |path: &str| if !noted && is_there(host, path) { vec![told(path)] } else { Vec::new() };
+    match resource {
+        Resource::File(wanted) => file(&wanted.path),
+        Resource::Artifact(artifact) => file(&artifact.path),
+        Resource::Certificate(certificate) => file(&certificate.path),
+        Resource::Trust(trust) => {
+            let paths = trust.what.public_path().into_iter().chain(trust.what.private_path());
+            paths.flat_map(file).collect()
+        }
+        // A package's unit of the same name. Ours has a file that the ledger knows before the unit is first started.
+        Resource::Unit(unit) => {
+            let ours = noted || host.ledger.contains_key(&key::file(&unit_file(&unit.name)));
+            let there = matches!(host.units.get(&*unit.name), Some(Fact::Known(_)));
+            if there && !ours { vec![told(&unit.name)] } else { Vec::new() }
+        }
+        Resource::EtcdMember(_) if host.etcd_data && !noted => vec![told_of_data(spec)],
+        Resource::Volume(volume) => {
+            let files = volume.mounts.iter().map(|mount| (&*mount.path, key::file(&mount.path)));
+            let theirs = files.filter(|(path, key)| is_there(host, path) && !host.ledger.contains_key(key));
+            theirs.map(|(path, _)| told(path)).collect()
+        }
+        // Whoever may make pods may have let the runtime, which is ours, fetch an image that we want too.
+        Resource::Image(_)
+        | Resource::EtcdMember(_)
+        | Resource::Machine
+        | Resource::NodeObject(_)
+        | Resource::Object(_) => Vec::new(),
+    }
 }
 
 fn is_there(host: &Host, path: &str) -> bool {
@@ -131,8 +168,12 @@ fn told(path: &str) -> String {
     format!("{path} is there and no ledger owns it")
 }
 
+fn told_of_data(spec: &Spec) -> String {
+    format!("{}/member holds etcd data and no ledger owns it", spec.profile.settings.directories.etcd)
+}
+
 /// What on a host is not ours.
-fn signs(host: &Host, ours: &Ours, etcd_data: &str) -> Vec<String> {
+fn signs(spec: &Spec, host: &Host, ours: &Ours) -> Vec<String> {
     let mut signs = Vec::new();
     match (&host.cluster_id, ours) {
         (Fact::Known(id), Ours::Named(ours)) if id != ours => {
@@ -147,13 +188,13 @@ fn signs(host: &Host, ours: &Ours, etcd_data: &str) -> Vec<String> {
     }
     signs.extend(host.strangers.iter().map(|(name, found)| format!("{name} is there: {found}")));
     if matches!(host.cluster_id, Fact::Absent) {
-        signs.extend(unclaimed(host, etcd_data));
+        signs.extend(unclaimed(spec, host));
     }
     signs
 }
 
 /// What lies on a host that belongs to no cluster yet: the first three of each sort are enough to see whose it is.
-fn unclaimed(host: &Host, etcd_data: &str) -> Vec<String> {
+fn unclaimed(spec: &Spec, host: &Host) -> Vec<String> {
     let files = host.files.iter().filter(|(_, file)| matches!(file, Fact::Known(_))).map(|(path, _)| path);
     let certificates =
         host.certificates.iter().filter(|(_, seen)| matches!(seen, Fact::Known(_))).map(|(path, _)| path);
@@ -162,13 +203,13 @@ fn unclaimed(host: &Host, etcd_data: &str) -> Vec<String> {
     let units = host.units.iter().filter(|(_, unit)| matches!(unit, Fact::Known(_))).map(|(name, _)| name);
     let all = files.take(3).chain(certificates.take(1)).chain(secrets.take(1)).chain(units.take(3));
     let mut signs: Vec<String> = Vec::new();
-    for found in all.map(|found| format!("{found} is there and no ledger owns it")) {
+    for found in all.map(|found| told(found)) {
         if !signs.contains(&found) {
             signs.push(found);
         }
     }
     if host.etcd_data {
-        signs.push(format!("{etcd_data}/member holds etcd data and no ledger owns it"));
+        signs.push(told_of_data(spec));
     }
     signs
 }
@@ -202,6 +243,33 @@ mod tests {
         let mut lab = Lab::settled(3, 1);
         lab.host("main-1").cluster_id = Fact::Known("other".into());
         check_foreign(&lab, "main-1", "its ledger names cluster other, the mains name 0123456789abcdef");
+    }
+
+    #[test]
+    fn a_host_that_shows_another_key_is_foreign_whatever_is_agreed_to() {
+        let mut lab = Lab::agreed(3, 1, &["adopt work-1"]);
+        lab.edit("main-2", "/etc/kubernetes/audit-policy.yaml");
+        lab.silence("work-1");
+        assert_eq!(lab.plan().standing(), Standing::Steps, "one that is only silent holds nothing else up");
+        lab.seen.other_keys.insert("work-1".parse().unwrap(), "the host key of w is another one".into());
+        check_foreign(&lab, "work-1", "the host key of w is another one");
+    }
+
+    #[test]
+    fn an_api_of_another_cluster_is_foreign() {
+        let mut lab = Lab::agreed(3, 1, &["adopt main-1"]);
+        lab.edit("main-2", "/etc/kubernetes/audit-policy.yaml");
+        lab.api().cluster_id = Fact::Known("other".into());
+        let plan = lab.plan();
+        let until = waits(&plan, "cluster").unwrap();
+        let named =
+            "the API is ours: ConfigMap/kube-system/fmp-cluster names cluster other, the mains name 0123456789abcdef";
+        assert!(until.starts_with(named), "{until}");
+        assert_eq!((plan.steps.len(), plan.standing()), (0, Standing::Blocked), "nothing is touched anywhere");
+        for says_nothing in [Fact::Absent, Fact::Unknown("nobody asked".into())] {
+            lab.api().cluster_id = says_nothing;
+            assert_eq!(lab.plan().standing(), Standing::Steps);
+        }
     }
 
     #[test]
@@ -288,6 +356,45 @@ mod tests {
         let mut lab = Lab::bare(1, 1);
         lab.host("main-1").strangers.insert("k3s".into(), "/etc/rancher/k3s".into());
         check_foreign(&lab, "main-1", "k3s is there: /etc/rancher/k3s");
+    }
+
+    /// On a host that is ours already: each kind of thing that lies on hosts, its ledger's entry lost or never written.
+    #[test]
+    fn what_no_ledger_owns_is_foreign_whatever_kind_it_is() {
+        for (key, found) in [
+            ("trust/ca", "/etc/kubernetes/pki/ca.crt"),
+            ("trust/service-account-key", "/etc/kubernetes/pki/sa.pub"),
+            ("trust/encryption-config", "/etc/kubernetes/encryption.yaml"),
+            ("certificate/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/apiserver.crt"),
+        ] {
+            let mut lab = Lab::settled(3, 1);
+            lab.host("main-1").ledger.remove(key).unwrap();
+            check_foreign(&lab, "main-1", &format!("{found} is there and no ledger owns it"));
+        }
+        let mut lab = Lab::settled(3, 1);
+        lab.host("main-1").ledger.remove("etcd-member").unwrap();
+        check_foreign(&lab, "main-1", "/var/lib/etcd/member holds etcd data and no ledger owns it");
+    }
+
+    #[test]
+    fn a_packages_unit_beside_files_of_ours_is_foreign_and_one_not_started_yet_is_not() {
+        let mut lab = Lab::settled(3, 1);
+        lab.host("work-1").ledger.remove("unit/containerd.service").unwrap();
+        nobody_is_foreign(&lab.plan());
+        lab.host("work-1").ledger.remove("file/etc/systemd/system/containerd.service").unwrap();
+        lab.host("work-1").files.insert("/etc/systemd/system/containerd.service".into(), Fact::Absent);
+        check_foreign(&lab, "work-1", "containerd.service is there and no ledger owns it");
+    }
+
+    /// Anybody who may make pods may have it pulled.
+    #[test]
+    fn an_image_that_somebody_else_fetched_makes_no_host_foreign() {
+        let mut lab = Lab::settled(3, 1);
+        let images: Vec<String> =
+            lab.host("work-1").ledger.keys().filter(|key| key.starts_with("image/")).cloned().collect();
+        assert!(!images.is_empty());
+        images.iter().for_each(|key| _ = lab.host("work-1").ledger.remove(key));
+        assert_eq!(lab.plan().standing(), Standing::InSync);
     }
 
     #[test]

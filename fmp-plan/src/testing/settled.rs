@@ -52,12 +52,14 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
         etcd: Fact::Known(Etcd { cluster_id: "c".into(), members: members.collect() }),
         api: Fact::Known(Api {
             ready,
+            cluster_id: Fact::Known(CLUSTER.into()),
             nodes,
             objects,
             network_policies: Fact::Unknown("nobody asked".into()),
             pods: Fact::Unknown("nobody asked".into()),
         }),
         hosts: hosts.into_iter().map(|(name, host)| (name, Fact::Known(host))).collect(),
+        other_keys: BTreeMap::new(),
     }
 }
 
@@ -258,5 +260,6 @@ fn facts(name: &NodeName) -> HostFacts {
         sysctls: BTreeMap::new(),
         listeners: BTreeMap::new(),
         addresses: BTreeSet::new(),
+        prefixes: BTreeMap::new(),
     }
 }

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fmp_core::observed::{Api, Fact, NodeSeen};
+use fmp_core::{
+    observed::{Api, Fact, NodeSeen, ObjectSeen},
+    role::paths::IDENTITY,
+    tree::Tree,
+};
 use fmp_exec::Questions;
 use serde::Deserialize;
 
@@ -17,6 +21,9 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Holds the digest of the manifest that was applied.
 pub(crate) const DIGEST: &str = "fmp.io/digest";
+
+/// Holds the id of the cluster, on the one object that says it.
+pub(crate) const CLUSTER_ID: &str = "fmp.io/cluster-id";
 
 /// Enough to name some and to see that there are more.
 const POLICIES: &str = "/apis/networking.k8s.io/v1/networkpolicies?limit=20";
@@ -121,14 +128,26 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
         Ok(objects) => objects,
         Err(why) => return Fact::Unknown(why),
     };
+    let cluster_id = identity(&objects, ask);
     let nodes = nodes.items.into_iter().map(|node| (node.metadata.name.clone(), seen(node))).collect();
     Fact::Known(Api {
         ready: BTreeMap::new(),
+        cluster_id,
         nodes,
         objects,
         network_policies: policies(answers, ask),
         pods: pods::read(answers, ask),
     })
+}
+
+/// Which cluster the API says that it is.
+fn identity(objects: &BTreeMap<String, Fact<ObjectSeen>>, ask: &Questions) -> Fact<String> {
+    if !IDENTITY.split('/').next().is_some_and(|kind| ask.kinds.contains(kind)) {
+        return Fact::Unknown("nobody asked".to_owned());
+    }
+    let live = objects.get(IDENTITY).and_then(Fact::known).and_then(|seen| seen.fields.as_ref()).map(|fields| &fields.live);
+    let says = live.and_then(|live| live.at(["metadata", "annotations", CLUSTER_ID])).and_then(Tree::text);
+    says.map_or(Fact::Absent, |id| Fact::Known(id.to_owned()))
 }
 
 fn policies(answers: &Answers, ask: &Questions) -> Fact<BTreeSet<String>> {
@@ -173,6 +192,8 @@ fn taints(taints: &[Taint]) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use fmp_core::observed::FieldsSeen;
+
     use super::*;
 
     #[test]
@@ -183,6 +204,23 @@ mod tests {
         assert_eq!((seen.ready, seen.message.as_str()), (false, "its kubelet has not reported yet"));
         assert_eq!(seen.pod_cidr, "10.244.3.0/24".parse().ok());
         assert!(seen.taints.contains("k=:NoSchedule"));
+    }
+
+    #[test]
+    fn the_api_says_which_cluster_it_is_by_one_object_and_no_other() {
+        let object = |key: &str, annotations: &str| {
+            let live = format!(r#"{{"metadata":{{"annotations":{{{annotations}}}}}}}"#);
+            let live = serde_json::from_str(&live).unwrap();
+            let fields = FieldsSeen { live, owned: Tree::Null, others: BTreeSet::new() };
+            (key.to_owned(), Fact::Known(ObjectSeen { digest: "d".to_owned(), fields: Some(fields) }))
+        };
+        let ask = Questions { kinds: ["ConfigMap".to_owned()].into(), ..Questions::default() };
+        let id = r#""fmp.io/cluster-id":"c1""#;
+        let other = "ConfigMap/kube-system/a";
+        assert_eq!(identity(&[object(other, id), object(IDENTITY, id)].into(), &ask), Fact::Known("c1".to_owned()));
+        assert_eq!(identity(&[object(other, id), object(IDENTITY, "")].into(), &ask), Fact::Absent);
+        assert_eq!(identity(&BTreeMap::new(), &ask), Fact::Absent);
+        assert!(matches!(identity(&BTreeMap::new(), &Questions::default()), Fact::Unknown(_)));
     }
 
     #[test]

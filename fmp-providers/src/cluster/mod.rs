@@ -10,7 +10,7 @@ mod pods;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use api::{DIGEST, MANAGED_BY};
+pub(crate) use api::{CLUSTER_ID, DIGEST, MANAGED_BY};
 
 use std::collections::BTreeMap;
 

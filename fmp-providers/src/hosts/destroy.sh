@@ -1,6 +1,6 @@
 # Takes everything that the ledger names off this host: `CLUSTER ETCD KUBELET CONTAINERD`, the cluster's id and where those
-# keep their data. Nothing else is touched; a host of another cluster, or one on which something stays mounted, is left as
-# it is.
+# keep their data. Nothing else is touched; a host of another cluster is left as it is. Where something stays mounted, units
+# are stopped and no file is removed.
 
 cluster=$1
 etcd=$2
@@ -8,10 +8,19 @@ kubelet=$3
 containerd=$4
 kept_by=./var/lib/fmp/ledger
 
+# is_ours: goes on where it is; where nothing of anybody's ledger is here, there is nothing to take.
+is_ours() {
+    found=none
+    [ ! -s ./var/lib/fmp/cluster-id ] || read -r found <./var/lib/fmp/cluster-id
+    [ "$found" != "$cluster" ] || return 0
+    [ "$found" != none ] || [ -n "$(ls ./var/lib/fmp/ledger)" ] || answer already-done
+    stale "the cluster of this host" "$cluster" "$found"
+}
+
+# Before the lock as well, which notes this run's epoch: not even that is done to somebody else's host.
+is_ours
 lock
-found=none
-[ ! -s ./var/lib/fmp/cluster-id ] || read -r found <./var/lib/fmp/cluster-id
-[ "$found" = "$cluster" ] || stale "the cluster of this host" "$cluster" "$found"
+is_ours
 
 parts() { sed -n "s/^$1 //p" "$kept_by"/* 2>/dev/null; }
 of_kind() { grep -lx "kind $1" "$kept_by"/* 2>/dev/null; }
@@ -54,7 +63,10 @@ for processes in $(find /sys/fs/cgroup -name cgroup.procs \( -path '*kubepods*' 
 done
 for mount in $(mounts); do umount "$mount" 2>/dev/null; done
 left=$(mounts | head -n 1)
-[ -z "$left" ] || stale "$left" "not mounted" mounted
+if [ -n "$left" ]; then
+    echo "$left stays mounted, so that no file was removed; units are stopped: unmount it and run this again" >&2
+    exit 1
+fi
 # The volume's disk stays as it is: only nothing of it is mounted any more.
 volume=$(parts mount)
 if [ -n "$volume" ]; then

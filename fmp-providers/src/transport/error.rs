@@ -183,6 +183,11 @@ impl TransportError {
         }
     }
 
+    /// Whether the server showed a key that is not its: it may be anybody. One of which no key is known is nobody's yet.
+    pub fn is_another_key(&self) -> bool {
+        matches!(self, Self::HostKeyChanged { .. } | Self::HostKeyRevoked { .. })
+    }
+
     /// Whether the same call can succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         matches!(

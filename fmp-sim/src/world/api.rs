@@ -85,6 +85,7 @@ impl World {
             let (quorum, way) = (self.quorum_part(), self.api());
             return Fact::Known(Api {
                 ready: mains().map(|(node, host)| (node.clone(), Fact::Known(self.serves(host, quorum)))).collect(),
+                cluster_id: Fact::Unknown("the simulator's API does not say".to_owned()),
                 nodes: self
                     .nodes
                     .iter()

@@ -37,6 +37,7 @@ impl World {
             now: self.now(),
             machines: self.machines(),
             hosts: hosts.collect(),
+            other_keys: BTreeMap::new(),
             etcd: self.etcd_seen(),
             api: self.api_seen(ask),
         }

@@ -96,5 +96,6 @@ pub fn machine() -> HostFacts {
             .into(),
         listeners: BTreeMap::new(),
         addresses: BTreeSet::new(),
+        prefixes: BTreeMap::new(),
     }
 }

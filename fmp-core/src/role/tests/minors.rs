@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::{
     resource::{Resource, Scope},
-    role::testing::{born, find, text},
+    role::{
+        lower,
+        testing::{born, bundle, cluster, find, nothing, text, with},
+    },
 };
 
 const VERSIONS: [&str; 5] = ["1.25.16", "1.26.15", "1.27.16", "1.28.15", "1.29.15"];
@@ -39,6 +42,39 @@ fn administrators_are_bound_from_1_29_and_masters_before() {
             assert_eq!(keys.contains(key), version == "1.29.15", "{version}: {key}");
         }
     }
+}
+
+/// Why a bundle with this release of a program is refused for a version of Kubernetes; empty: it is not.
+fn refused(kubernetes: &str, name: &str, release: &str) -> String {
+    let spec = cluster(kubernetes, "routed");
+    let lock = with(&bundle(kubernetes), name, release);
+    match lower(&spec, &lock, &nothing(&spec)) {
+        Ok(_) => String::new(),
+        Err(error) => format!("{error}; {}", error.remedy()),
+    }
+}
+
+#[test]
+fn programs_that_do_not_serve_a_minor_version_are_refused_with_what_would() {
+    for (kubernetes, name, least, too_old) in [
+        ("1.25.16", "containerd", "1.6.4", "1.6.3"),
+        ("1.26.15", "containerd", "1.6.15", "1.6.14"),
+        ("1.27.16", "containerd", "1.6.15", "1.5.18"),
+        ("1.28.15", "containerd", "1.7.0", "1.6.14"),
+        ("1.29.15", "containerd", "2.0.0", "1.6.15-rc.1"),
+        ("1.25.16", "etcd", "3.5.20", "3.5.19"),
+        ("1.29.15", "etcd", "3.5.99", "3.4.36"),
+        ("1.29.15", "etcd", "3.5.21", "3.6.0"),
+        ("1.29.15", "etcd", "3.5.21", "unreleased"),
+    ] {
+        assert_eq!(refused(kubernetes, name, least), "", "{kubernetes}: {name} {least}");
+        let told = refused(kubernetes, name, too_old);
+        let begins = format!("the bundle has `{name}` {too_old}, and Kubernetes {kubernetes} needs ");
+        assert!(told.starts_with(&begins) && told.contains("bundle.toml"), "{told}");
+    }
+    let told = refused("1.29.15", "etcd", "3.6.0");
+    assert!(told.contains("needs 3.5.20 or later, and before 3.6.0"), "{told}");
+    assert!(refused("1.26.15", "containerd", "1.6.4").contains("needs 1.6.15 or later;"));
 }
 
 #[test]

@@ -80,6 +80,14 @@ fn every_need_that_keeps_a_cluster_whole_is_an_edge() {
         ("work-1", "node-object", "main-3", "unit/kube-apiserver.service"),
         ("work-1", "unit/flanneld.service", "cluster", "object/ClusterRoleBinding//fmp:flanneld"),
         ("cluster", "object/ClusterRoleBinding//fmp:flanneld", "main-2", "unit/kube-apiserver.service"),
+        // Balancers may ask for health by our own binding before Kubernetes' own lets nobody in any more.
+        ("cluster", "object/ClusterRoleBinding//fmp:health", "cluster", "object/ClusterRole//fmp:health"),
+        (
+            "cluster",
+            "object/ClusterRoleBinding//system:public-info-viewer",
+            "cluster",
+            "object/ClusterRoleBinding//fmp:health",
+        ),
         ("work-1", "certificate/var/lib/kubelet/pki/kubelet.crt", "work-1", "trust/ca"),
         ("work-1", "artifact/kubelet", "work-1", "trust/cluster-id"),
     ] {
@@ -92,6 +100,40 @@ fn every_need_that_keeps_a_cluster_whole_is_an_edge() {
         let needs = desired.dependencies(dependent);
         assert!(needs.contains(&dependency), "{} needs {}", desired.id(dependent), desired.id(dependency));
     }
+}
+
+/// RBAC gives the anonymous the paths of health, and everything else of theirs is taken from them.
+#[test]
+fn the_anonymous_may_ask_for_health_and_nothing_else() {
+    let desired = born("1.29.15", "routed").desired;
+    let manifest = |key: &str| match desired.find(&ResourceId::cluster(key)).map(|handle| desired.resource(handle)) {
+        Some(Resource::Object(object)) => object.manifest.text.clone(),
+        other => panic!("{key}: {other:?}"),
+    };
+    let to_anybody = |resource: &Resource| match resource {
+        Resource::Object(object) => object.manifest.text.contains("system:unauthenticated"),
+        _ => false,
+    };
+    let given: Vec<_> =
+        desired.iter().filter(|(_, _, it)| to_anybody(it)).map(|(_, id, _)| id.key.to_string()).collect();
+    assert_eq!(given, ["object/ClusterRoleBinding//fmp:health"]);
+    let paths = manifest("object/ClusterRole//fmp:health");
+    let listed = "[\"/healthz\", \"/healthz/*\", \"/livez\", \"/livez/*\", \"/readyz\", \"/readyz/*\"]";
+    assert!(paths.contains(listed) && !paths.contains("/version"), "{paths}");
+    let public = manifest("object/ClusterRoleBinding//system:public-info-viewer");
+    assert!(public.contains("\"rbac.authorization.kubernetes.io/autoupdate\": \"false\""), "{public}");
+    assert!(public.contains("system:authenticated"), "who has a name may still ask for the version: {public}");
+}
+
+#[test]
+fn the_object_that_names_the_cluster_is_found_where_observation_looks() {
+    let desired = born("1.29.15", "routed").desired;
+    let identity =
+        desired.find(&ResourceId::cluster(key::object(super::paths::IDENTITY))).map(|at| desired.resource(at));
+    assert!(
+        matches!(identity, Some(Resource::Object(it)) if it.manifest.text.contains("\"name\": \"lab\"")),
+        "{identity:?}"
+    );
 }
 
 #[test]

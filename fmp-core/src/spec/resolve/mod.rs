@@ -1,5 +1,6 @@
 //! From what is written to what is meant: defaults, the profile, and everything that must agree.
 
+mod consents;
 mod manifests;
 mod network;
 mod nodes;
@@ -37,6 +38,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
     if raw.countable {
         nodes::count(sink, &raw, profile.as_ref(), machines);
     }
+    consents::check(sink, &raw.consents, &raw.nodes, &raw.retired);
     let storage = storage::resolve(sink, &raw, profile.as_ref());
     let manifests = manifests::resolve(sink, &raw.components.manifests, manifests);
     let network = network::resolve(sink, &raw.network, &raw.nodes, raw.api_entrance.as_ref());
@@ -55,7 +57,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
         storage: storage?,
         nodes: nodes?,
         retired: retired?,
-        consents: raw.consents.into_iter().collect(),
+        consents: raw.consents.into_iter().map(Spanned::into_inner).collect(),
         digest: Digest::from_bytes([0; 32]),
     };
     spec.digest = canonical::digest(&spec);

@@ -50,10 +50,7 @@ pub(super) fn read(node: &NodeName, step: &Step, output: &Output) -> Result<Appl
             untouched(Retry::Never, FailureKind::Fenced { host: host(), newer })
         }
         ["busy"] => untouched(Retry::Later, FailureKind::Other(format!("another step keeps {node} busy"))),
-        ["torn"] => {
-            let kind = FailureKind::Other(format!("what was sent did not reach {node} whole"));
-            untouched(Retry::Later, kind)
-        }
+        ["torn"] => untouched(Retry::Later, FailureKind::Torn(host())),
         ["no-answer"] => {
             let kind = FailureKind::Other(format!("etcd does not answer {node}: {}", complaint(output)));
             untouched(Retry::Later, kind)

@@ -45,6 +45,7 @@ pub(super) fn may_ask_another(failure: &Failure) -> bool {
         FailureKind::Unreachable(_) => true,
         FailureKind::Other(_) | FailureKind::Program { .. } => failure.retry == Retry::Later,
         FailureKind::Lost(_)
+        | FailureKind::Torn(_)
         | FailureKind::NoRoom { .. }
         | FailureKind::Undrained { .. }
         | FailureKind::Deadline { .. }

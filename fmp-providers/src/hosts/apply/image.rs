@@ -14,5 +14,6 @@ pub(super) async fn import(work: Work<'_>, reference: &str, archive: Digest, byt
     let (bytes, hex) = (bytes.to_string(), archive.hex());
     let name = ledger::file_name(&key::image(reference));
     let words = [reference, &bytes, &hex, &name, work.packing.unpack()];
-    work.run(work.host()?, SCRIPT, &words, content).await
+    let answer = work.run(work.host()?, SCRIPT, &words, content).await;
+    upload::whose_fault(work.store, reference, archive, answer).await
 }

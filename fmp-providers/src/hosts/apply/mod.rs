@@ -1,8 +1,8 @@
 //! Changes on hosts: a file an action, each one command on one host.
 //!
-//! Every command takes the host's lock, refuses an older epoch, compares what the action expects, notes what it is about
-//! to make, and only then makes it: `scripts/prelude.sh` has the parts, [`answer`] reads what came of it. Contents and
-//! secrets go over standard input.
+//! Every command takes the host's lock, refuses an older epoch, compares what there is with what the action expects (a
+//! restart and a new certificate have nothing to compare with), notes what it is about to make, and only then makes it:
+//! `scripts/prelude.sh` has the parts, [`answer`] reads what came of it. Contents and secrets go over standard input.
 
 mod answer;
 mod certificates;

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use fmp_core::{Digest, NodeName, resource::NodeObject};
+use fmp_core::{Digest, NodeName, resource::NodeObject, role::paths::IDENTITY};
 use fmp_exec::{Applied, Effect, Failure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Work, nothing, nothing_because, text};
-use crate::cluster::{DIGEST, MANAGED_BY};
+use crate::cluster::{CLUSTER_ID, DIGEST, MANAGED_BY};
 
 const SCRIPT: &str = include_str!("scripts/object.sh");
+
+/// What the host that applies an object writes its cluster's id for.
+const ID_OF_THE_HOST: &str = "@cluster-id@";
 
 /// What FMP owns of a Node object, as the server merges it with what others own.
 #[derive(Serialize)]
@@ -47,7 +50,7 @@ pub(super) async fn object(work: Work<'_>, key: &str, digest: Digest, taking: &[
     let manifest = text(work.cx, &digest)?;
     let broken = |error| nothing_because(&format!("the manifest of {key} is no object"), error);
     let mut object: Value = serde_json::from_str(manifest).map_err(broken)?;
-    mark(&mut object, &digest).ok_or_else(|| nothing(format!("the manifest of {key} is no object")))?;
+    mark(&mut object, key, &digest).ok_or_else(|| nothing(format!("the manifest of {key} is no object")))?;
     let manifest = serde_json::to_vec(&object).map_err(broken)?;
     let how = if taking.is_empty() { "apply" } else { "take" };
     through_any_main(work, SCRIPT, &[how, key], &manifest).await
@@ -62,8 +65,9 @@ pub(super) async fn delete(work: Work<'_>, key: &str, before: &str) -> Result<Ap
     through_any_main(work, SCRIPT, &["delete", key, kind, namespace, name, before], &[]).await
 }
 
-/// Says on the object that it is ours and which manifest it was made from.
-fn mark(object: &mut Value, digest: &Digest) -> Option<()> {
+/// Says on the object that it is ours and which manifest it was made from, and on the one that is there for it, whose the
+/// cluster is.
+fn mark(object: &mut Value, key: &str, digest: &Digest) -> Option<()> {
     let metadata = object.as_object_mut()?.entry("metadata").or_insert_with(|| json!({})).as_object_mut()?;
     let mut set = |part: &str, key: &str, value: String| {
         let map = metadata.entry(part).or_insert_with(|| json!({})).as_object_mut()?;
@@ -71,6 +75,9 @@ fn mark(object: &mut Value, digest: &Digest) -> Option<()> {
         Some(())
     };
     set("annotations", DIGEST, digest.to_string())?;
+    if key == IDENTITY {
+        set("annotations", CLUSTER_ID, ID_OF_THE_HOST.to_owned())?;
+    }
     set("labels", MANAGED_BY, "fmp".to_owned())
 }
 
@@ -99,8 +106,11 @@ mod tests {
     fn an_object_is_marked_with_its_manifest() {
         let digest = Digest::of("x");
         let mut object = json!({"kind": "ClusterRole", "metadata": {"name": "a", "labels": {"b": "c"}}});
-        mark(&mut object, &digest).unwrap();
-        assert_eq!(object["metadata"]["annotations"][DIGEST], digest.to_string());
+        mark(&mut object, "ClusterRole//a", &digest).unwrap();
+        assert_eq!(object["metadata"]["annotations"], json!({DIGEST: digest.to_string()}));
         assert_eq!(object["metadata"]["labels"], json!({"b": "c", MANAGED_BY: "fmp"}));
+        mark(&mut object, IDENTITY, &digest).unwrap();
+        assert_eq!(object["metadata"]["annotations"][CLUSTER_ID], ID_OF_THE_HOST);
+        assert!(SCRIPT.contains(ID_OF_THE_HOST), "the host puts its id there");
     }
 }

@@ -144,13 +144,36 @@ async fn an_upload_beside_another_leaves_what_that_has_written() {
 async fn an_upload_that_is_not_the_program_leaves_nothing() {
     let lab = Lab::new();
     let stored = lab.provider.store.put(&b"tool"[..]).unwrap();
-    let twin = lab.provider.store.compressed(stored.digest).unwrap().path;
-    let bytes = fs::read(&twin).unwrap();
-    fs::remove_file(&twin).unwrap();
-    fs::write(&twin, &bytes[..bytes.len() - 9]).unwrap();
+    // All is well here, and half of it comes out there.
+    lab.program("gzip", "cat >/dev/null; printf to");
     let failure = lab.apply(upload(stored.digest, stored.size, Before::Absent)).await.unwrap_err();
     assert!(failure.to_string().contains("whole"), "{failure}");
+    assert_eq!((failure.effect, failure.retry), (Effect::None, Retry::Later));
     assert!(lab.left(&format!("/opt/fmp/store/{}", stored.digest.short())).is_empty());
+}
+
+/// A disk that rots: whatever is sent again is as rotten, so nobody tries.
+#[tokio::test]
+async fn content_that_rotted_on_this_computer_is_named_and_not_sent_again() {
+    for packing in [Packing::Plain, Packing::Gzip] {
+        let mut lab = Lab::new();
+        lab.provider = lab.provider.packed(packing);
+        let stored = lab.provider.store.put(&b"tool"[..]).unwrap();
+        let blob = match packing {
+            Packing::Plain => stored.path.clone(),
+            Packing::Gzip => lab.provider.store.compressed(stored.digest).unwrap().path,
+        };
+        fs::remove_file(&blob).unwrap();
+        fs::write(&blob, "rot").unwrap();
+        let failure = lab.apply(upload(stored.digest, stored.size, Before::Absent)).await.unwrap_err();
+        assert_eq!((failure.effect, failure.retry), (Effect::None, Retry::Never), "{failure}");
+        assert!(matches!(failure.kind, FailureKind::Bundle(_)), "{failure}");
+        let told = failure.to_string();
+        let parts =
+            ["`tool`", &stored.digest.to_string(), blob.to_str().unwrap(), "fmp bundle verify", "fmp bundle build"];
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+        assert!(lab.left(&format!("/opt/fmp/store/{}", stored.digest.short())).is_empty());
+    }
 }
 
 #[tokio::test]
@@ -257,6 +280,18 @@ async fn a_unit_that_runs_is_left_alone() {
     lab.program("systemctl", &format!("case $1 in show) echo '{running}' ;; is-enabled) echo enabled ;; esac"));
     assert_eq!(lab.apply(Action::StartUnit { unit: "x.service".into() }).await.unwrap(), Applied::AlreadyDone);
     assert!(!lab.read("calls").contains("start"));
+}
+
+/// That it is due was judged before: on the host there is nothing to compare with.
+#[tokio::test]
+async fn a_restart_is_made_whenever_its_step_is() {
+    let lab = Lab::new();
+    let running = LOADED.replace("inactive", "active").replace("disabled", "enabled");
+    lab.program("systemctl", &format!("case $1 in show) echo '{running}' ;; is-enabled) echo enabled ;; esac"));
+    for _ in 0..2 {
+        assert_eq!(lab.apply(Action::RestartUnit { unit: "x.service".into() }).await.unwrap(), Applied::Done);
+    }
+    assert_eq!(lab.read("calls").matches("--no-block restart -- x.service").count(), 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Programs.
 
-use fmp_bundle::Store;
+use fmp_bundle::{Fault, Store};
 use fmp_core::{Digest, role::paths::key};
 use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry};
 use fmp_plan::action::Before;
@@ -27,9 +27,37 @@ pub(super) async fn upload(work: Work<'_>, program: Program<'_>) -> Result<Appli
     let Program { name, digest, path, bytes, before } = program;
     let content = content(work.store, work.packing, digest).await?;
     let (bytes, hex, before) = (bytes.to_string(), digest.hex(), before_word(before));
-    let name = ledger::file_name(&key::artifact(name));
-    let words = [path, &bytes, &hex, &before, &name, work.packing.unpack()];
-    work.run(work.host()?, SCRIPT, &words, content).await
+    let entry = ledger::file_name(&key::artifact(name));
+    let words = [path, &bytes, &hex, &before, &entry, work.packing.unpack()];
+    let answer = work.run(work.host()?, SCRIPT, &words, content).await;
+    whose_fault(work.store, name, digest, answer).await
+}
+
+/// What a host did not get whole is looked at on this computer too: content that rotted here is as rotten when it is sent
+/// again.
+pub(super) async fn whose_fault(
+    store: &Store,
+    name: &str,
+    digest: Digest,
+    answer: Result<Applied, Failure>,
+) -> Result<Applied, Failure> {
+    match answer {
+        Err(Failure { kind: FailureKind::Torn(_), .. }) => {}
+        other => return other,
+    }
+    let (own, content) = (store.clone(), format!("`{name}` ({digest})"));
+    // A gigabyte takes seconds to hash, which is nothing for a thread that others wait on.
+    let Ok(Some((fault, path))) = tokio::task::spawn_blocking(move || own.fault(digest)).await else { return answer };
+    let fault = match fault {
+        Fault::Missing => "is missing",
+        Fault::Corrupted(_) | Fault::Twin => "is damaged",
+    };
+    let kind = FailureKind::Bundle(format!(
+        "{content} in the bundle's store on this computer {fault}: {}; `fmp bundle verify` names all that is, `fmp bundle \
+         build` makes it again",
+        path.display()
+    ));
+    Err(Failure { effect: Effect::None, retry: Retry::Never, kind, source: None })
 }
 
 /// The content of `digest` as it goes over the wire.

@@ -90,7 +90,8 @@ pub(super) fn facts(
         modules: modules(&named, texts, &ask.modules),
         sysctls: sysctls(texts, &ask.sysctls),
         listeners: listeners(sections)?,
-        addresses: addresses(sections),
+        addresses: addresses(sections).map(|(address, _)| address).collect(),
+        prefixes: addresses(sections).filter_map(|(address, prefix)| Some((address, prefix?))).collect(),
     })
 }
 
@@ -167,18 +168,31 @@ fn sysctls(texts: &Texts<'_>, asked: &BTreeSet<String>) -> BTreeMap<String, Stri
     asked.iter().filter_map(value).collect()
 }
 
-/// The addresses in `ip -o -4 addr show`: `2: eth0    inet 192.0.2.1/24 …`.
-fn addresses(sections: &Sections<'_>) -> BTreeSet<Ipv4Addr> {
-    let address = |line: &str| {
-        let mut words = line.split_whitespace().skip_while(|word| *word != "inet");
-        words.nth(1)?.split('/').next()?.parse().ok()
-    };
-    sections.lines("addresses").filter_map(address).collect()
+/// The addresses in `ip -o -4 addr show`, each with the length of its prefix.
+fn addresses<'a>(sections: &'a Sections<'_>) -> impl Iterator<Item = (Ipv4Addr, Option<u8>)> + 'a {
+    sections.lines("addresses").filter_map(address)
+}
+
+/// `2: eth0    inet 192.0.2.1/24 …`; one end of a line between two has none of its own: `inet 192.0.2.1 peer 192.0.2.2/32`.
+fn address(line: &str) -> Option<(Ipv4Addr, Option<u8>)> {
+    let word = line.split_whitespace().skip_while(|word| *word != "inet").nth(1)?;
+    let (address, prefix) = word.split_once('/').map_or((word, None), |(address, prefix)| (address, Some(prefix)));
+    Some((address.parse().ok()?, prefix.and_then(|prefix| prefix.parse().ok()).filter(|prefix| *prefix <= 32)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_the_length_of_its_prefix() {
+        let seen = |rest: &str| address(&format!("2: eth0    inet {rest} scope global eth0"));
+        let host = Ipv4Addr::new(192, 0, 2, 1);
+        assert_eq!(seen("192.0.2.1/24 brd 192.0.2.255"), Some((host, Some(24))));
+        assert_eq!(seen("192.0.2.1 peer 192.0.2.2/32"), Some((host, None)));
+        assert_eq!(seen("192.0.2.1/99"), Some((host, None)));
+        assert_eq!(address("2: eth0    inet6 fe80::1/64"), None);
+    }
 
     #[test]
     fn processors_are_counted_in_ranges() {

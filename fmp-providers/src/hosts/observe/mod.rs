@@ -76,11 +76,27 @@ pub(super) async fn observe(
     }
     let mains: Vec<_> = managed.iter().filter(|(node, host)| host.main && ask.hosts.contains_key(*node)).collect();
     let (answers, seen) = tokio::join!(probes.join_all(), cluster::observe(&mains, ask));
+    let mut other_keys = BTreeMap::new();
     for (node, answer) in answers {
+        if let Err(error) = &answer
+            && error.is_another_key()
+        {
+            other_keys.insert(node.clone(), told(error));
+        }
         hosts.insert(node, answer.map_or_else(|error| Fact::Unknown(told(&error)), Fact::Known));
     }
     let not_asked = || Fact::Unknown("hosts don't say which machines there are".to_owned());
-    Observed { now: unix_ms() / 1000, machines: not_asked(), hosts, etcd: seen.etcd, api: seen.api }
+    Observed { now: unix_ms() / 1000, machines: not_asked(), hosts, other_keys, etcd: seen.etcd, api: seen.api }
+}
+
+impl ObserveError {
+    /// Whether somebody answered who is not whom we know.
+    fn is_another_key(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.is_another_key(),
+            Self::Slow(_) | Self::Probe { .. } | Self::Garbled(_) | Self::Pki(_) => false,
+        }
+    }
 }
 
 /// Asks one host.

@@ -1,5 +1,7 @@
 //! The probe against folders in place of roots. The machine's own facts are this computer's.
 
+use std::sync::Arc;
+
 use fmp_core::{
     Digest, NodeName,
     observed::{DirectorySeen, Fact, Host, Observed, VolumeNote},
@@ -12,7 +14,10 @@ use fmp_exec::{
 };
 use fmp_plan::action::{Action, TrustItem, TrustSource};
 
-use crate::hosts::testing::Lab;
+use crate::{
+    hosts::{Managed, testing::Lab},
+    transport::{Input, Output, Stream, Traffic, Transport, TransportError},
+};
 
 const SYSTEMCTL: &str = "case $1 in --version) echo 'systemd 252 (252.39)' ;; *) \
     printf 'Id=x.service\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\nUnitFileState=enabled\\nNeedDaemonReload=no\\nDropInPaths=\\nConditionResult=yes\\nInvocationID=abc\\nMainPID=0\\n\\n'; \
@@ -132,6 +137,50 @@ async fn an_answer_that_broke_off_makes_the_host_unknown() {
     let seen = look(&lab, HostQuestions::default()).await;
     assert!(matches!(seen.hosts[&"a".parse::<NodeName>().unwrap()], Fact::Unknown(_)));
     assert!(matches!(seen.hosts[&"b".parse::<NodeName>().unwrap()], Fact::Known(_)));
+}
+
+/// A host at whose address somebody else answers, or nobody.
+#[derive(Debug)]
+struct Refuses(TransportError);
+
+#[async_trait::async_trait]
+impl Transport for Refuses {
+    async fn run(&self, _: &str, _: &[&str], _: Input) -> Result<Output, TransportError> {
+        Err(self.0.clone())
+    }
+
+    async fn tunnel(&self, _: u16) -> Result<Box<dyn Stream>, TransportError> {
+        Err(self.0.clone())
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+}
+
+#[tokio::test]
+async fn another_key_than_the_known_one_is_a_fact_and_not_just_silence() {
+    let (host, expected, seen) = (|| "h".to_owned(), "SHA256:one".to_owned(), || "SHA256:two".to_owned());
+    let refusals = [
+        ("changed", TransportError::HostKeyChanged { host: host(), expected, seen: seen() }),
+        ("revoked", TransportError::HostKeyRevoked { host: host(), seen: seen() }),
+        ("unknown", TransportError::HostKeyUnknown { host: host(), seen: seen() }),
+        ("broken", TransportError::Broken { host: host() }),
+    ];
+    let names: Vec<NodeName> = refusals.iter().map(|(name, _)| name.parse().unwrap()).collect();
+    let hosts = names.iter().zip(refusals).map(|(name, (_, error))| {
+        (name.clone(), Managed { transport: Arc::new(Refuses(error)), address: [192, 0, 2, 1].into(), main: false })
+    });
+    let ask = Questions {
+        hosts: names.iter().map(|name| (name.clone(), HostQuestions::default())).collect(),
+        ..Questions::default()
+    };
+    let seen = super::observe(&hosts.collect(), &Directories::default(), &ask).await;
+    assert!(seen.hosts.values().all(|host| matches!(host, Fact::Unknown(_))), "{:?}", seen.hosts);
+    let told: Vec<_> = seen.other_keys.iter().map(|(name, told)| (name.as_str(), told.as_str())).collect();
+    let names: Vec<_> = told.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["changed", "revoked"]);
+    assert!(told[0].1.contains("expected SHA256:one, the server shows SHA256:two"), "{told:?}");
 }
 
 /// What a unit's start notes of each path.

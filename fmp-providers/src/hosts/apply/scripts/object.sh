@@ -14,9 +14,12 @@ crd=CustomResourceDefinition//
 
 api() { kubectl --kubeconfig="$config" --server=https://127.0.0.1:6443 --request-timeout=10s "$@"; }
 
+# The manifest on standard input, with the cluster's id where it asks for it: only hosts know it.
+manifest() { sed "s/@cluster-id@/$cluster/"; }
+
 # Applies; where somebody else holds a field that this would change, says which and changes nothing.
 apply() {
-    complaint=$(api apply --server-side --field-manager=fmp --validate=false "$@" -f - 2>&1 >/dev/null) && return
+    complaint=$(manifest | api apply --server-side --field-manager=fmp --validate=false "$@" -f - 2>&1 >/dev/null) && return
     case $complaint in
         *'conflict with "'* | *'conflicts with "'* | *'Apply failed with '*conflict*)
             answer stale "$what" 'no field in other hands' "$(printf '%s' "$complaint" | tr '\n\t' '  ')" ;;
@@ -26,6 +29,8 @@ apply() {
 }
 
 lock
+[ -s ./var/lib/fmp/cluster-id ] || stale /var/lib/fmp/cluster-id "the cluster's id" absent
+read -r cluster <./var/lib/fmp/cluster-id
 case $how in
     node)
         apply
