@@ -310,9 +310,11 @@ fn machines_that_share_an_address_need_what_moves_it() {
         findings.into_iter().map(|found| format!("{}: {}", found.check, found.message)).collect::<Vec<_>>()
     };
     let bare: Change = |facts| _ = facts.programs.remove("keepalived");
+    let no_bash: Change = |facts| _ = facts.programs.remove("bash");
     let asks = "`kind = \"keepalived\"` under [entrance.api] asks for it";
     assert_eq!(found("main-1", |_| ()), [""; 0]);
     assert_eq!(found("main-1", bare), [format!("entrance: `keepalived` is not installed, {asks}")]);
+    assert_eq!(found("main-1", no_bash), [format!("entrance: `bash` is not installed, {asks}")]);
     assert_eq!(found("work-1", bare), [""; 0]);
     let busy: Change = |facts| _ = facts.listeners.insert(8443, Listener { owner: "tomcat.service".to_owned() });
     let taken = "entrance: tomcat.service listens on port 8443, which is for the API's entrance";
