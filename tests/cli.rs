@@ -14,7 +14,7 @@ use fmp::{
     core::{Digest, bundle::Lock},
     planner::{Action, Plan, StepId, codec},
 };
-use support::{Lab, fixtures};
+use support::{Lab, fixtures, node};
 
 /// A folder with a cluster's file, a lock, and what was observed of it.
 struct Folder {
@@ -37,6 +37,15 @@ impl Folder {
     /// Notes what bare hosts answer, so many days later.
     fn observe(&self, days: i64) {
         let mut observed = Lab::new("ssh-7").observed();
+        observed.now += days * 86_400;
+        fs::write(self.file("observed.json"), serde_json::to_string(&observed).unwrap()).unwrap();
+    }
+
+    /// Notes what a cluster answers that is in order but for one file, so many days after its certificates were made.
+    async fn observe_drift(&self, days: i64) {
+        let lab = Lab::settled(&fs::read_to_string(self.file("cluster.toml")).unwrap()).await;
+        lab.world.lock().edit_file(&node("main-2"), "/etc/kubernetes/audit-policy.yaml", "by hand\n");
+        let mut observed = lab.observed();
         observed.now += days * 86_400;
         fs::write(self.file("observed.json"), serde_json::to_string(&observed).unwrap()).unwrap();
     }
@@ -74,6 +83,22 @@ fn a_committed_plan_that_is_what_the_file_gives_is_confirmed_on_any_day() {
         folder.observe(days);
         let check = folder.fmp(&["plan", "--observed", "observed.json", "--check", "plan.txt"]);
         assert_eq!(code(&check), 0, "{days}: {}", said(&check));
+    }
+}
+
+/// Certificates live for a year and are renewed 60 days before their end: until then no day changes a line.
+#[tokio::test]
+async fn a_committed_plan_is_confirmed_until_a_certificate_is_due() {
+    let folder = Folder::new();
+    folder.observe_drift(0).await;
+    let plan = folder.fmp(&["plan", "--observed", "observed.json"]);
+    assert_eq!(code(&plan), 2, "{}", said(&plan));
+    fs::write(folder.file("plan.txt"), &plan.stdout).unwrap();
+    for (days, expected) in [(1, 0), (200, 0), (320, 2)] {
+        folder.observe_drift(days).await;
+        let check = folder.fmp(&["plan", "--observed", "observed.json", "--check", "plan.txt"]);
+        assert_eq!(code(&check), expected, "{days}: {}", said(&check));
+        assert_eq!(said(&check).contains("issue"), expected == 2, "{days}: {}", said(&check));
     }
 }
 

@@ -158,3 +158,19 @@ fn the_plan_is_what_the_planner_says() {
         assert!(lines.contains(&line), "the plan has no line `{line}`");
     }
 }
+
+/// Two places with the same figures are two truths as soon as somebody measures again.
+#[test]
+fn figures_stand_where_they_are_measured() {
+    let section = README.split("\n## Figures\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    assert!(section.contains("`benches/README.md`"), "{section}");
+    let words: Vec<&str> = section.split_whitespace().collect();
+    let seconds = words.windows(2).filter(|pair| pair[1].trim_end_matches([',', '.', ':', ';']) == "s");
+    for pair in seconds {
+        assert!(
+            include_str!("../benches/README.md").contains(&format!("{} s", pair[0])),
+            "nobody measured {} s",
+            pair[0]
+        );
+    }
+}

@@ -70,6 +70,10 @@ const LOCAL_MACHINE: &str = "fmp-providers/src/environment/local/machine.rs";
 const LOCAL_MOUNTS: &str = "fmp-providers/src/environment/local/mounts.rs";
 const REAL_MACHINES: &str = "fmp-providers/tests/real_machines.rs";
 const REAL_LAB: &str = "tests/real/lab.rs";
+const FENCE: &str = "fmp-providers/src/hosts/fence.sh";
+const READY: &str = "fmp-providers/src/hosts/ready.sh";
+const STOP: &str = "fmp-providers/src/hosts/apply/scripts/stop.sh";
+const WATCH: &str = "fmp-providers/src/hosts/watch.sh";
 const REAL_HOSTS: &str = "tests/real/hosts.rs";
 
 /// Waits that are no fixed waits.
@@ -82,6 +86,10 @@ const SLEEPS: &[Exception] = &[
     exception(LOCAL_MOUNTS, "sleep", "a mount tells nobody when it is free; bounded"),
     exception(REAL_MACHINES, "sleep", "a machine that reboots is asked again; bounded"),
     exception(REAL_LAB, "sleep", "what comes by itself is looked at again; bounded"),
+    exception(FENCE, "sleep", "commands of other runs tell nobody when they end; bounded"),
+    exception(READY, "sleep", "a server that comes up tells nobody who has not connected; bounded"),
+    exception(STOP, "sleep", "the kernel tells a shell nothing of the end of somebody else's processes; bounded"),
+    exception(WATCH, "sleep", "systemd tells a shell nothing of a unit's state; bounded"),
 ];
 
 /// Paths that look like somebody's computer and are not.
@@ -150,6 +158,11 @@ fn passes(check: Check, path: &str, text: &str) {
 impl File {
     fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
+    }
+
+    /// A script by its name, or one of those that people call.
+    fn is_shell(&self) -> bool {
+        self.path.ends_with(".sh") || (self.path.starts_with("scripts/") && self.text.starts_with("#!"))
     }
 
     fn krate(&self) -> &str {
@@ -248,7 +261,16 @@ fn sources_say_what_they_own(file: &File) -> Vec<String> {
 }
 
 fn nothing_waits_for_a_fixed_time(file: &File) -> Vec<String> {
-    if !file.is_rust() || file.excepted(SLEEPS, "sleep") {
+    if file.excepted(SLEEPS, "sleep") {
+        return Vec::new();
+    }
+    let advice = "watch what you wait for, or give a reason in tests/tidy.rs";
+    let told = |problems: Vec<String>| problems.into_iter().map(|problem| format!("{problem}: {advice}")).collect();
+    if file.is_shell() {
+        let waits = |line: &str| has_word(line, "sleep") && !line.trim_start().starts_with('#');
+        return told(file.lines_with("sleep", waits));
+    }
+    if !file.is_rust() {
         return Vec::new();
     }
     let calls = |line: &str| {
@@ -260,8 +282,7 @@ fn nothing_waits_for_a_fixed_time(file: &File) -> Vec<String> {
         });
         called && !line.trim_start().starts_with("//")
     };
-    let advice = "watch what you wait for, or give a reason in tests/tidy.rs";
-    file.lines_with("sleep", calls).into_iter().map(|problem| format!("{problem}: {advice}")).collect()
+    told(file.lines_with("sleep", calls))
 }
 
 fn nothing_is_left_for_later(file: &File) -> Vec<String> {
@@ -458,6 +479,9 @@ fn a_sleep_is_found() {
     fails(check, "src/main.rs", concat!("use tokio::time::sle", "ep;\n"));
     fails(check, "src/main.rs", concat!("    sle", "ep(PAUSE).await;\n"));
     fails(check, "src/main.rs", concat!("    sle", "ep_until(then).await;\n"));
+    fails(check, "fmp-providers/src/hosts/wait.sh", concat!("    sle", "ep 0.2\n"));
+    fails(check, "scripts/test", concat!("#!/usr/bin/env bash\nready || sle", "ep 5\n"));
+    passes(check, "fmp-providers/src/hosts/wait.sh", concat!("# Nobody may sle", "ep here.\n"));
     passes(check, "src/main.rs", concat!("    run.sleep();\n    fn sle", "ep(&mut self) {}\n"));
 }
 

@@ -7,9 +7,23 @@ go_needed=1.23
 build_programs=(cc:gcc git:git)
 machine_programs=(debootstrap:debootstrap ip:iproute2 mount:mount nsenter:util-linux systemd-nspawn:systemd-container)
 
+need_rust() {
+    command -v cargo >/dev/null || die "there is no Rust toolchain: install Rust 1.95 or later from https://rustup.rs"
+}
+
+# needs PROGRAM:PACKAGE…: what is missing and can't be installed here, as a reason; nothing where nothing is.
+needs() {
+    local missing
+    missing=$(packages_for "$@" | paste -sd ' ')
+    [[ -z $missing ]] || can_install || echo "needs $missing"
+}
+
+# Whether packages of Debian can be installed.
+can_install() { [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; }
+
 # Installs what is missing, or says what it is.
 need_builders() {
-    command -v cargo >/dev/null || die "there is no Rust toolchain: install Rust 1.95 or later from https://rustup.rs"
+    need_rust
     install_packages $(packages_for "${build_programs[@]}")
     # Static programs need the C library's archive, which is in a package of its own.
     [[ -e $(cc -print-file-name=libc.a) ]] || install_packages libc6-dev

@@ -4,6 +4,7 @@
 //! of them, otherwise five, and other ones each time.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     sync::mpsc::RecvTimeoutError,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -200,11 +201,19 @@ fn begun(run: &Run, kind: ActionKind) {
 
 /// No run has left a part of a file on any machine.
 pub(crate) fn nothing_half_written(lab: &Lab) {
+    // One that looks nowhere would find nothing: it is shown something first, in each file system.
+    let shown = ["/opt/fmp/.fmp-tmp-shown", "/run/fmp/.fmp-tmp-shown", "/run/fmp/shown.new", "/var/lib/fmp/shown.new"];
+    let all = shown.join(" ");
+    let found = lab.sh("main-1", &format!("touch {all}; {HALF_WRITTEN}; rm {all}"));
+    assert_eq!(found.lines().collect::<BTreeSet<_>>(), shown.into_iter().collect(), "what is half-written is not seen");
     for node in everyone() {
-        let left = lab.sh(node, "find / -xdev -name '.fmp-tmp-*' -o -xdev -path '/run/fmp/*' -name '*.new'");
-        assert_eq!(left, "", "{node}: something half-written stayed");
+        assert_eq!(lab.sh(node, HALF_WRITTEN), "", "{node}: something half-written stayed");
     }
 }
+
+/// Parts of files: `/run` is a file system of its own, into which `-xdev` does not go by itself.
+const HALF_WRITTEN: &str = "find / /run/fmp -xdev \\( -name '.fmp-tmp-*' -o -name '*.new' \\
+    \\( -path '/run/fmp/*' -o -path '/var/lib/fmp/*' \\) \\)";
 
 /// Other ones each time, unless told.
 fn first_seed() -> u64 {

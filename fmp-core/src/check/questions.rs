@@ -35,7 +35,7 @@ pub fn questions(spec: &Spec, role: Role) -> Questions {
         ports: rules.map(|rule| rule.ports.clone()).collect(),
     };
     if let Some(shared) = entrance::shared(spec, role) {
-        questions.programs.insert(entrance::PROGRAM.to_owned());
+        questions.programs.extend(entrance::PROGRAMS.map(str::to_owned));
         questions.ports.push(Ports(shared.port..=shared.port));
     }
     questions

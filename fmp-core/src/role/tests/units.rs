@@ -122,6 +122,67 @@ fn every_file_that_a_unit_is_told_of_is_an_input() {
     }
 }
 
+fn has_line(text: &str, line: &str) -> bool {
+    text.lines().any(|other| other == line)
+}
+
+/// A runtime or kubelet that is started again must not take the pods along, nor may systemd meddle with their groups.
+#[test]
+fn pods_outlive_whoever_started_them() {
+    let mut seen = BTreeSet::new();
+    for (unit, text) in units() {
+        let holds_pods = ["containerd.service", "kubelet.service"].contains(&&*unit.name);
+        for line in ["KillMode=process", "Delegate=yes"] {
+            assert_eq!(has_line(&text, line), holds_pods, "{}: {line}", unit.name);
+        }
+        seen.extend(holds_pods.then(|| unit.name.clone()));
+    }
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}
+
+/// On a disk that comes late, an empty folder would be taken for data that is gone.
+#[test]
+fn whoever_keeps_data_waits_for_the_disk_that_it_lies_on() {
+    let mut seen = BTreeSet::new();
+    for (unit, text) in units() {
+        let data = match &*unit.name {
+            "etcd.service" => "/var/lib/etcd",
+            "containerd.service" => "/var/lib/containerd",
+            "kubelet.service" => "/var/lib/kubelet",
+            "kube-apiserver.service" => "/var/log",
+            _ => continue,
+        };
+        assert!(has_line(&text, &format!("RequiresMountsFor={data}")), "{}: {data}", unit.name);
+        seen.insert(unit.name.clone());
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
+/// Silence on a connection is noticed well before a node counts as lost, which takes 40 s.
+#[test]
+fn a_dead_connection_to_the_api_is_given_up_before_its_node_is() {
+    let clients = [
+        "flanneld.service",
+        "kube-apiserver.service",
+        "kube-controller-manager.service",
+        "kube-proxy.service",
+        "kube-scheduler.service",
+        "kubelet.service",
+    ];
+    let mut seen = BTreeSet::new();
+    for (unit, text) in units().into_iter().filter(|(unit, _)| clients.contains(&&*unit.name)) {
+        let seconds = |name: &str| -> u32 {
+            let (_, rest) = text.split_once(name).unwrap_or_else(|| panic!("{} has no {name}", unit.name));
+            let digits = rest.trim_start_matches('=').split(|c: char| !c.is_ascii_digit()).next();
+            digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{}: {name}{rest}", unit.name))
+        };
+        let noticed = seconds("HTTP2_READ_IDLE_TIMEOUT_SECONDS") + seconds("HTTP2_PING_TIMEOUT_SECONDS");
+        assert!((1..=20).contains(&noticed), "{}: {noticed} s", unit.name);
+        seen.insert(unit.name.clone());
+    }
+    assert!(seen.iter().map(|name| &**name).eq(clients), "{seen:?}");
+}
+
 #[test]
 fn etcd_starts_on_its_data_or_with_a_permit_and_says_existing_at_rest() {
     let text = joined(&born("1.29.15", "routed").desired, "main-1", "etcd.service");

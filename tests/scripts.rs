@@ -1,0 +1,89 @@
+//! Parts of this repository's scripts, run with the programs around them made up.
+
+#![expect(clippy::unwrap_used, reason = "in a test, an error that nobody expects is a failure")]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output},
+};
+
+/// Runs `script` after the scripts' own parts, with programs of `folder` before the computer's own.
+fn run(folder: &Path, script: &str) -> Output {
+    let parts = ["common", "prerequisites", "room", "leftovers"].map(|part| format!(". scripts/lib/{part}.sh\n"));
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &format!("{}{script}", parts.concat())])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("PATH", path)
+        .env("HOME", folder)
+        .env_remove("CARGO_TARGET_DIR")
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn program(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// One disk with `free` GB, and 1 GB in each place that exists.
+fn with_disk(free: u32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let df = format!("case $* in *target*) printf 'Mounted on\\n/\\n' ;; *) printf ' Avail\\n   {free}\\n' ;; esac");
+    program(folder.path(), "df", &df);
+    program(folder.path(), "du", "printf '1\\t%s\\n' x");
+    folder
+}
+
+#[test]
+fn a_run_that_has_no_room_does_not_begin_and_says_how_much_it_needs() {
+    let folder = with_disk(5);
+    let refused = run(folder.path(), "target=/nowhere; need_room machines; echo begun");
+    assert!(!refused.status.success() && !said(&refused).contains("begun"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("GB are still to be written to /, 5 GB are free there: /nowhere"),
+        "{}",
+        said(&refused)
+    );
+    let folder = with_disk(40);
+    let granted = run(folder.path(), "target=/nowhere; need_room machines; echo begun");
+    assert!(granted.status.success() && said(&granted).contains("begun"), "{}", said(&granted));
+}
+
+#[test]
+fn what_lies_there_already_needs_no_room() {
+    let folder = with_disk(9);
+    let place = folder.path().join("target");
+    assert!(!run(folder.path(), &format!("target={}; need_room", place.display())).status.success());
+    fs::create_dir(&place).unwrap();
+    let granted = run(folder.path(), &format!("target={}; need_room", place.display()));
+    assert!(granted.status.success(), "{}", said(&granted));
+}
+
+#[test]
+fn what_can_not_be_installed_is_a_reason_and_not_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "can_install() { false; }; echo \"[$(needs sh:dash)][$(needs sh:dash no-such-program:its-package)]\"";
+    let output = run(folder.path(), script);
+    assert!(output.status.success() && said(&output) == "[][needs its-package]\n", "{}", said(&output));
+    let output = run(folder.path(), &script.replace("false", "true"));
+    assert_eq!(said(&output), "[][]\n", "it is installed where it can be");
+}
+
+#[test]
+fn only_machines_of_the_tests_own_clusters_are_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    for place in ["fmp-real/machines/main-1", "fmp-real-crash/machines", "fmp-local/machines/main-1", "mine/machines/a"]
+    {
+        fs::create_dir_all(folder.path().join(place)).unwrap();
+    }
+    let script = format!("local_machines={}; left_behind", folder.path().display());
+    assert_eq!(said(&run(folder.path(), &script)), "fmp-real\n");
+}
