@@ -241,7 +241,7 @@ fn a_name_that_no_program_takes() {
         other => panic!("{other:?}"),
     });
     check(Rule::Name, upgrade(), |plan| match &mut step(plan, "work-1/unit/kube-proxy.service").action {
-        Action::RestartUnit { unit } => {
+        Action::RestartUnit { unit, .. } => {
             *unit = "../kube-proxy.service".into();
             step(plan, "work-1/unit/kube-proxy.service").watch =
                 Some(Check::UnitActive { node: node("work-1"), unit: "../kube-proxy.service".into() });

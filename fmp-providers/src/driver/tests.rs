@@ -18,7 +18,7 @@ use fmp_exec::{
     lease::{Answer, Glance, LeaseRecord, Refused},
     merge,
 };
-use fmp_plan::{Action, Plan, Step, StepId, plan::Basis, step::Subject};
+use fmp_plan::{Action, Plan, Step, StepId, action::UnitBefore, plan::Basis, step::Subject};
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
@@ -35,7 +35,7 @@ fn step(id: &str, host: &str, after: &[&str]) -> Step {
     Step {
         id: StepId::new(id),
         subject: Subject::Host(node(host)),
-        action: Action::RestartUnit { unit: "x.service".into() },
+        action: Action::RestartUnit { unit: "x.service".into(), before: UnitBefore::Active },
         after: after.iter().map(|&id| StepId::new(id)).collect(),
         unit: None,
         disrupts: BTreeSet::new(),

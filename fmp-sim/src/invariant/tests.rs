@@ -6,7 +6,7 @@ use fmp_core::{NodeName, resource::Holding};
 use fmp_exec::Context;
 use fmp_plan::{
     Action, Plan, Step, StepId,
-    action::{TrustItem, TrustSource},
+    action::{TrustItem, TrustSource, UnitBefore},
     step::{Budget, Subject},
 };
 
@@ -71,7 +71,8 @@ fn guarded(make: impl Fn() -> Simulation, without: Guards, harm: &str) {
 
 #[test]
 fn an_older_run_that_goes_on_after_a_newer_one_is_found() {
-    let restart = step("work-01/unit", "work-01", Action::RestartUnit { unit: "kubelet.service".into() });
+    let before = UnitBefore::Active;
+    let restart = step("work-01/unit", "work-01", Action::RestartUnit { unit: "kubelet.service".into(), before });
     let epochs = |fencing| {
         let mut sim = standing(1, "local", Vec::new());
         sim.world.guard(Guards { fencing, ..Guards::default() });
@@ -151,6 +152,30 @@ fn steps(steps: Vec<Step>) -> Vec<&'static str> {
     sim.carry_out(plan);
     sim.run_out();
     sim.violations().iter().map(Violation::kind).collect()
+}
+
+/// A plan that was made while two of three mains waited for a leader, carried out after the third one came.
+#[test]
+fn members_that_came_up_since_a_plan_was_made_are_not_restarted_together() {
+    let mut sim = standing(1, "quota", Vec::new());
+    let mains = ["main-1", "main-2", "main-3"].map(node);
+    mains.iter().for_each(|main| sim.world.power_off(main));
+    mains[..2].iter().for_each(|main| sim.world.power_on(main));
+    let waits = sim.world.clock_ms() + 20_000;
+    sim.world.advance(waits);
+    let plan = plan(&sim);
+    let restarted = |plan: &Plan| {
+        let hanging = Action::RestartUnit { unit: "etcd.service".into(), before: UnitBefore::Starting };
+        plan.steps.iter().filter(|step| step.action == hanging).count()
+    };
+    assert_eq!(restarted(&plan), 2, "{:?}", plan.waiting);
+    sim.world.power_on(&mains[2]);
+    sim.world.advance(waits + 20_000);
+    assert!(sim.standing().quorum);
+    sim.carry_out(plan);
+    sim.run_out();
+    assert_eq!(sim.violations(), []);
+    assert!(sim.standing().quorum);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use fmp_exec::{
 };
 use fmp_plan::{
     Action, Step, StepId,
-    action::{Before, Evict, FileRemoval, FileWrite, MountPoint},
+    action::{Before, Evict, FileRemoval, FileWrite, MountPoint, UnitBefore},
     step::Subject,
 };
 
@@ -119,7 +119,7 @@ fn a_start_notes_what_it_read_and_not_what_came_later() {
     start(&mut world, "main-1", "x.service", "");
     world.edit_file(&node("main-1"), "/etc/x.conf", "two");
     assert_eq!(stamped(&world, "/etc/x.conf"), Digest::of("one").to_string());
-    done(&mut world, "main-1", Action::RestartUnit { unit: "x.service".into() });
+    done(&mut world, "main-1", Action::RestartUnit { unit: "x.service".into(), before: UnitBefore::Active });
     assert_eq!(stamped(&world, "/etc/x.conf"), Digest::of("two").to_string());
 }
 

@@ -26,7 +26,7 @@ use fmp_core::{Digest, NodeName, Secret, profile::Directories};
 use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Retry};
 use fmp_plan::{
     Step,
-    action::{Action, Before, Evict},
+    action::{Action, Before, Evict, UnitBefore},
 };
 
 use self::volumes::Which;
@@ -59,7 +59,10 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         Action::WriteFiles { files, remove } => files::write(work, files, remove).await,
         Action::IssueCertificates { certificates } => certificates::issue(work, certificates).await,
         Action::StartUnit { unit } => unit::change(work, "start", unit).await,
-        Action::RestartUnit { unit } => unit::change(work, "restart", unit).await,
+        Action::RestartUnit { unit, before: UnitBefore::Active } => unit::change(work, "restart", unit).await,
+        Action::RestartUnit { unit, before: UnitBefore::Starting } => {
+            unit::change(work, "restart-starting", unit).await
+        }
         Action::ReloadUnit { unit } => unit::change(work, "reload", unit).await,
         Action::EnableUnit { unit } => unit::change(work, "enable", unit).await,
         Action::BootstrapEtcd { members } => etcd::start(work, "new", members).await,

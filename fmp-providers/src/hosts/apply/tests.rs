@@ -10,7 +10,9 @@ use fmp_core::{
     resource::{Authority, CertificateRequest, Holding, Usage},
 };
 use fmp_exec::{Applied, Effect, FailureKind, Retry, failure::Holdup};
-use fmp_plan::action::{Action, Before, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem, TrustSource};
+use fmp_plan::action::{
+    Action, Before, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem, TrustSource, UnitBefore,
+};
 
 use crate::{
     hosts::{Packing, testing::Lab},
@@ -257,6 +259,22 @@ async fn a_unit_that_runs_is_left_alone() {
     lab.program("systemctl", &format!("case $1 in show) echo '{running}' ;; is-enabled) echo enabled ;; esac"));
     assert_eq!(lab.apply(Action::StartUnit { unit: "x.service".into() }).await.unwrap(), Applied::AlreadyDone);
     assert!(!lab.read("calls").contains("start"));
+}
+
+#[tokio::test]
+async fn a_unit_that_came_up_since_nobody_judged_its_restart_is_left_alone() {
+    let restart = |before| Action::RestartUnit { unit: "x.service".into(), before };
+    for (state, starting, active) in
+        [("activating", true, true), ("failed", true, true), ("active", false, true), ("reloading", false, true)]
+    {
+        let lab = Lab::new();
+        let seen = LOADED.replace("inactive", state);
+        lab.program("systemctl", &format!("case $1 in show) echo '{seen}' ;; is-enabled) echo enabled ;; esac"));
+        let applied = lab.apply(restart(UnitBefore::Starting)).await.unwrap();
+        assert_eq!(matches!(applied, Applied::Stale(_)), !starting, "{state}: {applied:?}");
+        assert_eq!(lab.read("calls").contains("--no-block restart -- x.service"), starting, "{state}");
+        assert_eq!(lab.apply(restart(UnitBefore::Active)).await.unwrap() == Applied::Done, active, "{state}");
+    }
 }
 
 #[tokio::test]
