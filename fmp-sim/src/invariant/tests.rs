@@ -154,30 +154,6 @@ fn steps(steps: Vec<Step>) -> Vec<&'static str> {
     sim.violations().iter().map(Violation::kind).collect()
 }
 
-/// A plan that was made while two of three mains waited for a leader, carried out after the third one came.
-#[test]
-fn members_that_came_up_since_a_plan_was_made_are_not_restarted_together() {
-    let mut sim = standing(1, "quota", Vec::new());
-    let mains = ["main-1", "main-2", "main-3"].map(node);
-    mains.iter().for_each(|main| sim.world.power_off(main));
-    mains[..2].iter().for_each(|main| sim.world.power_on(main));
-    let waits = sim.world.clock_ms() + 20_000;
-    sim.world.advance(waits);
-    let plan = plan(&sim);
-    let restarted = |plan: &Plan| {
-        let hanging = Action::RestartUnit { unit: "etcd.service".into(), before: UnitBefore::Starting };
-        plan.steps.iter().filter(|step| step.action == hanging).count()
-    };
-    assert_eq!(restarted(&plan), 2, "{:?}", plan.waiting);
-    sim.world.power_on(&mains[2]);
-    sim.world.advance(waits + 20_000);
-    assert!(sim.standing().quorum);
-    sim.carry_out(plan);
-    sim.run_out();
-    assert_eq!(sim.violations(), []);
-    assert!(sim.standing().quorum);
-}
-
 #[test]
 fn two_changes_of_membership_at_once_are_found() {
     let add = |n: u8| {

@@ -8,6 +8,8 @@
 mod orders;
 pub(crate) mod play;
 mod shrink;
+#[cfg(test)]
+mod stories;
 mod topology;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -9,7 +9,7 @@ use std::{
 use fmp_core::{
     Digest, NodeName,
     observed::{DirectorySeen, Fact, Observed, UnitSeen},
-    resource::{Check, Filesystem, NodeObject, Uuid},
+    resource::{CORDONED, Check, DRAINED, EMPTYING, Filesystem, NodeObject, Uuid},
     role::paths::{STAMP, unit_file},
     spec::Environment,
 };
@@ -270,7 +270,9 @@ fn a_node_is_cordoned_drained_and_given_back_and_a_persons_cordon_stays() {
     assert!(matches!(apply(&mut world, "work-1", drain(), &[]).unwrap(), Applied::Stale(_)), "pods could come");
     done(&mut world, "work-1", cordon());
     assert_eq!(apply(&mut world, "work-1", cordon(), &[]).unwrap(), Applied::AlreadyDone);
+    assert_eq!(world.nodes["work-1"].labels[CORDONED], EMPTYING);
     done(&mut world, "work-1", drain());
+    assert_eq!(world.nodes["work-1"].labels[CORDONED], DRAINED);
     done(&mut world, "work-1", uncordon());
     world.nodes.get_mut("work-1").unwrap().unschedulable = true;
     assert_eq!(apply(&mut world, "work-1", cordon(), &[]).unwrap(), Applied::AlreadyDone);

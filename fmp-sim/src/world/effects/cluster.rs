@@ -2,7 +2,7 @@
 
 use fmp_core::{
     Digest, NodeName,
-    resource::{CORDONED, NodeObject},
+    resource::{CORDONED, DRAINED, EMPTYING, NodeObject},
 };
 use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry};
 
@@ -42,7 +42,7 @@ impl World {
         if std::mem::replace(&mut seen.unschedulable, true) {
             return Ok(Applied::AlreadyDone);
         }
-        seen.labels.insert(CORDONED.to_owned(), "true".to_owned());
+        seen.labels.insert(CORDONED.to_owned(), EMPTYING.to_owned());
         Ok(Applied::Done)
     }
 
@@ -66,6 +66,10 @@ impl World {
             Some(true) => match self.evict(node) {
                 None => {
                     self.drained.insert(node.to_string());
+                    let label = self.nodes.get_mut(node.as_str()).and_then(|seen| seen.labels.get_mut(CORDONED));
+                    if let Some(label) = label {
+                        DRAINED.clone_into(label);
+                    }
                     Ok(Applied::Done)
                 }
                 Some(by) => {
