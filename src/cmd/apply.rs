@@ -178,7 +178,7 @@ async fn carry_out(
         return Err(report);
     }
     let mut options = Options::new(interrupts());
-    options.lease = Some(lease.lost());
+    options.lease = Some(lease.hold());
     options.journal = journal(session, plan, epoch, observed.now);
     let judge = judge::Fresh::new(session)?;
     let show = Show::new(args.json);

@@ -2,19 +2,31 @@
 //!
 //! Owns asking, renewing and giving back. What the answers mean is decided in [`fmp_exec::lease`].
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use fmp_core::NodeName;
-use fmp_exec::lease::{Answer, Glance, LeaseRecord, Refused, decide, next_epoch};
+use fmp_exec::{
+    Effect, Failure, FailureKind, Retry,
+    lease::{Answer, EXPIRY_MS, Glance, LeaseRecord, Refused, covers, decide, next_epoch},
+};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
-/// How long a lease lives without renewal: a run that was cut off blocks the next for no longer than this.
-pub const EXPIRY: Duration = Duration::from_secs(30);
+/// How long a lease lives without renewal.
+pub const EXPIRY: Duration = Duration::from_millis(EXPIRY_MS);
 
 /// Between two renewals: five may get lost before a lease runs out.
 const RENEWAL: Duration = Duration::from_secs(5);
@@ -38,13 +50,52 @@ pub trait LeaseStore: Send + Sync + fmt::Debug {
 /// The stores of all mains whose machines are not known to be absent.
 pub type Stores = BTreeMap<NodeName, Arc<dyn LeaseStore>>;
 
+/// A clock, in milliseconds, that goes on while a process or its computer stands still.
+type Clock = fn() -> u64;
+
+/// Milliseconds since this computer was booted, those asleep included. Nobody can set it.
+fn since_boot_ms() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    let (seconds, nanoseconds) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    seconds * 1_000 + nanoseconds / 1_000_000
+}
+
 /// A lease that is held and renewed in the background. Dropping it lets it run out.
 #[derive(Debug)]
 pub struct Lease {
     stores: Stores,
     record: LeaseRecord,
-    lost: watch::Receiver<Option<Refused>>,
+    hold: Hold,
     renewal: JoinHandle<()>,
+}
+
+/// What a run knows of its lease while it goes on.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    pub(super) lost: watch::Receiver<Option<Refused>>,
+    /// When it was asked for, the last time that it was granted; none where there is nothing to hold.
+    granted_ms: Option<Arc<AtomicU64>>,
+    clock: Clock,
+}
+
+impl Hold {
+    /// Whether a step may begin now: the one place where it is asked, just before its command is sent.
+    ///
+    /// A process that stood still, or whose computer did, wakes up in the middle of anything and does not know it. Another
+    /// run may have taken over meanwhile, and not every host has heard of that one.
+    ///
+    /// # Errors
+    /// The lease may have run out: nothing was sent, and it is to be renewed first.
+    pub(super) fn permits(&self) -> Result<(), Failure> {
+        match &self.granted_ms {
+            Some(granted) if !covers(granted.load(Ordering::SeqCst), (self.clock)()) => {
+                let what = "this run stood still for so long that its lease may have run out; it is renewed first";
+                let kind = FailureKind::Other(what.to_owned());
+                Err(Failure { effect: Effect::None, retry: Retry::Later, kind, source: None })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 impl Lease {
@@ -54,16 +105,23 @@ impl Lease {
     ///
     /// # Errors
     /// [`Refused`], naming the holder where one is seen.
-    pub async fn acquire(stores: Stores, mut record: LeaseRecord) -> Result<Self, Refused> {
+    pub async fn acquire(stores: Stores, record: LeaseRecord) -> Result<Self, Refused> {
+        Self::acquire_by(since_boot_ms, stores, record).await
+    }
+
+    /// The same by another clock.
+    pub(super) async fn acquire_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Result<Self, Refused> {
         record.epoch = next_epoch(&glance(&stores).await)?;
-        let asked = Instant::now();
+        let asked_ms = clock();
         if let Err(refused) = decide(&take(&stores, &record).await) {
             release(&stores, &record).await;
             return Err(refused);
         }
         let (tell, lost) = watch::channel(None);
-        let renewal = tokio::spawn(renew(stores.clone(), record.clone(), asked, tell));
-        Ok(Self { stores, record, lost, renewal })
+        let granted_ms = Arc::new(AtomicU64::new(asked_ms));
+        let renewal = tokio::spawn(renew(stores.clone(), record.clone(), (clock, granted_ms.clone()), tell));
+        let granted_ms = (!stores.is_empty()).then_some(granted_ms);
+        Ok(Self { stores, record, hold: Hold { lost, granted_ms, clock }, renewal })
     }
 
     /// Who holds it, with the epoch that hosts are told.
@@ -71,9 +129,9 @@ impl Lease {
         &self.record
     }
 
-    /// Tells when it is lost.
-    pub fn lost(&self) -> watch::Receiver<Option<Refused>> {
-        self.lost.clone()
+    /// What whoever carries a plan out has to know of it.
+    pub fn hold(&self) -> Hold {
+        self.hold.clone()
     }
 
     /// Ends the lease of a holder that is known to be dead. Whoever only seems to be must never be ended this way: a lease
@@ -95,7 +153,12 @@ impl Drop for Lease {
     }
 }
 
-async fn renew(stores: Stores, record: LeaseRecord, mut granted: Instant, tell: watch::Sender<Option<Refused>>) {
+async fn renew(
+    stores: Stores,
+    record: LeaseRecord,
+    (clock, granted_ms): (Clock, Arc<AtomicU64>),
+    tell: watch::Sender<Option<Refused>>,
+) {
     if stores.is_empty() {
         return;
     }
@@ -105,11 +168,11 @@ async fn renew(stores: Stores, record: LeaseRecord, mut granted: Instant, tell: 
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let asked = Instant::now();
+        let asked_ms = clock();
         match decide(&take(&stores, &record).await) {
-            Ok(()) => granted = asked,
+            Ok(()) => granted_ms.store(asked_ms, Ordering::SeqCst),
             // Silence may pass before the lease runs out; an hour asleep does not.
-            Err(Refused::NoMajority { .. }) if granted.elapsed() + RENEWAL < EXPIRY => {}
+            Err(Refused::NoMajority { .. }) if covers(granted_ms.load(Ordering::SeqCst), clock()) => {}
             Err(refused) => {
                 tell.send_replace(Some(refused));
                 return;

@@ -1,6 +1,7 @@
 //! The driver with a provider whose answers a test writes.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -19,7 +20,10 @@ use fmp_exec::{
     merge,
 };
 use fmp_plan::{Action, Plan, Step, StepId, action::UnitBefore, plan::Basis, step::Subject};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 use super::{
     DriveError, Judge, Options, Report,
@@ -67,6 +71,7 @@ struct Scripted {
     hangs: BTreeSet<&'static str>,
     panics: BTreeSet<&'static str>,
     observations: Mutex<u32>,
+    begun: Mutex<Vec<String>>,
 }
 
 impl Provider for Scripted {
@@ -81,6 +86,7 @@ impl Provider for Scripted {
 
     fn apply<'a>(&'a self, _: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
         Box::pin(async move {
+            self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(step.id.to_string());
             sleep(Duration::from_secs(1)).await;
             let id = step.id.as_str();
             assert!(!self.panics.contains(id), "{id} panics");
@@ -274,6 +280,18 @@ impl LeaseStore for Main {
     }
 }
 
+thread_local! {
+    /// How long this test's computer has stood still, in milliseconds.
+    static STOOD_STILL_MS: Cell<u64> = const { Cell::new(0) };
+    static BEGAN: Instant = Instant::now();
+}
+
+/// A clock that goes on while nothing else does.
+fn clock_ms() -> u64 {
+    let passed = BEGAN.with(Instant::elapsed);
+    u64::try_from(passed.as_millis()).unwrap() + STOOD_STILL_MS.get()
+}
+
 fn record(holder: &str) -> LeaseRecord {
     let instance = format!("boot.{holder}");
     LeaseRecord { holder: holder.into(), host: "desk".into(), pid: 7, epoch: 0, since: 1_700_000_000, instance }
@@ -288,18 +306,18 @@ fn mains() -> (Vec<Arc<Main>>, Stores) {
 #[tokio::test(start_paused = true)]
 async fn one_run_at_a_time_and_the_epoch_grows() {
     let (_, stores) = mains();
-    let first = Lease::acquire(stores.clone(), record("ada")).await.unwrap();
-    let refused = Lease::acquire(stores.clone(), record("bob")).await.unwrap_err();
+    let first = Lease::acquire_by(clock_ms, stores.clone(), record("ada")).await.unwrap();
+    let refused = Lease::acquire_by(clock_ms, stores.clone(), record("bob")).await.unwrap_err();
     assert!(matches!(&refused, Refused::Held(holding) if holding.record.holder == "ada"), "{refused}");
     first.release().await;
-    assert_eq!(Lease::acquire(stores, record("bob")).await.unwrap().record().epoch, 2);
+    assert_eq!(Lease::acquire_by(clock_ms, stores, record("bob")).await.unwrap().record().epoch, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_lease_stops_the_run() {
     let (mains, stores) = mains();
-    let lease = Lease::acquire(stores, record("ada")).await.unwrap();
-    let options = Options { lease: Some(lease.lost()), ..options() };
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
+    let options = Options { lease: Some(lease.hold()), ..options() };
     mains[0].silence();
     mains[1].silence();
     let provider = Scripted { hangs: ["a"].into(), ..Scripted::default() };
@@ -311,8 +329,48 @@ async fn a_lost_lease_stops_the_run() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_survives_one_silent_main() {
     let (mains, stores) = mains();
-    let lease = Lease::acquire(stores, record("ada")).await.unwrap();
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
     mains[0].silence();
     sleep(Duration::from_mins(10)).await;
-    assert_eq!(*lease.lost().borrow(), None);
+    assert_eq!(*lease.hold().lost.borrow(), None);
+}
+
+/// A run of two steps whose computer stands still for ten minutes during the first one, having done `meanwhile`.
+async fn woken(stores: Stores, meanwhile: impl FnOnce() + Send + 'static) -> (Report, Vec<String>) {
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
+    let options = Options { lease: Some(lease.hold()), ..options() };
+    let provider = Arc::new(Scripted::default());
+    let providers: [Arc<dyn Provider>; 1] = [provider.clone()];
+    let plan = plan([step("a", "a", &[]), step("b", "b", &["a"])]);
+    let sleeps = async {
+        sleep(Duration::from_millis(500)).await;
+        STOOD_STILL_MS.set(STOOD_STILL_MS.get() + 600_000);
+        meanwhile();
+    };
+    let mut sink = |_: &_| {};
+    let (report, ()) =
+        tokio::join!(run(&plan, &providers, Context::default(), &OneAtATime, options, &mut sink), sleeps);
+    let begun = provider.begun.lock().unwrap().clone();
+    (report.unwrap(), begun)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_stood_still_begins_nothing_before_its_lease_is_renewed() {
+    let (report, begun) = woken(mains().1, || {}).await;
+    assert!(report.outcome.complete());
+    assert_eq!(begun, ["a", "b"]);
+    assert!(report.took >= Duration::from_secs(5), "it waited for the renewal: {:?}", report.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_stood_still_and_was_overtaken_begins_nothing_more() {
+    let (mains, stores) = mains();
+    let overtakes = move || {
+        for main in &mains {
+            main.0.lock().unwrap().0 = Some(LeaseRecord { epoch: 2, ..record("bob") });
+        }
+    };
+    let (report, begun) = woken(stores, overtakes).await;
+    assert_eq!(begun, ["a"]);
+    assert!(matches!(&report.lease_lost, Some(Refused::Held(holding)) if holding.record.holder == "bob"));
 }

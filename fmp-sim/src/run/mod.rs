@@ -102,6 +102,8 @@ pub struct Simulation {
     claims: round::Claims,
     /// Whether a step is judged before it begins. Tests take that away and look whether the harm is found.
     pub(crate) judged: bool,
+    /// Whether a controller looks at its lease's age before it begins a step, likewise.
+    pub(crate) heeds_lease: bool,
     /// What controllers told, where somebody wants to know.
     pub(crate) news: Option<Vec<Progress>>,
     /// What happened, a line each, where somebody wants to read it.
@@ -139,6 +141,7 @@ impl Simulation {
             fault_ms: None,
             claims: round::Claims::default(),
             judged: true,
+            heeds_lease: true,
             news: None,
             trace: None,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fmp_core::NodeName;
-use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, StepAt};
+use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, StepAt, lease};
 use fmp_plan::{Action, Plan};
 
 use super::{Coming, Simulation, Who, latency};
@@ -51,6 +51,10 @@ impl Simulation {
             self.invariants.two_changes_of_membership(step);
         }
         let node = step.subject.node().cloned();
+        if self.heeds_lease && !lease::covers(controller.granted_ms, self.now) {
+            let kind = FailureKind::Other("the lease may have run out".to_owned());
+            return self.fail(who, at, &Failure { effect: Effect::None, retry: Retry::Later, kind, source: None }, 0);
+        }
         if let Some(node) = node.as_ref().filter(|_| !is_membership(&step.action))
             && let Err(failure) = self.world.reach(node)
             && !matches!(step.action, Action::CreateMachine { .. } | Action::StartMachine)

@@ -14,10 +14,7 @@ use fmp_exec::{
 use fmp_plan::{Action, Plan, Standing, Step, StepId};
 
 use super::{Coming, Controller, RoundEnd, Simulation, Who, latency};
-use crate::{
-    invariant::Violation,
-    world::{self, EXPIRY_MS},
-};
+use crate::{invariant::Violation, world};
 
 /// What a round said that it did, until something else happens.
 #[derive(Debug, Default)]
@@ -150,7 +147,7 @@ impl Simulation {
         match lease::decide(&self.world.take_lease(&controller.record)) {
             Ok(()) => controller.granted_ms = self.now,
             // Silence may pass before the lease runs out; an hour asleep does not.
-            Err(Refused::NoMajority { .. }) if self.now - controller.granted_ms + latency::RENEWAL < EXPIRY_MS => {}
+            Err(Refused::NoMajority { .. }) if lease::covers(controller.granted_ms, self.now) => {}
             Err(refused) => {
                 self.note(|| format!("fmp {} lost its lease: {refused}", who.0));
                 return self.interrupt(who);

@@ -37,7 +37,6 @@ use etcd::EtcdCluster;
 use fmp_core::{NodeName, observed::NodeSeen, spec::Environment};
 use fmp_exec::{Effect, Failure, FailureKind, Retry};
 use host::Host;
-pub use lease::EXPIRY_MS;
 pub use pace::Pace;
 use pods::Workload;
 use serde::{Deserialize, Serialize};
