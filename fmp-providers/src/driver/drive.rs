@@ -206,7 +206,11 @@ impl<'a> Drive<'a> {
         let (step, cx) = (self.step(at).clone(), self.cx.clone());
         let (provider, lease) = (self.routes.of(&step.subject), self.lease.clone());
         self.spawn(vec![at], async move {
-            let applied = match lease.as_ref().map_or(Ok(()), Hold::permits) {
+            let permitted = match &lease {
+                Some(lease) => lease.permits(&step.subject).await,
+                None => Ok(()),
+            };
+            let applied = match permitted {
                 Ok(()) => provider.apply(&cx, &step).await,
                 Err(failure) => Err(failure),
             };

@@ -18,11 +18,12 @@ use fmp_exec::{
     Effect, Failure, FailureKind, Retry,
     lease::{Answer, EXPIRY_MS, Glance, LeaseRecord, Refused, covers, decide, next_epoch},
 };
+use fmp_plan::step::Subject;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
 /// How long a lease lives without renewal.
@@ -33,6 +34,9 @@ const RENEWAL: Duration = Duration::from_secs(5);
 
 /// How long one main is waited for: beyond two renewals its answer is worth nothing.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Between two looks whether machines that are being made answer.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// One main's part of a lease.
 #[async_trait]
@@ -63,8 +67,6 @@ fn since_boot_ms() -> u64 {
 /// A lease that is held and renewed in the background. Dropping it lets it run out.
 #[derive(Debug)]
 pub struct Lease {
-    stores: Stores,
-    record: LeaseRecord,
     hold: Hold,
     renewal: JoinHandle<()>,
 }
@@ -73,35 +75,112 @@ pub struct Lease {
 #[derive(Debug, Clone)]
 pub struct Hold {
     pub(super) lost: watch::Receiver<Option<Refused>>,
-    /// When it was asked for, the last time that it was granted; none where there is nothing to hold.
-    granted_ms: Option<Arc<AtomicU64>>,
-    clock: Clock,
+    kept: Arc<Kept>,
 }
 
+/// What those who hold a lease and those who renew it share.
+#[derive(Debug)]
+struct Kept {
+    stores: Stores,
+    record: LeaseRecord,
+    clock: Clock,
+    /// When it was asked for, the last time that it was granted; [`NEVER`] before the first time.
+    granted_ms: AtomicU64,
+    /// Held by whoever takes it for the first time.
+    taking: Mutex<()>,
+    tell: watch::Sender<Option<Refused>>,
+}
+
+/// Nobody could be asked for the lease yet.
+const NEVER: u64 = u64::MAX;
+
+/// How long machines are waited for that are being made: as long as a watch waits for one to come up.
+const MACHINES: Duration = Duration::from_mins(10);
+
 impl Hold {
-    /// Whether a step may begin now: the one place where it is asked, just before its command is sent.
+    fn new(clock: Clock, stores: Stores, record: LeaseRecord) -> Self {
+        let (tell, lost) = watch::channel(None);
+        let (granted_ms, taking) = (AtomicU64::new(NEVER), Mutex::new(()));
+        Self { lost, kept: Arc::new(Kept { stores, record, clock, granted_ms, taking, tell }) }
+    }
+
+    /// Whether a step on `subject` may begin now: the one place where it is asked, just before its command is sent.
     ///
     /// A process that stood still, or whose computer did, wakes up in the middle of anything and does not know it. Another
     /// run may have taken over meanwhile, and not every host has heard of that one.
     ///
+    /// Before there is a main there is nothing to hold a lease on: then machines are made, of which the environment has
+    /// one of a name, and the first step on a host takes the lease.
+    ///
     /// # Errors
-    /// The lease may have run out: nothing was sent, and it is to be renewed first.
-    pub(super) fn permits(&self) -> Result<(), Failure> {
-        match &self.granted_ms {
-            Some(granted) if !covers(granted.load(Ordering::SeqCst), (self.clock)()) => {
-                let what = "this run stood still for so long that its lease may have run out; it is renewed first";
-                let kind = FailureKind::Other(what.to_owned());
-                Err(Failure { effect: Effect::None, retry: Retry::Later, kind, source: None })
+    /// The lease may have run out: nothing was sent, and it is to be renewed first. Or another run has it.
+    pub(super) async fn permits(&self, subject: &Subject) -> Result<(), Failure> {
+        if !self.kept.was_granted() {
+            match subject {
+                Subject::Machine(_) => return Ok(()),
+                Subject::Host(_) | Subject::Cluster => self.kept.take_first().await?,
             }
-            Some(_) | None => Ok(()),
         }
+        if self.kept.is_covered() {
+            return Ok(());
+        }
+        let what = "this run stood still for so long that its lease may have run out; it is renewed first";
+        Err(not_begun(Retry::Later, what.to_owned()))
+    }
+}
+
+fn not_begun(retry: Retry, what: String) -> Failure {
+    Failure { effect: Effect::None, retry, kind: FailureKind::Other(what), source: None }
+}
+
+impl Kept {
+    fn was_granted(&self) -> bool {
+        self.granted_ms.load(Ordering::SeqCst) != NEVER
+    }
+
+    fn is_covered(&self) -> bool {
+        covers(self.granted_ms.load(Ordering::SeqCst), (self.clock)())
+    }
+
+    /// Takes or renews it.
+    async fn take(&self) -> Result<(), Refused> {
+        let asked_ms = (self.clock)();
+        decide(&take(&self.stores, &self.record).await)?;
+        self.granted_ms.store(asked_ms, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Takes it for the first time, once so many machines answer that nobody else can have it as well.
+    async fn take_first(&self) -> Result<(), Failure> {
+        let _turn = self.taking.lock().await;
+        let (mut ticks, end) = (interval(AGAIN), Instant::now() + MACHINES);
+        while !self.was_granted() {
+            ticks.tick().await;
+            match self.ask_in_turn().await {
+                Ok(()) => {}
+                Err(Refused::NoMajority { .. }) if Instant::now() < end => {}
+                Err(refused) => {
+                    release(&self.stores, &self.record).await;
+                    let what = refused.to_string();
+                    self.tell.send_replace(Some(refused));
+                    return Err(not_begun(Retry::Never, what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first main decides before the others are asked: of two runs that ask at once one gets them all, where each might
+    /// get a part.
+    async fn ask_in_turn(&self) -> Result<(), Refused> {
+        let first: Stores = self.stores.iter().take(1).map(|(main, store)| (main.clone(), store.clone())).collect();
+        decide(&take(&first, &self.record).await)?;
+        self.take().await
     }
 }
 
 impl Lease {
     /// Takes the lease on a majority of the mains, with the next epoch in `record`.
-    ///
-    /// Without any main there is nothing to protect yet: the epoch is 1, and nothing is renewed.
     ///
     /// # Errors
     /// [`Refused`], naming the holder where one is seen.
@@ -112,21 +191,33 @@ impl Lease {
     /// The same by another clock.
     pub(super) async fn acquire_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Result<Self, Refused> {
         record.epoch = next_epoch(&glance(&stores).await)?;
-        let asked_ms = clock();
-        if let Err(refused) = decide(&take(&stores, &record).await) {
-            release(&stores, &record).await;
+        let hold = Hold::new(clock, stores, record);
+        if let Err(refused) = hold.kept.take().await {
+            release(&hold.kept.stores, &hold.kept.record).await;
             return Err(refused);
         }
-        let (tell, lost) = watch::channel(None);
-        let granted_ms = Arc::new(AtomicU64::new(asked_ms));
-        let renewal = tokio::spawn(renew(stores.clone(), record.clone(), (clock, granted_ms.clone()), tell));
-        let granted_ms = (!stores.is_empty()).then_some(granted_ms);
-        Ok(Self { stores, record, hold: Hold { lost, granted_ms, clock }, renewal })
+        Ok(Self::renewed(hold))
+    }
+
+    /// The lease of a run that begins before any of these mains is there: the first step on a host takes it.
+    pub fn once_made(stores: Stores, record: LeaseRecord) -> Self {
+        Self::once_made_by(since_boot_ms, stores, record)
+    }
+
+    /// The same by another clock.
+    pub(super) fn once_made_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Self {
+        record.epoch = 1;
+        Self::renewed(Hold::new(clock, stores, record))
+    }
+
+    fn renewed(hold: Hold) -> Self {
+        let renewal = tokio::spawn(renew(hold.kept.clone()));
+        Self { hold, renewal }
     }
 
     /// Who holds it, with the epoch that hosts are told.
-    pub const fn record(&self) -> &LeaseRecord {
-        &self.record
+    pub fn record(&self) -> &LeaseRecord {
+        &self.hold.kept.record
     }
 
     /// What whoever carries a plan out has to know of it.
@@ -143,7 +234,7 @@ impl Lease {
     /// Gives it back.
     pub async fn release(self) {
         self.renewal.abort();
-        release(&self.stores, &self.record).await;
+        release(&self.hold.kept.stores, &self.hold.kept.record).await;
     }
 }
 
@@ -153,28 +244,22 @@ impl Drop for Lease {
     }
 }
 
-async fn renew(
-    stores: Stores,
-    record: LeaseRecord,
-    (clock, granted_ms): (Clock, Arc<AtomicU64>),
-    tell: watch::Sender<Option<Refused>>,
-) {
-    if stores.is_empty() {
-        return;
-    }
+async fn renew(kept: Arc<Kept>) {
     let mut ticks = interval(RENEWAL);
     // A laptop that slept renews once, not once for each interval that it missed.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let asked_ms = clock();
-        match decide(&take(&stores, &record).await) {
-            Ok(()) => granted_ms.store(asked_ms, Ordering::SeqCst),
+        if !kept.was_granted() {
+            continue;
+        }
+        match kept.take().await {
+            Ok(()) => {}
             // Silence may pass before the lease runs out; an hour asleep does not.
-            Err(Refused::NoMajority { .. }) if covers(granted_ms.load(Ordering::SeqCst), clock()) => {}
+            Err(Refused::NoMajority { .. }) if kept.is_covered() => {}
             Err(refused) => {
-                tell.send_replace(Some(refused));
+                kept.tell.send_replace(Some(refused));
                 return;
             }
         }

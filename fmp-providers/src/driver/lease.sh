@@ -20,7 +20,8 @@ if [ -r "$2/lease" ]; then
 	{ read -r epoch; read -r first; read -r last; read -r pid; read -r since; read -r host; read -r holder; read -r instance || instance=-; } <"$2/lease"
 	if [ $((now - last)) -lt "$4" ]; then
 		held=other
-		if [ "$1" != glance ] && [ "$epoch $pid $host" = "$5 $6 $8" ]; then
+		# Two containers may have one name and one number for their processes.
+		if [ "$1" != glance ] && [ "$epoch $pid $host $instance" = "$5 $6 $8 ${10}" ]; then
 			held=own
 			taken=$first
 		fi

@@ -158,6 +158,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn another_process_of_the_same_name_and_number_is_another_run() {
+        let (_directory, main) = main();
+        main.take(&record("ada", 1)).await;
+        let twin = LeaseRecord { instance: "elsewhere.1".into(), ..record("ada", 1) };
+        assert!(matches!(main.take(&twin).await, Answer::Held(_)));
+        main.release(&twin).await;
+        assert!(matches!(main.glance().await, Glance::Held(_)));
+    }
+
+    #[tokio::test]
     async fn an_older_epoch_is_refused_after_a_newer_one_was_given_back() {
         let (_directory, main) = main();
         main.take(&record("bob", 5)).await;

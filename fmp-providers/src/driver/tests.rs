@@ -76,7 +76,7 @@ struct Scripted {
 
 impl Provider for Scripted {
     fn claims(&self, subject: &Subject) -> bool {
-        matches!(subject, Subject::Host(_))
+        matches!(subject, Subject::Host(_) | Subject::Machine(_))
     }
 
     fn observe<'a>(&'a self, _: &'a Context, _: &'a Questions) -> Task<'a, Observed> {
@@ -373,4 +373,36 @@ async fn a_run_that_stood_still_and_was_overtaken_begins_nothing_more() {
     let (report, begun) = woken(stores, overtakes).await;
     assert_eq!(begun, ["a"]);
     assert!(matches!(&report.lease_lost, Some(Refused::Held(holding)) if holding.record.holder == "bob"));
+}
+
+/// A run that begins before there is any main, by `holder`: it makes a machine and then does something there.
+async fn first(stores: Stores, holder: &str) -> (Report, Vec<String>) {
+    let lease = Lease::once_made_by(clock_ms, stores, record(holder));
+    let options = Options { lease: Some(lease.hold()), ..options() };
+    let provider = Arc::new(Scripted::default());
+    let providers: [Arc<dyn Provider>; 1] = [provider.clone()];
+    let machine = Step { subject: Subject::Machine(node("main-1")), ..step("machine", "main-1", &[]) };
+    let plan = plan([machine, step("trust", "main-1", &["machine"])]);
+    let report = run(&plan, &providers, Context::default(), &OneAtATime, options, &mut |_| {}).await.unwrap();
+    let begun = provider.begun.lock().unwrap().clone();
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(lease.hold().lost.borrow().is_some(), report.lease_lost.is_some(), "it is renewed");
+    (report, begun)
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_first_runs_one_gets_the_lease_once_machines_are_made_and_the_other_is_told_who() {
+    let (mains, stores) = mains();
+    mains.iter().for_each(|main| main.silence());
+    let made = async {
+        for main in mains.iter().rev() {
+            sleep(Duration::from_secs(20)).await;
+            main.0.lock().unwrap().2 = false;
+        }
+    };
+    let (ada, bob, ()) = tokio::join!(first(stores.clone(), "ada"), first(stores, "bob"), made);
+    let (won, lost) = if ada.0.outcome.complete() { (ada, bob) } else { (bob, ada) };
+    assert_eq!((won.1, lost.1), (vec!["machine".to_owned(), "trust".to_owned()], vec!["machine".to_owned()]));
+    assert!(won.0.outcome.complete() && won.0.took > Duration::from_mins(1), "{:?}", won.0.took);
+    assert!(matches!(lost.0.lease_lost, Some(Refused::Held(_))), "{:?}", lost.0.lease_lost);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fmp_core::NodeName;
 use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, StepAt, lease};
-use fmp_plan::{Action, Plan};
+use fmp_plan::{Action, Plan, step::Subject};
 
 use super::{Coming, Simulation, Who, latency};
 use crate::{invariant::Landed, world::Standing};
@@ -51,7 +51,8 @@ impl Simulation {
             self.invariants.two_changes_of_membership(step);
         }
         let node = step.subject.node().cloned();
-        if self.heeds_lease && !lease::covers(controller.granted_ms, self.now) {
+        let is_machine = matches!(step.subject, Subject::Machine(_));
+        if self.heeds_lease && !is_machine && !(self.take_first(who) && self.is_covered(who)) {
             let kind = FailureKind::Other("the lease may have run out".to_owned());
             return self.fail(who, at, &Failure { effect: Effect::None, retry: Retry::Later, kind, source: None }, 0);
         }
@@ -75,6 +76,10 @@ impl Simulation {
         self.sent += 1;
         self.flights.insert(self.sent, Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, seen });
         self.queue.at(self.now + latency::WAY + busy, Coming::Land(self.sent));
+    }
+
+    fn is_covered(&self, who: Who) -> bool {
+        self.controllers.get(&who).is_some_and(|controller| lease::covers(controller.granted_ms, self.now))
     }
 
     fn fate(&mut self) -> Fate {

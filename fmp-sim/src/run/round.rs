@@ -8,7 +8,7 @@ use std::{
 use fmp_core::observed::Observed;
 use fmp_exec::{
     Context, Event, Executor, Limits, Outcome, Progress,
-    lease::{self, LeaseRecord, Refused},
+    lease::{self, Answer, LeaseRecord, Refused},
     progress::News,
 };
 use fmp_plan::{Action, Plan, Standing, Step, StepId};
@@ -83,13 +83,15 @@ impl Simulation {
             Err(error) => return self.invariants.add(Violation::NoPlan { why: error.to_string() }),
         };
         self.note(|| format!("fmp {} begins with {} steps, epoch {}", who.0, plan.steps.len(), record.epoch));
-        let cx = Context { epoch: record.epoch, texts: Arc::new(plan.texts.clone()) };
+        let run = record.instance.as_str().into();
+        let cx = Context { epoch: record.epoch, run, texts: Arc::new(plan.texts.clone()) };
         let controller = Controller {
             plan: Arc::new(plan),
             cx,
             executor,
             record,
             granted_ms: self.now,
+            has_lease: !self.world.glance().is_empty(),
             seen_ms,
             seen,
             planned_ms: seen_ms,
@@ -144,6 +146,9 @@ impl Simulation {
         if controller.interrupted {
             return;
         }
+        if !controller.has_lease {
+            return self.queue.at(self.now + latency::RENEWAL, Coming::Renew(who));
+        }
         match lease::decide(&self.world.take_lease(&controller.record)) {
             Ok(()) => controller.granted_ms = self.now,
             // Silence may pass before the lease runs out; an hour asleep does not.
@@ -154,6 +159,29 @@ impl Simulation {
             }
         }
         self.queue.at(self.now + latency::RENEWAL, Coming::Renew(who));
+    }
+
+    /// A controller that began before there was any main takes the lease, once a majority of all mains is there to grant it.
+    /// Whether it may begin a step on a host.
+    pub(super) fn take_first(&mut self, who: Who) -> bool {
+        let Some(controller) = self.controllers.get_mut(&who) else { return false };
+        if controller.has_lease {
+            return true;
+        }
+        let mut answers = self.world.take_lease(&controller.record);
+        for (main, _) in self.case.spec.mains() {
+            answers.entry(main.clone()).or_insert_with(|| Answer::Silent("its machine is not there yet".to_owned()));
+        }
+        match lease::decide(&answers) {
+            Ok(()) => (controller.has_lease, controller.granted_ms) = (true, self.now),
+            Err(Refused::NoMajority { .. }) => return false,
+            Err(Refused::Held(_) | Refused::Overtaken(_)) => {
+                // It has run out before it began, as whoever renews it is told.
+                (controller.has_lease, controller.granted_ms) = (true, 0);
+                self.queue.at(self.now, Coming::Renew(who));
+            }
+        }
+        true
     }
 
     /// Somebody asks a controller to stop.

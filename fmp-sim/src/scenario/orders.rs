@@ -122,7 +122,7 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, plan: &Plan, step: &Step) -> Vec<String> {
-        let cx = Context { epoch: 1, texts: std::sync::Arc::new(plan.texts.clone()) };
+        let cx = Context { epoch: 1, texts: std::sync::Arc::new(plan.texts.clone()), ..Context::default() };
         let before = self.world.standing(&self.case.spec);
         let applied = self.world.apply(&cx, step);
         let after = self.world.standing(&self.case.spec);

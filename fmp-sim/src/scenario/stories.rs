@@ -86,3 +86,23 @@ fn a_node_that_was_cordoned_by_a_run_that_died_waits_for_another_one_that_is_awa
     assert_eq!(taken, None, "work-02 is away");
     ends_well(&mut sim);
 }
+
+#[test]
+fn of_two_first_runs_before_any_machine_is_there_one_changes_hosts_and_the_other_is_told_who() {
+    let mut catalog = Catalog::new(LOCK);
+    let shape = Shape { works: 1, environment: "sim", ..Shape::usual() };
+    let (case, world) = (catalog.case(&shape).unwrap(), catalog.bare(&shape).unwrap());
+    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
+    sim.keep_trace();
+    sim.begin_in(0);
+    sim.begin_in(100);
+    until(&mut sim, "lost its lease: simulated runs fmp on desk");
+    let wrote = |who: u32| {
+        told(&sim)
+            .lines()
+            .filter(|line| line.contains("/trust of fmp") && line.contains(&format!("of fmp {who} ")))
+            .count()
+    };
+    assert!((wrote(1) == 0) != (wrote(2) == 0), "{}", told(&sim));
+    ends_well(&mut sim);
+}

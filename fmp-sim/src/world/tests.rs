@@ -58,7 +58,7 @@ fn step_of(host: &str, action: Action) -> Step {
 
 fn apply(world: &mut World, host: &str, action: Action, texts: &[&str]) -> Result<Applied, Failure> {
     let texts = texts.iter().map(|text| (Digest::of(text), Arc::from(*text))).collect();
-    world.apply(&Context { epoch: 1, texts: Arc::new(texts) }, &step_of(host, action))
+    world.apply(&Context { epoch: 1, texts: Arc::new(texts), ..Context::default() }, &step_of(host, action))
 }
 
 fn done(world: &mut World, host: &str, action: Action) {

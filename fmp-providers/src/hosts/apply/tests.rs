@@ -181,10 +181,15 @@ async fn trust_is_made_once_and_copied_as_it_is() {
         assert_eq!(mode(&two), if secret { 0o600 } else { 0o644 }, "{path}");
     }
     assert_eq!(lab.apply_to("b", copy).await.unwrap(), Applied::AlreadyDone);
-    // A later run never makes it again.
-    lab.cx.epoch += 1;
-    let again = lab.apply(trust(&TrustSource::Create)).await.unwrap();
-    assert!(matches!(again, Applied::Stale(_)), "{again:?}");
+    // A later run never makes it again, nor does one that began before there was a main to hold a lease on.
+    let made = lab.path("a", Authority::Cluster.key());
+    let key = fs::read(&made).unwrap();
+    for (epoch, run) in [(lab.cx.epoch, "another"), (lab.cx.epoch + 1, "")] {
+        (lab.cx.epoch, lab.cx.run) = (epoch, run.into());
+        let again = lab.apply(trust(&TrustSource::Create)).await.unwrap();
+        assert!(matches!(again, Applied::Stale(_)), "{again:?}");
+    }
+    assert!(fs::read(&made).unwrap() == key);
 }
 
 #[tokio::test]

@@ -77,7 +77,8 @@ async fn copy(work: Work<'_>, item: &TrustItem, holders: &[fmp_core::NodeName]) 
 
 /// Puts files of keys and certificates on the step's host.
 pub(super) async fn place(work: Work<'_>, placements: &[Placement<'_>]) -> Result<Applied, Failure> {
-    let mut words: Vec<String> = Vec::with_capacity(placements.len() * 7);
+    let mut words: Vec<String> = Vec::with_capacity(1 + placements.len() * 7);
+    words.push(work.cx.run.to_string());
     let length = placements.iter().map(|placement| placement.content.expose().len()).sum();
     // Never grown: a vector that grows leaves a copy behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(length));

@@ -1,6 +1,9 @@
-# Keys and certificates: `NAME KIND HOW PART MODE BYTES PATH` for each file, the contents one after the other on standard
-# input. HOW is `create` (nothing may lie there), `copy` (what lies there may only be the same) or `replace`. PART is the
+# Keys and certificates: `RUN`, which run this is, and `NAME KIND HOW PART MODE BYTES PATH` for each file, the contents one
+# after the other on standard input. HOW is `create` (nothing may lie there), `copy` (what lies there may only be the same) or `replace`. PART is the
 # ledger's word: `file` or `secret`. No digest of a secret is ever taken here.
+
+run=$1
+shift
 
 each() {
     call=$1
@@ -11,9 +14,11 @@ each() {
     done
 }
 
-# What this very run made and did not finish, it makes anew: nobody can have copied it yet.
+# What this very run made and did not finish, it makes anew: nobody can have copied it yet. Two runs that began before there
+# was a main to hold a lease on have one epoch, so that alone does not tell.
 is_of_this_run() {
-    [ -s "./var/lib/fmp/ledger/$1" ] && grep -qx "epoch $epoch" "./var/lib/fmp/ledger/$1"
+    entry=./var/lib/fmp/ledger/$1
+    [ -s "$entry" ] && grep -qx "epoch $epoch" "$entry" && grep -qxF "run $run" "$entry"
 }
 
 # Whoever takes the cluster's id notes which machine it is: the copy of a disk has the one and is not the other.
@@ -58,7 +63,10 @@ compare() {
 note_each() {
     previous=absent
     [ ! -e ".$7" ] || previous=present
-    note "$1" "$2" "$previous" "$4 $7"
+    case $3 in
+        create) note "$1" "$2" "$previous" "$4 $7" "run $run" ;;
+        *) note "$1" "$2" "$previous" "$4 $7" ;;
+    esac
 }
 
 place() {
