@@ -27,7 +27,7 @@ const SEEDS: u64 = 5_000;
 /// 61350, 80123: a learner that was announced waited for a main that waited for it.
 /// 28236, 86091: a step that was torn before its first change said that nothing was left to do.
 /// 49062, 54731: a node that had come up after the judgement counted as one that was taken.
-/// 44574, 67808: half of a key pair was torn away at its birth; the plan says that it is to be restored.
+/// 44574, 67808: half of a key pair was torn away at its birth, and nobody could go on.
 /// 63176: a node whose network's unit was removed by hand counted as one without a need for a network.
 /// 230: a drop-in of a kubelet that was to be upgraded made the plan wait for itself.
 /// 2405: a main that was leaving had stopped its member when two others lost their data: its vote was needed again.

@@ -211,9 +211,9 @@ pub(crate) fn healed(sim: &mut Simulation, look: Look<'_>) -> (bool, usize) {
         }
     }
     let last = last.map_or_else(|| "nothing".to_owned(), |end| format!("{end:?}"));
-    if !sim.world.has_lost_its_data() && !sim.world.has_half_an_authority() {
+    if !sim.world.has_lost_its_data() {
         sim.found(Violation::NotConverged(last));
-    } else if !["backup", "consent", "restored on a main"].iter().any(|help| last.contains(help)) {
+    } else if !["backup", "consent"].iter().any(|help| last.contains(help)) {
         sim.found(Violation::NotTold(last));
     }
     (false, rounds)

@@ -193,6 +193,42 @@ async fn trust_is_made_once_and_copied_as_it_is() {
 }
 
 #[tokio::test]
+async fn half_of_a_pair_that_a_power_cut_left_is_made_again_and_a_strangers_half_is_not() {
+    let mut lab = Lab::new();
+    lab.apply(trust(&TrustSource::Create)).await.unwrap();
+    lab.cx.epoch += 1;
+    let item = |what| TrustItem { what, private: true, from: TrustSource::Create };
+    let again = |what| Action::EstablishTrust { items: vec![item(what)] };
+    for what in [Holding::Authority(Authority::Cluster), Holding::ServiceAccountKey] {
+        for (lost, stays) in [(what.public_path(), what.private_path()), (what.private_path(), what.public_path())] {
+            let (lost, stays) = (lab.path("a", lost.unwrap()), lab.path("a", stays.unwrap()));
+            let before = fs::read(&stays).unwrap();
+            fs::remove_file(lost).unwrap();
+            assert_eq!(lab.apply(again(what)).await.unwrap(), Applied::Done, "{}", stays.display());
+            assert!(fs::read(&stays).unwrap() != before, "they belong together");
+            lab.cx.epoch += 1;
+        }
+        let whole = lab.apply(again(what)).await.unwrap();
+        assert!(matches!(whole, Applied::Stale(_)), "{whole:?}");
+    }
+    let strangers = Lab::new();
+    strangers.put(Authority::Cluster.key(), "theirs\n");
+    let made = strangers.apply(again(Holding::Authority(Authority::Cluster))).await.unwrap();
+    assert!(matches!(made, Applied::Stale(_)), "{made:?}");
+    assert_eq!(strangers.read(Authority::Cluster.key()), "theirs\n");
+}
+
+#[tokio::test]
+async fn an_authoritys_key_is_placed_before_its_certificate() {
+    let lab = Lab::new();
+    // The power is cut at the second file of a pair.
+    lab.program("mv", "case \"$*\" in *ca.crt) kill -9 $PPID ;; esac; exec /bin/mv \"$@\"");
+    lab.apply(trust(&TrustSource::Create)).await.unwrap_err();
+    assert!(lab.path("a", Authority::Cluster.key()).exists());
+    assert!(!lab.path("a", Authority::Cluster.certificate()).exists());
+}
+
+#[tokio::test]
 async fn whoever_takes_the_clusters_id_notes_its_machine() {
     let lab = Lab::new();
     lab.put("/etc/machine-id", "11\n");

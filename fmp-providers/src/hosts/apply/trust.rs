@@ -41,7 +41,8 @@ pub(super) async fn establish(work: Work<'_>, items: &[TrustItem]) -> Result<App
         let name = ledger::file_name(&key::trust(item.what));
         let public = item.what.public_path().zip(made.public.map(Secret::new));
         let private = item.what.private_path().zip(made.private.filter(|_| item.private));
-        let parts = [(false, public), (true, private)];
+        // The key first: a certificate without its key looks like one that somebody may have signed for.
+        let parts = [(true, private), (false, public)];
         for (secret, part) in parts {
             let Some((path, content)) = part else { continue };
             placements.push(Placement { name: name.clone(), kind: "trust", how, secret, path, content });

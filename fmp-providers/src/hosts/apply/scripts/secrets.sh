@@ -30,8 +30,19 @@ is_pinned() {
     [ -z "$machine" ] || [ "$machine" = "$pinned" ]
 }
 
+# Of a pair that we began and of which a half is missing nobody has anything either: whoever planned this saw that nothing
+# was signed. `halves` are the names of such.
+halves=$nl
+look_for_half() {
+    [ -e ".$7" ] || [ ! -s "./var/lib/fmp/ledger/$1" ] || halves=$halves$1$nl
+}
+
+is_half() {
+    case $halves in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac
+}
+
 judge() {
-    [ "$3" != create ] || [ ! -e ".$7" ] || is_of_this_run "$1" || stale "$7" absent "a file"
+    [ "$3" != create ] || [ ! -e ".$7" ] || is_of_this_run "$1" || is_half "$1" || stale "$7" absent "a file"
 }
 
 number=0
@@ -79,6 +90,7 @@ place() {
 }
 
 lock
+each look_for_half "$@"
 each judge "$@"
 each receive "$@"
 number=0
