@@ -17,7 +17,7 @@ const RUN: &str = "/run/fmp";
 /// Where the newest epoch lies.
 const STATE: &str = "/var/lib/fmp";
 
-const SCRIPT: &str = include_str!("lease.sh");
+const SCRIPT: &str = concat!(include_str!("../epoch.sh"), include_str!("lease.sh"));
 
 /// The lease on one main, by way of its transport.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl HostLease {
         Self::at(transport, RUN, STATE)
     }
 
-    fn at(transport: Arc<dyn Transport>, run: impl Into<String>, state: impl Into<String>) -> Self {
+    pub(crate) fn at(transport: Arc<dyn Transport>, run: impl Into<String>, state: impl Into<String>) -> Self {
         Self { transport, run: run.into(), state: state.into() }
     }
 

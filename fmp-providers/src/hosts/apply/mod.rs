@@ -33,6 +33,7 @@ use self::volumes::Which;
 use super::{Managed, Packing};
 use crate::transport::{Input, TransportError};
 
+const EPOCH: &str = include_str!("../../epoch.sh");
 const PRELUDE: &str = include_str!("scripts/prelude.sh");
 
 /// One step being carried out.
@@ -164,7 +165,7 @@ impl<'a> Work<'a> {
 
 /// One of our scripts as a host gets it.
 pub(super) fn script(script: &str) -> String {
-    format!("{PRELUDE}\n{script}")
+    format!("{EPOCH}\n{PRELUDE}\n{script}")
 }
 
 /// What a step's command is called on its host, as the name of a unit: `fmp-7-main-1-files`.

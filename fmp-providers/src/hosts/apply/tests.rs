@@ -1,5 +1,6 @@
 //! Our scripts against a folder in place of a host's root, and programs of the test in place of systemd.
 
+mod epoch;
 mod volumes;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
