@@ -6,7 +6,7 @@ use fmp_core::NodeName;
 use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, StepAt, lease};
 use fmp_plan::{Action, Plan, step::Subject};
 
-use super::{Coming, Simulation, Who, latency};
+use super::{Coming, LastCommand, Simulation, Who, latency};
 use crate::{invariant::Landed, world::Standing};
 
 /// A command on its way or at work.
@@ -100,6 +100,13 @@ impl Simulation {
             return;
         };
         let step = &plan.steps[at.index()];
+        self.landed += 1;
+        if let Some(death) = self.death.filter(|death| death.at == self.landed) {
+            self.kill(who);
+            if death.last == LastCommand::IsLost {
+                return;
+            }
+        }
         if let Some(node) = node.as_ref().filter(|node| self.world.boots(node) != boots) {
             // It ended with everything that ran there.
             let failure = lost(node);
