@@ -270,6 +270,26 @@ fn a_cluster_that_does_not_come_to_stand_is_found() {
 }
 
 #[test]
+fn harm_by_a_step_that_nobody_judged_is_found_whatever_was_seen_before() {
+    let mut sim = standing(1, "quota", Vec::new());
+    let mains = ["main-1", "main-2", "main-3"].map(node);
+    mains[1..].iter().for_each(|main| sim.world.stop(main, "etcd.service"));
+    let mut plan = plan(&sim);
+    let restart = Action::RestartUnit { unit: "etcd.service".into(), before: UnitBefore::Active };
+    // Whoever made this plan says that nothing is taken away.
+    plan.steps = mains[..2].iter().map(|main| step(&format!("{main}/unit"), main.as_str(), restart.clone())).collect();
+    assert!(!sim.standing().quorum);
+    sim.carry_out(plan);
+    mains[1..].iter().for_each(|main| sim.world.restart(main, "etcd.service"));
+    let up = sim.world.clock_ms() + 6_000;
+    sim.world.advance(up);
+    assert!(sim.standing().quorum);
+    sim.run_out();
+    let found: Vec<&str> = sim.violations().iter().map(Violation::kind).collect();
+    assert!(found.contains(&"quorum-taken"), "{found:?}");
+}
+
+#[test]
 fn lost_data_of_which_nothing_is_said_is_found() {
     let lose = |then: fn(&mut Simulation)| {
         let mut sim = standing(1, "local", Vec::new());

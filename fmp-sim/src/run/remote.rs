@@ -7,7 +7,10 @@ use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, Ste
 use fmp_plan::{Action, Plan, step::Subject};
 
 use super::{Coming, LastCommand, Simulation, Who, latency};
-use crate::{invariant::Landed, world::Standing};
+use crate::{
+    invariant::{Landed, Violation},
+    world::Standing,
+};
 
 /// A command on its way or at work.
 #[derive(Debug)]
@@ -22,8 +25,10 @@ pub(super) struct Flight {
     fate: Fate,
     /// When the hosts were observed that its judgement rests on.
     seen_ms: u64,
-    /// What the cluster offered then.
-    seen: Standing,
+    /// What the cluster offered then; none where nobody judged it.
+    seen: Option<Standing>,
+    /// The newer run that had the lease already when it was sent.
+    overtaken: Option<u64>,
 }
 
 /// What becomes of a command.
@@ -46,7 +51,9 @@ impl Simulation {
         let step = &plan.steps[at.index()];
         let memberships =
             controller.in_flight.iter().filter(|at| is_membership(&plan.steps[at.index()].action)).count();
-        let (cx, seen_ms, seen) = (controller.cx.clone(), controller.seen_ms, controller.seen);
+        let seen = (!step.disrupts.is_empty()).then_some(controller.seen);
+        let (cx, seen_ms) = (controller.cx.clone(), controller.seen_ms);
+        let overtaken = self.invariants.overtook(cx.epoch);
         if memberships > 1 {
             self.invariants.two_changes_of_membership(step);
         }
@@ -74,7 +81,8 @@ impl Simulation {
         let busy = latency::of(&step.action, &mut self.latency) * slow;
         let boots = node.as_ref().map_or(0, |node| self.world.boots(node));
         self.sent += 1;
-        self.flights.insert(self.sent, Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, seen });
+        let flight = Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, seen, overtaken };
+        self.flights.insert(self.sent, flight);
         self.queue.at(self.now + latency::WAY + busy, Coming::Land(self.sent));
     }
 
@@ -96,9 +104,8 @@ impl Simulation {
 
     /// A command takes effect.
     pub(super) fn land(&mut self, flight: u64) {
-        let Some(Flight { who, at, plan, cx, node, boots, fate, seen_ms, seen }) = self.flights.remove(&flight) else {
-            return;
-        };
+        let Some(flight) = self.flights.remove(&flight) else { return };
+        let Flight { who, at, plan, cx, node, boots, fate, seen_ms, seen, overtaken } = flight;
         let step = &plan.steps[at.index()];
         self.landed += 1;
         if let Some(death) = self.death.filter(|death| death.at == self.landed) {
@@ -120,6 +127,9 @@ impl Simulation {
         let applied = self.world.carry_out(&cx, step, strokes);
         let after = self.standing();
         self.counts.steps += u64::from(matches!(applied, Ok(Applied::Done)));
+        if let (Some(newest), Ok(Applied::Done)) = (overtaken, &applied) {
+            self.found(Violation::Overtaken { step: step.id.clone(), epoch: cx.epoch, newest });
+        }
         let excused = self.fault_ms.is_some_and(|fault| fault >= seen_ms);
         self.invariants.landed(&Landed { step, seen, before, after, excused, spec: &self.case.spec });
         self.note(|| format!("host: {} of fmp {} ends as {applied:?} ({fate:?})", step.id, who.0));

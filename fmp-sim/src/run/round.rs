@@ -77,6 +77,7 @@ impl Simulation {
             Ok(record) => record,
             Err(refused) => return self.end(RoundEnd::Refused(refused.to_string())),
         };
+        self.invariants.granted(record.epoch);
         self.world.fence_all(record.epoch);
         let executor = match Executor::new(&plan, Limits::default()) {
             Ok(executor) => executor,

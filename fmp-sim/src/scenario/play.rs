@@ -213,10 +213,22 @@ pub(crate) fn healed(sim: &mut Simulation, look: Look<'_>) -> (bool, usize) {
     let last = last.map_or_else(|| "nothing".to_owned(), |end| format!("{end:?}"));
     if !sim.world.has_lost_its_data() {
         sim.found(Violation::NotConverged(last));
-    } else if !["backup", "consent"].iter().any(|help| last.contains(help)) {
+    } else if !says_what_helps(sim) {
         sim.found(Violation::NotTold(last));
     }
     (false, rounds)
+}
+
+/// Whether a plan says what helps where a quorum of the data is lost: a backup, or a person's word that a main which leaves
+/// and may hold the data is gone for good.
+fn says_what_helps(sim: &Simulation) -> bool {
+    let Ok(plan) = sim.case.plan(&sim.world.observe(&sim.case.questions)) else { return false };
+    let leaving = || sim.case.spec.retired.keys();
+    let helps = |until: &str| {
+        let word = |name: &NodeName| until.contains(&format!("consent = [\"destroyed {name}\"]"));
+        until.contains("restore a backup") || leaving().any(word)
+    };
+    plan.waiting.iter().any(|item| helps(&item.until))
 }
 
 /// A cluster that stands, made without faults.

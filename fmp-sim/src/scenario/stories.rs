@@ -106,3 +106,30 @@ fn of_two_first_runs_before_any_machine_is_there_one_changes_hosts_and_the_other
     assert!((wrote(1) == 0) != (wrote(2) == 0), "{}", told(&sim));
     ends_well(&mut sim);
 }
+
+/// A run stands still with a step on work-04 under way; another one takes over while nobody reaches that node, and the first
+/// wakes up when it is reached again. Whoever only looked whether the lease was said to be lost would go on there.
+fn wakes(heeds_lease: bool) -> Simulation {
+    let mut sim = wanted(4, |shape| Shape { profile: "pods", ..shape });
+    sim.heeds_lease = heeds_lease;
+    sim.begin_in(0);
+    until(&mut sim, "work-04/files begins");
+    let first = sim.at_work()[0];
+    sim.pause(first, 60_000);
+    sim.world.set_reachable(&node("work-04"), false);
+    sim.begin_in(40_000);
+    until(&mut sim, "fmp 2 begins");
+    sim.world.set_reachable(&node("work-04"), true);
+    let end = sim.now_ms() + 120_000;
+    while sim.now_ms() < end && sim.tick() {}
+    sim
+}
+
+#[test]
+fn a_run_that_wakes_up_after_another_one_took_over_begins_nothing_even_where_nobody_heard_of_that_one() {
+    let mut woken = wakes(true);
+    assert_eq!(woken.violations(), [], "{}", told(&woken));
+    ends_well(&mut woken);
+    let harm: Vec<&str> = wakes(false).violations().iter().map(crate::invariant::Violation::kind).collect();
+    assert!(harm.contains(&"overtaken"), "{harm:?}");
+}
