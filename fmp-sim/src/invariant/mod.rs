@@ -62,6 +62,13 @@ pub enum Violation {
     BudgetTaken(StepId),
     /// A Node was deleted whose machine still ran pods.
     DeletedBeneathPods(NodeName),
+    /// A step started a program beside another one of a version that it must not meet.
+    SkewBroken {
+        /// Which step.
+        step: StepId,
+        /// What runs beside what.
+        what: String,
+    },
     /// A kubelet got another minor version beneath pods.
     UpgradedBeneathPods(NodeName),
     /// A step was done, nothing went wrong, and the next plan has it again.
@@ -99,6 +106,7 @@ impl Violation {
             Self::RemovedAlive(_) => "removed-alive",
             Self::BudgetTaken(_) => "budget-taken",
             Self::DeletedBeneathPods(_) => "deleted-beneath-pods",
+            Self::SkewBroken { .. } => "skew-broken",
             Self::UpgradedBeneathPods(_) => "upgraded-beneath-pods",
             Self::DoneAndPlannedAgain { .. } => "done-and-planned-again",
             Self::NoPlan { .. } => "no-plan",
@@ -193,6 +201,13 @@ impl Invariants {
     /// The newest run that got the lease, where that is another one than the run of `epoch`.
     pub(crate) fn overtook(&self, epoch: u64) -> Option<u64> {
         (epoch < self.granted).then_some(self.granted)
+    }
+
+    /// A step started something, and these pairs of versions meet since then. No consent is about that.
+    pub(crate) fn met(&mut self, step: &StepId, pairs: impl IntoIterator<Item = String>) {
+        for what in pairs {
+            self.add(Violation::SkewBroken { step: step.clone(), what });
+        }
     }
 
     pub(crate) fn two_changes_of_membership(&mut self, step: &Step) {

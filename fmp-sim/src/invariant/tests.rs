@@ -132,6 +132,37 @@ fn steps_that_take_what_must_stay_are_found() {
     assert!(reckless("pods", Budget::Works).contains(&"nodes-taken"));
 }
 
+/// What is found where only these steps of an upgrade are carried out.
+fn upgraded(is_done: impl Fn(&Step) -> bool) -> Vec<Violation> {
+    let mut catalog = Catalog::new(LOCK);
+    let at = |kubernetes| Shape { kubernetes, ..shape(1, "local") };
+    let world = catalog.settled(&at("1.28.15")).unwrap();
+    let case = catalog.case(&at("1.29.15")).unwrap();
+    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
+    let mut plan = plan(&sim);
+    plan.steps.retain(is_done);
+    let kept: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
+    plan.steps.iter_mut().for_each(|step| step.after.retain(|id| kept.contains(id)));
+    sim.judged = false;
+    sim.carry_out(plan);
+    sim.run_out();
+    sim.violations().to_vec()
+}
+
+#[test]
+fn a_program_that_meets_an_apiserver_of_a_version_that_it_must_not_meet_is_found() {
+    let of = |step: &Step, node: &str| step.id.as_str().starts_with(node);
+    let starts = |step: &Step, unit: &str| step.action.starts() == Some(unit);
+    let work = upgraded(|step| of(step, "work-01"));
+    assert!(work.iter().any(|found| found.to_string().contains("kubelet 1.29 on work-01 beside")), "{work:?}");
+    assert!(work.iter().any(|found| found.to_string().contains("kube-proxy 1.29 on work-01 beside")), "{work:?}");
+    let main = upgraded(|step| of(step, "main-1") && !starts(step, "kube-apiserver.service"));
+    for program in ["kube-scheduler", "kube-controller-manager"] {
+        let words = format!("{program} 1.29 on main-1 beside an apiserver 1.28 on main-1");
+        assert!(main.iter().any(|found| found.to_string().contains(&words)), "{main:?}");
+    }
+}
+
 fn step(id: &str, host: &str, action: Action) -> Step {
     Step {
         id: StepId::new(id),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fmp_core::NodeName;
 use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, StepAt, lease};
-use fmp_plan::{Action, Plan, step::Subject};
+use fmp_plan::{Action, Plan, Step, step::Subject};
 
 use super::{Coming, LastCommand, Simulation, Who, latency};
 use crate::{
@@ -25,6 +25,8 @@ pub(super) struct Flight {
     fate: Fate,
     /// When the hosts were observed that its judgement rests on.
     seen_ms: u64,
+    /// When those were observed that the plan rests on, which is when versions are judged.
+    planned_ms: u64,
     /// What the cluster offered then; none where nobody judged it.
     seen: Option<Standing>,
     /// The newer run that had the lease already when it was sent.
@@ -52,7 +54,7 @@ impl Simulation {
         let memberships =
             controller.in_flight.iter().filter(|at| is_membership(&plan.steps[at.index()].action)).count();
         let seen = (!step.disrupts.is_empty()).then_some(controller.seen);
-        let (cx, seen_ms) = (controller.cx.clone(), controller.seen_ms);
+        let (cx, seen_ms, planned_ms) = (controller.cx.clone(), controller.seen_ms, controller.planned_ms);
         let overtaken = self.invariants.overtook(cx.epoch);
         if memberships > 1 {
             self.invariants.two_changes_of_membership(step);
@@ -81,7 +83,8 @@ impl Simulation {
         let busy = latency::of(&step.action, &mut self.latency) * slow;
         let boots = node.as_ref().map_or(0, |node| self.world.boots(node));
         self.sent += 1;
-        let flight = Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, seen, overtaken };
+        let flight =
+            Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, planned_ms, seen, overtaken };
         self.flights.insert(self.sent, flight);
         self.queue.at(self.now + latency::WAY + busy, Coming::Land(self.sent));
     }
@@ -105,7 +108,7 @@ impl Simulation {
     /// A command takes effect.
     pub(super) fn land(&mut self, flight: u64) {
         let Some(flight) = self.flights.remove(&flight) else { return };
-        let Flight { who, at, plan, cx, node, boots, fate, seen_ms, seen, overtaken } = flight;
+        let Flight { who, at, plan, cx, node, boots, fate, seen_ms, planned_ms, seen, overtaken } = flight;
         let step = &plan.steps[at.index()];
         self.landed += 1;
         if let Some(death) = self.death.filter(|death| death.at == self.landed) {
@@ -124,7 +127,7 @@ impl Simulation {
             Fate::Torn(strokes) => Some(strokes),
         };
         let before = self.standing();
-        let applied = self.world.carry_out(&cx, step, strokes);
+        let applied = self.carried_out((&cx, step, strokes), planned_ms);
         let after = self.standing();
         self.counts.steps += u64::from(matches!(applied, Ok(Applied::Done)));
         if let (Some(newest), Ok(Applied::Done)) = (overtaken, &applied) {
@@ -141,6 +144,23 @@ impl Simulation {
             }
             (Err(failure), _) => self.fail(who, at, &failure, 0),
         }
+    }
+
+    /// A command's change is made. Where no fault came since the plan was made, no version meets another one that it must
+    /// not meet.
+    fn carried_out(
+        &mut self,
+        (cx, step, strokes): (&Context, &Step, Option<u32>),
+        planned_ms: u64,
+    ) -> Result<Applied, Failure> {
+        if step.action.starts().is_none() || self.fault_ms.is_some_and(|fault| fault >= planned_ms) {
+            return self.world.carry_out(cx, step, strokes);
+        }
+        let before = self.world.broken_skew();
+        let applied = self.world.carry_out(cx, step, strokes);
+        let pairs = self.world.broken_skew();
+        self.invariants.met(&step.id, pairs.difference(&before).cloned());
+        applied
     }
 
     /// What becomes of the commands of a controller that is gone: those that stream their input may end with it.

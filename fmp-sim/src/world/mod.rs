@@ -22,6 +22,7 @@ mod pace;
 mod places;
 mod pods;
 mod setup;
+mod skew;
 mod standing;
 #[cfg(test)]
 mod tests;
