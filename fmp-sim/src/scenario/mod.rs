@@ -5,6 +5,8 @@
 //! that a backup or a consent is needed.
 
 #[cfg(test)]
+mod fences;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod orders;
