@@ -70,7 +70,7 @@ pub(crate) async fn deploy() -> Result<usize, Box<dyn std::error::Error>> {
     let observed = observe::observe(&providers, &Context::default(), &questions).await;
     let plan = fmp::plan(&spec, &lock, &observed)?;
 
-    let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()) };
+    let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()), ..Context::default() };
     let (_ctrl_c, interrupts) = mpsc::channel(1);
     let report = driver::run(&plan, &providers, cx, &Quiet, Options::new(interrupts), &mut |_| {}).await?;
     assert!(report.outcome.complete(), "{:?}", report.outcome);

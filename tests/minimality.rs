@@ -38,7 +38,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(world: World, plan: &'a Plan) -> Self {
-        let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()) };
+        let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()), ..Context::default() };
         Self { world, plan, cx, applied: BTreeSet::new(), done: BTreeSet::new(), said: None }
     }
 

@@ -14,7 +14,7 @@ use std::{
 use fmp::{
     core::{
         NodeName,
-        observed::{Fact, Host, Machine, Observed},
+        observed::{Fact, Host, Machine, ObjectSeen, Observed},
     },
     planner::{Plan, Standing, changed, codec, fact::FactKey, render},
 };
@@ -254,7 +254,7 @@ async fn p5_files_and_units_elsewhere_may_change() {
 async fn p5_what_happens_to_the_units_own_main_makes_its_plan_stale() {
     for file in files() {
         let main = second_main(&file);
-        let (lab, plan) = drifted(&file, main).await;
+        let (_, plan) = drifted(&file, main).await;
         assert!(plan.basis.facts.len() >= 3, "{:#?}", plan.basis.facts);
         let hooks: [fn(&Lab, &str); 3] = [
             |lab, main| {
@@ -333,7 +333,7 @@ fn disturb(seen: &mut Observed, key: &FactKey) -> &'static str {
         }
         FactKey::Object { key } => {
             match &mut seen.api {
-                Fact::Known(api) => _ = api.objects.insert(key.clone(), Fact::Known("somebody's".to_owned())),
+                Fact::Known(api) => _ = api.objects.insert(key.clone(), Fact::Known(ObjectSeen::of("somebody's"))),
                 other => turn(other),
             }
             "object"

@@ -9,6 +9,18 @@ use std::collections::BTreeMap;
 use fmp_core::NodeName;
 use serde::{Deserialize, Serialize};
 
+/// Milliseconds that a lease lives without renewal: a run that was cut off blocks the next for no longer than this.
+pub const EXPIRY_MS: u64 = 30_000;
+
+/// Milliseconds before a lease's end from which its holder begins nothing: what it sends is on its way that long at most.
+pub const MARGIN_MS: u64 = 5_000;
+
+/// Whether a lease that was asked for at `granted_ms`, and granted, still covers what begins at `now_ms`. Both are read from
+/// a clock that goes on while a process, or its computer, stands still.
+pub const fn covers(granted_ms: u64, now_ms: u64) -> bool {
+    now_ms.saturating_sub(granted_ms) + MARGIN_MS < EXPIRY_MS
+}
+
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +248,12 @@ mod tests {
         assert_eq!(decide(&mains(&answers)), Err(Refused::Overtaken(12)));
         let answers = [Answer::Granted, Answer::Held(held(2)), silent(Answer::Silent)];
         assert_eq!(decide(&mains(&answers)), Err(Refused::Held(held(2))));
+    }
+
+    #[test]
+    fn a_lease_covers_nothing_that_begins_shortly_before_its_end_or_later() {
+        let covered = [0, EXPIRY_MS - MARGIN_MS - 1, EXPIRY_MS - MARGIN_MS, EXPIRY_MS, u64::MAX - MARGIN_MS];
+        assert_eq!(covered.map(|age| covers(7, 7_u64.saturating_add(age))), [true, true, false, false, false]);
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Context {
     /// This run's epoch: hosts refuse an older one.
     pub epoch: u64,
+    /// Which life of which process this run is, as in its lease: of two runs that begin before there is any main to hold
+    /// a lease on, both have the first epoch.
+    pub run: Arc<str>,
     /// Texts that steps write, by digest.
     pub texts: Arc<BTreeMap<Digest, Arc<str>>>,
 }

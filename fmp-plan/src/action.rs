@@ -66,6 +66,9 @@ pub enum Action {
     RestartUnit {
         /// Full name.
         unit: Arc<str>,
+        /// How far it has come.
+        #[serde(default, skip_serializing_if = "UnitBefore::is_active")]
+        before: UnitBefore,
     },
     /// Has a unit read its configuration again.
     ReloadUnit {
@@ -216,6 +219,24 @@ pub struct DiskBefore {
     pub identity: String,
 }
 
+/// How far a unit has come that is to be restarted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitBefore {
+    /// It may serve: its restart takes away what it gives, and was judged.
+    #[default]
+    Active,
+    /// It is on its way up and serves nobody, so nobody judged its restart. Where it has arrived meanwhile, the step is
+    /// stale: others may rest on it now.
+    Starting,
+}
+
+impl UnitBefore {
+    const fn is_active(&self) -> bool {
+        matches!(self, Self::Active)
+    }
+}
+
 /// A unit that mounts, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -310,7 +331,7 @@ impl Action {
     /// The unit that it starts or restarts, if it does.
     pub fn starts(&self) -> Option<&str> {
         match self {
-            Self::StartUnit { unit } | Self::RestartUnit { unit } => Some(unit),
+            Self::StartUnit { unit } | Self::RestartUnit { unit, .. } => Some(unit),
             Self::BootstrapEtcd { .. } | Self::StartEtcdLearner { .. } => Some(safety::ETCD),
             Self::CreateMachine { .. }
             | Self::StartMachine

@@ -219,7 +219,7 @@ fn text(letter: char) -> String {
 
 fn context(epoch: u64, texts: &[&str]) -> Context {
     let texts: BTreeMap<Digest, Arc<str>> = texts.iter().map(|text| (Digest::of(text), Arc::from(*text))).collect();
-    Context { epoch, texts: Arc::new(texts) }
+    Context { epoch, texts: Arc::new(texts), ..Context::default() }
 }
 
 /// The action that writes these files, and its texts.

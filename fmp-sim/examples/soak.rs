@@ -1,4 +1,5 @@
-//! Seeds for a while: `cargo run -p fmp-sim --example soak -- SECONDS [FIRST_SEED]`, on two threads.
+//! Seeds for a while: `cargo run -p fmp-sim --example soak -- [KIND] SECONDS [FIRST_SEED [HOW_MANY]]`, on two threads. KIND is
+//! `all`, `installs` (only full installations of three mains and four work nodes, with one fault at least) or `day-two`.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program that takes the time and tells")]
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 
 use fmp_sim::{
     run::Counts,
-    scenario::{self, Catalog, Report},
+    scenario::{self, Catalog, Deck, Drawn, Kind, Report},
 };
 
 const LOCK: &str = include_str!("../../fixtures/bundle.lock");
@@ -34,7 +35,31 @@ struct Sum {
     failed: Vec<Report>,
 }
 
+/// Which seeds are played.
+#[derive(Clone, Copy)]
+enum Plays {
+    All,
+    Installs,
+    DayTwo,
+}
+
+/// Whether a seed installs three mains and four work nodes on bare machines. Every seed has a fault.
+fn is_full_install(seed: u64) -> bool {
+    let drawn = Drawn::of(seed);
+    drawn.kind == Kind::Install && (drawn.shape.mains, drawn.shape.works) == (3, 4)
+}
+
 fn main() {
+    let kind = env::args().nth(1).filter(|word| word.parse::<u64>().is_err());
+    let plays = match kind.as_deref() {
+        None | Some("all") => Plays::All,
+        Some("installs") => Plays::Installs,
+        Some("day-two") => Plays::DayTwo,
+        Some(other) => {
+            println!("`{other}` is none of all, installs, day-two");
+            process::exit(2);
+        }
+    };
     let mut args = env::args().skip(1).filter_map(|arg| arg.parse::<u64>().ok());
     let seconds = args.next().unwrap_or(10);
     let first = args.next().unwrap_or(1);
@@ -50,7 +75,12 @@ fn main() {
                     if seed - first >= most {
                         return;
                     }
-                    let report = scenario::run(&mut catalog, seed).expect("every seed is a scenario");
+                    let deck = match plays {
+                        Plays::Installs if !is_full_install(seed) => continue,
+                        Plays::All | Plays::Installs => Deck::First,
+                        Plays::DayTwo => Deck::DayTwo,
+                    };
+                    let report = scenario::run_of(deck, &mut catalog, seed).expect("every seed is a scenario");
                     count(&mut sum.lock().unwrap_or_else(PoisonError::into_inner), report);
                 }
             });

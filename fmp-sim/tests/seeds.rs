@@ -10,13 +10,17 @@ use std::{
 
 use fmp_sim::{
     fault::Swarm,
-    scenario::{self, Catalog, Report},
+    scenario::{self, Catalog, Deck, Report},
 };
 
 const LOCK: &str = include_str!("../../fixtures/bundle.lock");
 
 /// How many seeds each change plays; `scripts/full` plays a hundred thousand.
 const SEEDS: u64 = 5_000;
+
+/// How many of those it plays in which faults come at any time of an upgrade or a departure. Each takes several times as
+/// long as one of the others.
+const LATER_SEEDS: u64 = 500;
 
 /// Seeds in which something was found once. They stay here when it is mended.
 ///
@@ -27,7 +31,7 @@ const SEEDS: u64 = 5_000;
 /// 61350, 80123: a learner that was announced waited for a main that waited for it.
 /// 28236, 86091: a step that was torn before its first change said that nothing was left to do.
 /// 49062, 54731: a node that had come up after the judgement counted as one that was taken.
-/// 44574, 67808: half of a key pair was torn away at its birth; the plan says that it is to be restored.
+/// 44574, 67808: half of a key pair was torn away at its birth, and nobody could go on.
 /// 63176: a node whose network's unit was removed by hand counted as one without a need for a network.
 /// 230: a drop-in of a kubelet that was to be upgraded made the plan wait for itself.
 /// 2405: a main that was leaving had stopped its member when two others lost their data: its vote was needed again.
@@ -47,7 +51,7 @@ fn a_seed_is_one_run() {
             .map(|_| {
                 let mut catalog = Catalog::new(LOCK);
                 let report = scenario::run(&mut catalog, seed).unwrap();
-                scenario::replay(&mut catalog, seed, report.swarm).unwrap().trace
+                scenario::replay(&mut catalog, report.deck, seed, report.swarm).unwrap().trace
             })
             .collect();
         assert!(traces[0].len() > 10 && traces[0] == traces[1], "seed {seed}");
@@ -72,11 +76,31 @@ fn what_was_once_found_is_found_no_more() {
 
 #[test]
 fn no_seed_breaks_an_invariant_and_all_that_keep_their_data_converge() {
+    check(Deck::First, SEEDS);
+}
+
+#[test]
+fn no_fault_during_an_upgrade_or_a_departure_breaks_an_invariant_whichever_node_it_hits() {
+    check(Deck::DayTwo, LATER_SEEDS);
+}
+
+#[test]
+fn faults_hit_nodes_that_leave_and_come_late_in_an_upgrade() {
+    let mut catalog = Catalog::new(LOCK);
+    let reports: Vec<Report> =
+        (1..200).map(|seed| scenario::run_of(Deck::DayTwo, &mut catalog, seed).unwrap()).collect();
+    let blows = || reports.iter().flat_map(|report| report.swarm.blows.iter().map(move |blow| (report, blow)));
+    let leaves = |report: &Report, fault: &str| report.drawn.then.leaving_works > 0 && fault.starts_with("work-02");
+    assert!(blows().any(|(report, blow)| leaves(report, &blow.fault.to_string())));
+    assert!(blows().any(|(_, blow)| blow.at_ms > 120_000), "pods are evicted then");
+}
+
+fn check(deck: Deck, seeds: u64) {
     let (next, failed) = (AtomicU64::new(1), Mutex::new(Vec::new()));
     let play = || {
         let mut catalog = Catalog::new(LOCK);
-        while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed <= SEEDS) {
-            let report = scenario::run(&mut catalog, seed).unwrap();
+        while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed <= seeds) {
+            let report = scenario::run_of(deck, &mut catalog, seed).unwrap();
             if !report.violations.is_empty() {
                 failed.lock().unwrap().push(report);
             }

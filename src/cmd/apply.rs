@@ -172,13 +172,14 @@ async fn carry_out(
 ) -> miette::Result<Report> {
     let lease = lease::acquire(session, reach, observed).await?;
     let epoch = lease.record().epoch;
-    let cx = Context { epoch, texts: std::sync::Arc::new(plan.texts.clone()) };
+    let run = lease.record().instance.as_str().into();
+    let cx = Context { epoch, run, texts: std::sync::Arc::new(plan.texts.clone()) };
     if let Err(report) = others::end(reach, &cx, observed).await {
         lease.release().await;
         return Err(report);
     }
     let mut options = Options::new(interrupts());
-    options.lease = Some(lease.lost());
+    options.lease = Some(lease.hold());
     options.journal = journal(session, plan, epoch, observed.now);
     let judge = judge::Fresh::new(session)?;
     let show = Show::new(args.json);

@@ -76,7 +76,8 @@ fn refused_where_somebody_else_holds_it(lab: &Lab, file: &Path) {
 }
 
 fn written_anew(lab: &Lab, file: &Path, folder: &Path) {
-    let text = fixture("real/manifests/shop.yaml").replace("colour = red", "colour = blue").replace("pieces: 3", "pieces: 4");
+    let text =
+        fixture("real/manifests/shop.yaml").replace("colour = red", "colour = blue").replace("pieces: 3", "pieces: 4");
     write(folder, &text);
     let shown = lab.fmp_for(file, &["plan"]).exits(2);
     shown.says(&["data.\"shop.conf\" differs", "-colour = red", "+colour = blue", "spec.pieces is 3, wanted 4"]);
@@ -89,7 +90,10 @@ fn wanted_no_more(lab: &Lab) {
     let shown = lab.fmp(&["plan"]).exits(2);
     shown.says(&["consent = [\"delete Namespace//shop\"]", "object/Deployment/shop/window: delete"]);
     lab.fmp(&["apply", "--yes"]).exits(0);
-    assert_eq!(lab.kubectl(&["-n", "shop", "get", "deployments,configmaps", "-l", "app.kubernetes.io/managed-by=fmp"]), "");
+    assert_eq!(
+        lab.kubectl(&["-n", "shop", "get", "deployments,configmaps", "-l", "app.kubernetes.io/managed-by=fmp"]),
+        ""
+    );
     let agreed = HELD.map(|object| format!("\"delete {object}\"")).join(", ");
     let file = with(lab, "agreed.toml", &format!("consent = [{agreed}]\n"), "");
     lab.fmp_for(&file, &["apply", "--yes"]).exits(0);

@@ -105,7 +105,7 @@ impl Lab {
 
     async fn driven(&self, plan: &Plan, sink: &mut (dyn FnMut(&Progress) + Send)) -> Outcome {
         let providers: [Arc<dyn Provider>; 1] = [Arc::new(self.world.clone())];
-        let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()) };
+        let cx = Context { epoch: 1, texts: Arc::new(plan.texts.clone()), ..Context::default() };
         let options = Options::new(mpsc::channel(1).1);
         driver::run(plan, &providers, cx, &AsPlanned, options, sink).await.unwrap().outcome
     }

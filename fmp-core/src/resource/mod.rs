@@ -22,7 +22,7 @@ pub use etcd_member::EtcdMember;
 pub use file::{File, Text};
 pub use id::{ResourceId, Scope};
 pub use image::Image;
-pub use node_object::{CORDONED, NodeObject};
+pub use node_object::{CORDONED, DRAINED, EMPTYING, NodeObject};
 pub use object::Object;
 use serde::{Deserialize, Serialize};
 pub use trust::{Authority, Holding, Trust};

@@ -142,7 +142,10 @@ fn names_itself(path: &Path, key: &str) -> bool {
 fn is_mark(path: &Path, key: &str) -> bool {
     match path {
         [metadata] => metadata == "metadata" && ["annotations", "labels"].contains(&key),
-        [metadata, _] => metadata == "metadata" && ["fmp.io/digest", "fmp.io/cluster-id", "app.kubernetes.io/managed-by"].contains(&key),
+        [metadata, _] => {
+            metadata == "metadata"
+                && ["fmp.io/digest", "fmp.io/cluster-id", "app.kubernetes.io/managed-by"].contains(&key)
+        }
         _ => false,
     }
 }

@@ -28,7 +28,8 @@ pub(crate) struct TrustMap {
 pub(crate) enum Holders {
     /// These mains hold the same.
     Held(BTreeSet<NodeName>),
-    /// No main holds it, all say so, and no host shows a trace of an earlier one: this main makes it.
+    /// No main holds it whole, all say so, and no host shows a trace of an earlier one: this main makes it. Half of it may
+    /// lie there, of a birth that was cut off.
     Nobody { maker: NodeName },
     /// It can't be made and can't be copied before this is known or settled.
     Blocked { until: String },
@@ -80,11 +81,13 @@ impl Holders {
         if let Some((_, mains)) = held.pop_first() {
             return Self::Held(mains);
         }
-        let until = silent.or_else(|| trace_of_an_earlier(spec, desired, observed, what));
-        match (until, spec.mains().next()) {
-            (None, Some((maker, _))) => Self::Nobody { maker: maker.clone() },
-            (Some(until), _) => Self::Blocked { until },
-            (None, None) => Self::Blocked { until: "there is a main node".to_owned() },
+        let Some((maker, _)) = spec.mains().next() else {
+            return Self::Blocked { until: "there is a main node".to_owned() };
+        };
+        let until = silent.or_else(|| trace_of_an_earlier(maker, (spec, desired, observed), what));
+        match until {
+            None => Self::Nobody { maker: maker.clone() },
+            Some(until) => Self::Blocked { until },
         }
     }
 }
@@ -117,11 +120,18 @@ fn mark(observed: &Observed, node: &NodeName, what: Holding) -> Fact<String> {
     }
 }
 
-/// The mark of what a main holds whole. A certificate without its key is no holding: somebody else has to have it.
+/// The mark of what a main holds whole. Half of a pair is no holding: somebody else has to have it, or nobody ever had.
 fn holding(observed: &Observed, node: &NodeName, what: Holding) -> Fact<String> {
     let mark = mark(observed, node, what);
-    let (Fact::Known(_), Some(host), Holding::Authority(_)) = (&mark, observed.host(node), what) else { return mark };
-    private_part(host, what).and_then_known(|_| mark)
+    let (Fact::Known(_), Some(host)) = (&mark, observed.host(node)) else { return mark };
+    match what {
+        Holding::Authority(_) => private_part(host, what).and_then_known(|_| mark),
+        Holding::ServiceAccountKey => match what.public_path().and_then(|path| host.files.get(path)) {
+            Some(Fact::Absent) => Fact::Absent,
+            Some(Fact::Known(_) | Fact::Unknown(_)) | None => mark,
+        },
+        Holding::ClusterId | Holding::EncryptionConfig => mark,
+    }
 }
 
 fn private_part(host: &Host, what: Holding) -> Fact<String> {
@@ -132,17 +142,23 @@ fn private_part(host: &Host, what: Holding) -> Fact<String> {
     }
 }
 
-/// A host that carries something signed or encrypted by one that is gone: a new one would lock everybody out.
-fn trace_of_an_earlier(spec: &Spec, desired: &Desired, observed: &Observed, what: Holding) -> Option<String> {
+/// A host that carries something signed or encrypted by one that is gone: a new one would lock everybody out. A certificate
+/// without its key that lies with its maker alone is none: whoever has it from there got it after the key was there too.
+fn trace_of_an_earlier(
+    maker: &NodeName,
+    (spec, desired, observed): (&Spec, &Desired, &Observed),
+    what: Holding,
+) -> Option<String> {
     let cluster_lives = |host: &Host| host.etcd_data || host.etcd_born;
-    let trace = |host: &Host| match what {
+    let trace = |name: &NodeName, host: &Host| match what {
         Holding::ClusterId => false,
         Holding::Authority(authority) => {
-            cluster_lives(host) || matches!(host.certificates.get(authority.certificate()), Some(Fact::Known(_)))
+            let has_it = || matches!(host.certificates.get(authority.certificate()), Some(Fact::Known(_)));
+            cluster_lives(host) || name != maker && has_it()
         }
         Holding::ServiceAccountKey | Holding::EncryptionConfig => cluster_lives(host),
     };
-    let found = spec.nodes.keys().find(|name| observed.host(name).is_some_and(&trace));
+    let found = spec.nodes.keys().find(|name| observed.host(name).is_some_and(|host| trace(name, host)));
     let found = found.or_else(|| signed(desired, observed, what))?;
     Some(format!(
         "the {what} is restored on a main: {found} carries traces of an earlier one, and a new one would lock it out"

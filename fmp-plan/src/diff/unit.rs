@@ -12,7 +12,7 @@ use fmp_core::{
 
 use super::{Delta, HostView, Pods, Sides, Task, Work};
 use crate::{
-    action::{Action, FileRemoval},
+    action::{Action, FileRemoval, UnitBefore},
     fact::FactKey,
     plan::Verb,
     safety,
@@ -32,13 +32,13 @@ pub(super) fn delta(host: &HostView<'_>, wanted: &Unit, changed: &[&Resource]) -
     }
     let remove = drop_ins(unit, seen);
     let (effect, why) = due(host, wanted, seen, changed, &remove);
-    if seen.active != "active" {
+    if !serves(seen) {
         return down(unit, seen, effect, remove, facts);
     }
     let why: Vec<String> = why.into_iter().chain(at_rest(seen)).collect();
     let unit = unit.clone();
     let (verb, action) = match effect {
-        Effect::Restart => (Verb::Restart, Action::RestartUnit { unit }),
+        Effect::Restart => (Verb::Restart, Action::RestartUnit { unit, before: UnitBefore::Active }),
         Effect::Reload => (Verb::Update, Action::ReloadUnit { unit }),
         Effect::None if why.is_empty() => return Delta::InSync,
         Effect::None => (Verb::Update, Action::EnableUnit { unit }),
@@ -47,12 +47,17 @@ pub(super) fn delta(host: &HostView<'_>, wanted: &Unit, changed: &[&Resource]) -
     Delta::from(Work::new(verb, task(action, remove), facts).because(why).disrupting(disrupts))
 }
 
-/// A unit that does not run. There is nothing to disturb.
+/// Whether others may rest on a unit: while it reads its configuration again it goes on serving.
+fn serves(seen: &UnitSeen) -> bool {
+    matches!(seen.active.as_str(), "active" | "reloading")
+}
+
+/// A unit that does not run. There is nothing to disturb, as long as it has not come up when the step begins.
 ///
 /// To start what is starting already changes nothing: a process that hangs on its way up goes on with what it read.
 fn down(unit: &Arc<str>, seen: &UnitSeen, effect: Effect, remove: Vec<FileRemoval>, facts: Vec<FactKey>) -> Delta {
     let action = match (seen.active.as_str(), effect) {
-        ("activating" | "reloading", Effect::Restart) => Action::RestartUnit { unit: unit.clone() },
+        ("activating", Effect::Restart) => Action::RestartUnit { unit: unit.clone(), before: UnitBefore::Starting },
         _ => start(unit),
     };
     let why = [format!("it is {}", seen.active)];
@@ -71,7 +76,7 @@ const fn task(action: Action, remove: Vec<FileRemoval>) -> Task {
 /// (<https://kubernetes.io/releases/version-skew-policy/#kubelet-1>).
 pub(super) fn evict(sides: Sides<'_>, node: &NodeName, delta: &mut Delta) {
     let Delta::Work(work) = &mut *delta else { return };
-    let Task::Unit { action: Action::RestartUnit { unit }, pods, .. } = &mut work.task else { return };
+    let Task::Unit { action: Action::RestartUnit { unit, .. }, pods, .. } = &mut work.task else { return };
     if &**unit != "kubelet.service" || !is_of_another_minor(sides, node) {
         return;
     }

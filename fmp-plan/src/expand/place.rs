@@ -11,7 +11,7 @@ use fmp_core::{
 
 use super::draft::{CERTIFICATES, DRAIN, DRAINED, Drafts, FILES, NODE_FILES, Slot, TRUST};
 use crate::{
-    action::{Action, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem},
+    action::{Action, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem, UnitBefore},
     diff::{Delta, Pods, Sides, Task, Work},
     safety,
 };
@@ -206,7 +206,7 @@ fn started_by_member(drafts: &Drafts, desired: &Desired, unit: Handle, work: &Wo
     let is_etcd = desired.resource(unit).unit().is_some_and(|unit| &*unit.name == safety::ETCD);
     let is_down = match &work.task {
         Task::Unit { action: Action::StartUnit { .. }, .. } => true,
-        Task::Unit { action: Action::RestartUnit { .. }, .. } => work.disrupts.is_empty(),
+        Task::Unit { action: Action::RestartUnit { before, .. }, .. } => *before == UnitBefore::Starting,
         Task::Unit { .. } | Task::One(_) | Task::Write(_) | Task::Trust(_) | Task::Issue(_) | Task::Chain(_) => false,
     };
     let is_member = |handle: &&Handle| matches!(desired.resource(**handle), Resource::EtcdMember(_));

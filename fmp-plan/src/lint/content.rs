@@ -148,7 +148,7 @@ fn wrong_name(action: &Action) -> Option<&str> {
         |disk: &str| disk.strip_prefix("/dev/disk/by-id/").is_some_and(|name| name.chars().all(plain_of_disk));
     let (name, good): (&str, bool) = match action {
         Action::StartUnit { unit }
-        | Action::RestartUnit { unit }
+        | Action::RestartUnit { unit, .. }
         | Action::ReloadUnit { unit }
         | Action::EnableUnit { unit } => (unit, is_unit(unit)),
         Action::StopUnits { units } => match units.iter().find(|unit| !is_unit(unit)) {

@@ -14,13 +14,12 @@ use super::{
 use crate::{
     Plan, Step,
     action::Action,
-    fact::FactKey,
     step::{Budget, Disruption},
 };
 
 pub(super) fn check(plan: &Plan, step: &Step, findings: &mut Findings) {
     subject(step, findings);
-    disrupts(plan, step, findings);
+    disrupts(step, findings);
     unit(plan, step, findings);
     watch(step, findings);
 }
@@ -37,24 +36,15 @@ fn subject(step: &Step, findings: &mut Findings) {
     }
 }
 
-fn disrupts(plan: &Plan, step: &Step, findings: &mut Findings) {
+fn disrupts(step: &Step, findings: &mut Findings) {
     let takes = match step.node() {
         Some(node) => table::takes_away(node, &step.action),
         None => BTreeSet::new(),
     };
-    let spared = step.disrupts.is_empty() && is_down(plan, step);
-    if step.disrupts != takes && !spared {
+    if step.disrupts != takes {
         let what = format!("says that it takes away {}; it takes away {}", told(&step.disrupts), told(&takes));
         findings.add(Rule::Disrupts, &step.id, what);
     }
-}
-
-/// Whether the plan rests on the fact that the unit which is restarted does not run: there is nothing to take away.
-fn is_down(plan: &Plan, step: &Step) -> bool {
-    let (Action::RestartUnit { unit }, Some(node)) = (&step.action, step.subject.node()) else { return false };
-    let key = FactKey::Unit { node: node.clone(), unit: unit.clone() };
-    let fact = plan.basis.facts.iter().find(|fact| fact.key == key);
-    fact.is_some_and(|fact| fact.value.starts_with("not active"))
 }
 
 fn told(capabilities: &BTreeSet<Capability>) -> String {

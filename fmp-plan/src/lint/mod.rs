@@ -4,6 +4,7 @@
 //! a plan is made, so that a mistake there is not made here once more. Its tables are its own. Read [`Rule`] first.
 
 mod content;
+mod day_two;
 mod fit;
 mod form;
 mod graph;
@@ -40,7 +41,7 @@ pub enum Rule {
     /// A step that takes something away belongs to the unit of its own node and the budget of what it takes away; nothing
     /// else belongs to a unit but what the unit's restarts take up.
     Unit,
-    /// Every unit's budget is granted, with at least one slot.
+    /// Every unit's budget is granted, with at least one slot; of mains exactly one is disrupted at once.
     Budget,
     /// Every text that a step writes is there, under its own digest, and no other.
     Text,
@@ -60,6 +61,12 @@ pub enum Rule {
     Membership,
     /// First members are born with one list.
     Birth,
+    /// A node is cordoned, drained, then restarted, then given back.
+    Emptying,
+    /// What leaves is drained, stopped, taken out of etcd and deleted, in this order but for a member that answers.
+    Leaving,
+    /// A volume is made, mounted, grown, and in place before anything that keeps its data there starts.
+    Volume,
     /// A unit starts after everything that it reads was written.
     StartOrder,
     /// What starts something is watched, on its own host.
@@ -112,6 +119,7 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
     content::check_secrets(plan, &mut findings);
     order::check(&graph, &mut findings);
     membership::check(&graph, &mut findings);
+    day_two::check(&graph, &mut findings);
     findings.0.sort();
     findings.0.dedup();
     findings.0

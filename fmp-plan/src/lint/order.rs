@@ -23,7 +23,7 @@ pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
                     hosts.check_lenders(graph, at, (authority, &what), &issue.holders, findings);
                 }
             }
-            Action::StartUnit { unit } | Action::RestartUnit { unit } | Action::ReloadUnit { unit } => {
+            Action::StartUnit { unit } | Action::RestartUnit { unit, .. } | Action::ReloadUnit { unit } => {
                 hosts.check_start(graph, at, node, unit, findings);
             }
             Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => {

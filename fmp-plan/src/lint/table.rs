@@ -10,7 +10,7 @@ use fmp_core::{
 };
 
 use crate::{
-    action::Action,
+    action::{Action, UnitBefore},
     step::{Budget, Subject},
 };
 
@@ -86,14 +86,16 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         }
     };
     match action {
-        Action::RestartUnit { unit } => unit_takes(unit),
+        Action::RestartUnit { unit, before: UnitBefore::Active } => unit_takes(unit),
         Action::StopUnits { units } => units.iter().flat_map(|unit| unit_takes(unit)).collect(),
         Action::CordonNode { .. } | Action::DrainNode { .. } => [Capability::Pods(node.clone())].into(),
         Action::RemoveEtcdMember { .. }
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. } => [voter(), Capability::Membership(node.clone())].into(),
-        Action::CreateMachine { .. }
+        // Its host refuses it where the unit has come up.
+        Action::RestartUnit { before: UnitBefore::Starting, .. }
+        | Action::CreateMachine { .. }
         | Action::StartMachine
         | Action::EstablishTrust { .. }
         | Action::Upload { .. }
@@ -146,7 +148,7 @@ pub(super) fn awaited(action: &Action) -> Awaited<'_> {
         Action::BootstrapEtcd { .. } => Awaited::Voter,
         Action::StartEtcdLearner { .. } => Awaited::Unit("etcd.service"),
         Action::StartUnit { unit }
-        | Action::RestartUnit { unit }
+        | Action::RestartUnit { unit, .. }
         | Action::ReloadUnit { unit }
         | Action::EnableUnit { unit } => Awaited::Unit(unit),
         Action::EstablishTrust { .. }

@@ -40,6 +40,27 @@ fn rejoin() -> Plan {
     lab.plan()
 }
 
+/// Another minor version, with which pods leave each node before its kubelet restarts.
+fn minor() -> Plan {
+    let mut lab = Lab::settled_at("1.28.15", 3, 2);
+    lab.want("1.29.15");
+    lab.plan()
+}
+
+/// A main and a work node leave.
+fn departure() -> Plan {
+    let mut lab = Lab::settled(5, 3);
+    ["main-4", "work-2"].iter().for_each(|name| lab.retire(name));
+    lab.plan()
+}
+
+/// A work node whose empty disk becomes its volume.
+fn volume() -> Plan {
+    let mut lab = Lab::stored(3, 1);
+    lab.clear_with_disk("work-1");
+    lab.plan()
+}
+
 /// A main that says nothing.
 fn silent() -> Plan {
     let mut lab = Lab::bare(3, 1);
@@ -73,7 +94,19 @@ fn good_plans_break_no_rule() {
     let mut hanging = Lab::settled(3, 1);
     hanging.stop("work-1", "kubelet.service", "activating");
     hanging.edit_beneath("work-1", "/etc/systemd/system/kubelet.service");
-    for plan in [install(), upgrade(), rejoin(), silent(), single.plan(), hanging.plan(), Lab::settled(3, 1).plan()] {
+    let settled = Lab::settled(3, 1).plan();
+    for plan in [
+        install(),
+        upgrade(),
+        rejoin(),
+        silent(),
+        minor(),
+        departure(),
+        volume(),
+        single.plan(),
+        hanging.plan(),
+        settled,
+    ] {
         assert_eq!(lint(&plan), []);
     }
 }
@@ -241,7 +274,7 @@ fn a_name_that_no_program_takes() {
         other => panic!("{other:?}"),
     });
     check(Rule::Name, upgrade(), |plan| match &mut step(plan, "work-1/unit/kube-proxy.service").action {
-        Action::RestartUnit { unit } => {
+        Action::RestartUnit { unit, .. } => {
             *unit = "../kube-proxy.service".into();
             step(plan, "work-1/unit/kube-proxy.service").watch =
                 Some(Check::UnitActive { node: node("work-1"), unit: "../kube-proxy.service".into() });
@@ -380,4 +413,59 @@ fn a_secret_in_a_text_or_in_a_word() {
             plan.texts.remove(&old);
         }
     });
+}
+
+/// The step waits for nothing but these.
+fn waits_for(plan: &mut Plan, id: &str, after: &[&str]) {
+    step(plan, id).after = after.iter().map(|id| StepId::new(*id)).collect();
+}
+
+#[test]
+fn a_kubelet_that_restarts_beside_pods_or_a_node_that_is_never_given_back() {
+    let kubelet = "work-1/unit/kubelet.service";
+    let part = |part: &str| format!("{kubelet}/{part}");
+    check(Rule::Emptying, minor(), |plan| {
+        // By way of no other step either: files are written once no pod is left.
+        let drain = part("drain");
+        plan.steps.iter_mut().for_each(|step| step.after.retain(|id| id.as_str() != drain));
+    });
+    check(Rule::Emptying, minor(), |plan| step(plan, &part("drain")).after.clear());
+    check(Rule::Emptying, minor(), |plan| waits_for(plan, &part("uncordon"), &[&part("drain")]));
+    check(Rule::Emptying, minor(), |plan| {
+        let uncordon = part("uncordon");
+        plan.steps.retain(|step| step.id.as_str() != uncordon);
+        plan.steps.iter_mut().for_each(|step| step.after.retain(|id| id.as_str() != uncordon));
+    });
+}
+
+#[test]
+fn a_departure_in_another_order() {
+    for (later, after) in [
+        ("work-2/retire/stop", "work-2/retire/cordon"),
+        ("work-2/retire/delete", "work-2/retire/drain"),
+        ("main-4/retire/member", "main-4/retire/drain"),
+        ("main-4/retire/etcd", "main-4/retire/stop"),
+        ("main-4/retire/delete", "main-4/retire/stop"),
+    ] {
+        check(Rule::Leaving, departure(), |plan| waits_for(plan, later, &[after]));
+    }
+}
+
+#[test]
+fn a_volume_that_is_mounted_too_early_or_too_late() {
+    check(Rule::Volume, volume(), |plan| {
+        step(plan, "work-1/volume/units").after.retain(|id| id.as_str() != "work-1/volume/make");
+        step(plan, "work-1/volume/mount").after.retain(|id| id.as_str() != "work-1/volume/make");
+    });
+    let mut plan = volume();
+    for step in plan.steps.iter_mut().filter(|step| !step.id.as_str().starts_with("work-1/volume/")) {
+        step.after.retain(|id| id.as_str() != "work-1/volume/mount");
+    }
+    // What is written below its directories, and read from there, is found as well.
+    assert!(of(&plan).contains(&Rule::Volume), "{:#?}", lint(&plan));
+}
+
+#[test]
+fn two_mains_at_once() {
+    check(Rule::Budget, upgrade(), |plan| _ = plan.budgets.insert(Budget::Mains, 2));
 }

@@ -87,11 +87,11 @@ fn act(step: &Step, names: &[String]) -> Act {
     let at = of.unwrap_or_else(|| panic!("the oracle knows no such step: {step:#?}"));
     match &step.action {
         Action::StartUnit { unit } if **unit == *ETCD => Act::StartMember(at),
-        Action::RestartUnit { unit } if **unit == *ETCD => Act::RestartMember(at),
+        Action::RestartUnit { unit, .. } if **unit == *ETCD => Act::RestartMember(at),
         Action::StartUnit { unit } if **unit == *APISERVER => Act::StartApiserver(at),
-        Action::RestartUnit { unit } if **unit == *APISERVER => Act::RestartApiserver(at),
+        Action::RestartUnit { unit, .. } if **unit == *APISERVER => Act::RestartApiserver(at),
         Action::StartUnit { unit } if **unit == *KUBELET => Act::StartKubelet(at),
-        Action::RestartUnit { unit } if **unit == *KUBELET => Act::RestartKubelet(at),
+        Action::RestartUnit { unit, .. } if **unit == *KUBELET => Act::RestartKubelet(at),
         Action::RemoveEtcdMember { .. } => Act::Remove(at),
         Action::AddEtcdLearner { .. } => Act::Add(at),
         Action::StartEtcdLearner { .. } => Act::StartLearner(at),

@@ -3,7 +3,7 @@
 use fmp_core::resource::{Capability, Check};
 
 use crate::{
-    action::{Action, Evict, TrustSource},
+    action::{Action, Evict, TrustSource, UnitBefore},
     plan::Verb,
 };
 
@@ -34,7 +34,8 @@ pub(super) fn action(action: &Action) -> String {
         Action::WriteFiles { files, remove } => format!("write {} files, remove {}", files.len(), remove.len()),
         Action::IssueCertificates { certificates } => format!("issue {} certificates", certificates.len()),
         Action::StartUnit { .. } => "enable and start".to_owned(),
-        Action::RestartUnit { .. } => "restart".to_owned(),
+        Action::RestartUnit { before: UnitBefore::Active, .. } => "restart".to_owned(),
+        Action::RestartUnit { before: UnitBefore::Starting, .. } => "restart, unless it has come up".to_owned(),
         Action::ReloadUnit { .. } => "reload".to_owned(),
         Action::EnableUnit { .. } => "enable, leave it running".to_owned(),
         Action::BootstrapEtcd { members } => format!("give life to the first member of {}", members.len()),

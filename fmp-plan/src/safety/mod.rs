@@ -28,7 +28,7 @@ pub use skew::broken_skew;
 pub(crate) use skew::{Versions, versions_used};
 pub use verdict::{Ground, Health, Refusal, Unseen, Verdict};
 
-use crate::action::Action;
+use crate::action::{Action, UnitBefore};
 
 /// The unit that runs etcd.
 pub(crate) const ETCD: &str = "etcd.service";
@@ -39,7 +39,7 @@ pub(crate) const ETCD: &str = "etcd.service";
 /// apiserver alone. A membership change takes the voter itself: whatever else counts on voters waits meanwhile.
 pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability> {
     match action {
-        Action::RestartUnit { unit } => restarted(node, unit),
+        Action::RestartUnit { unit, before: UnitBefore::Active } => restarted(node, unit),
         Action::RemoveEtcdMember { .. }
         | Action::AddEtcdLearner { .. }
         | Action::StartEtcdLearner { .. }
@@ -51,8 +51,9 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
             BTreeSet::from([Capability::Pods(node.clone())])
         }
         Action::StopUnits { units } => units.iter().flat_map(|unit| restarted(node, unit)).collect(),
-        // At a birth there is nothing to lose, and first members wait for each other.
-        Action::BootstrapEtcd { .. }
+        // At a birth there is nothing to lose, and first members wait for each other. What is not up serves nobody, and its host refuses where it has come up.
+        Action::RestartUnit { before: UnitBefore::Starting, .. }
+        | Action::BootstrapEtcd { .. }
         | Action::CreateMachine { .. }
         | Action::StartMachine
         | Action::EstablishTrust { .. }
@@ -167,7 +168,7 @@ mod tests {
     use crate::testing::{Lab, node};
 
     fn restart(main: &str, unit: &str) -> BTreeSet<Capability> {
-        disrupted(&node(main), &Action::RestartUnit { unit: unit.into() })
+        disrupted(&node(main), &Action::RestartUnit { unit: unit.into(), before: UnitBefore::Active })
     }
 
     fn verdict(lab: &Lab, disrupts: &BTreeSet<Capability>) -> Verdict {

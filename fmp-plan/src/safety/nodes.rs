@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use fmp_core::{
     NodeName,
     observed::{Api, Fact, NodeSeen, Observed},
-    resource::{CORDONED, Capability},
+    resource::{CORDONED, Capability, DRAINED},
     spec::Spec,
 };
 
@@ -41,14 +41,18 @@ pub(crate) fn eviction_agreed(action: &Action) -> Option<String> {
 pub(crate) struct Nodes<'a> {
     api: &'a Fact<Api>,
     away: BTreeSet<&'a NodeName>,
+    /// Ready ones that FMP began to empty: how many of their pods have left nobody knows.
+    emptying: BTreeSet<&'a NodeName>,
     most: usize,
 }
 
 impl<'a> Nodes<'a> {
     pub(crate) fn new(spec: &'a Spec, observed: &'a Observed) -> Self {
         let api = &observed.api;
-        let is_away = |node: &&NodeName| api.known().is_some_and(|api| is_away(api, node));
-        Self { api, away: spec.nodes.keys().filter(is_away).collect(), most: max_unavailable(spec) }
+        let among = |is: fn(&Api, &NodeName) -> bool| {
+            spec.nodes.keys().filter(|node| api.known().is_some_and(|api| is(api, node))).collect()
+        };
+        Self { api, away: among(is_away), emptying: among(is_emptying), most: max_unavailable(spec) }
     }
 
     /// What is counted where nodes are taken away. A node that is known not to be Ready may always be touched: that is its
@@ -60,7 +64,10 @@ impl<'a> Nodes<'a> {
             Fact::Unknown(why) => return Some(Ground::Unseen { what: Unseen::Nodes, why: why.clone() }),
         };
         let taken: BTreeSet<&NodeName> = disrupts.iter().filter_map(pods_of).collect();
-        let mut away = self.away.difference(&taken).copied();
+        // Of nodes that were all begun each may be gone on with: else two such would wait for each other for ever.
+        let goes_on = taken.iter().all(|node| self.emptying.contains(node) || is_gone(api, node));
+        let emptying = self.emptying.iter().filter(|_| !goes_on);
+        let mut away = self.away.iter().chain(emptying).copied().filter(|node| !taken.contains(node));
         let (first, more) = (away.next().cloned(), away.count());
         Some(Ground::Nodes {
             taken: taken.len(),
@@ -93,13 +100,22 @@ fn is_gone(api: &Api, node: &NodeName) -> bool {
     api.nodes.get(node.as_str()).is_none_or(is_empty)
 }
 
-/// Whether no pod serves anybody there. What a person cordoned may be full.
+/// Whether no pod serves anybody there. What a person cordoned may be full, and so may be what FMP cordoned and did not
+/// come to drain.
 fn is_empty(seen: &NodeSeen) -> bool {
-    !seen.ready || seen.labels.contains_key(CORDONED)
+    !seen.ready || seen.unschedulable && seen.labels.get(CORDONED).is_some_and(|value| value == DRAINED)
+}
+
+/// Whether FMP keeps new pods away from a node on which others may still serve.
+fn is_emptying(api: &Api, node: &NodeName) -> bool {
+    let begun = |seen: &NodeSeen| seen.unschedulable && seen.labels.contains_key(CORDONED) && !is_empty(seen);
+    api.nodes.get(node.as_str()).is_some_and(begun)
 }
 
 #[cfg(test)]
 mod tests {
+    use fmp_core::resource::EMPTYING;
+
     use super::*;
     use crate::testing::{Lab, node};
 
@@ -141,13 +157,40 @@ mod tests {
 
     #[test]
     fn a_node_that_fmp_emptied_is_away_until_it_is_given_back() {
-        let mut lab = lab(4, &[]);
-        lab.api().nodes.get_mut("work-2").unwrap().labels.insert(CORDONED.to_owned(), "true".to_owned());
+        let mut lab = lab(4, &["work-3"]);
+        mark(&mut lab, "work-2", DRAINED);
         assert!(blocked_at(&lab, &["work-1"]).is_some());
         assert_eq!(blocked_at(&lab, &["work-2"]), None, "what it was emptied for goes on");
+        lab.api().nodes.get_mut("work-2").unwrap().unschedulable = false;
+        assert!(blocked_at(&lab, &["work-2"]).is_some(), "somebody let pods come again");
         let mut lab = super::tests::lab(4, &[]);
         lab.api().nodes.get_mut("work-2").unwrap().unschedulable = true;
         assert_eq!(blocked_at(&lab, &["work-1"]), None, "a person's cordon leaves its pods");
+    }
+
+    /// FMP cordoned a node and says so by this value.
+    fn mark(lab: &mut Lab, name: &str, value: &str) {
+        let seen = lab.api().nodes.get_mut(name).unwrap();
+        seen.unschedulable = true;
+        seen.labels.insert(CORDONED.to_owned(), value.to_owned());
+    }
+
+    #[test]
+    fn a_node_that_was_cordoned_and_never_drained_is_no_less_to_be_missed() {
+        let mut lab = lab(4, &["work-2"]);
+        mark(&mut lab, "work-1", EMPTYING);
+        let why = blocked_at(&lab, &["work-1"]).unwrap();
+        assert_eq!(why, "at most 1 node is away at once; work-2 is not Ready");
+    }
+
+    #[test]
+    fn what_was_begun_goes_on_before_anything_else_begins() {
+        let mut lab = lab(4, &[]);
+        mark(&mut lab, "work-1", EMPTYING);
+        assert_eq!(blocked_at(&lab, &["work-1"]), None);
+        assert!(blocked_at(&lab, &["work-2"]).is_some(), "some pods of work-1 may have left");
+        mark(&mut lab, "work-2", EMPTYING);
+        assert_eq!(blocked_at(&lab, &["work-1"]), None, "neither waits for the other");
     }
 
     #[test]

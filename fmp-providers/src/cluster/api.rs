@@ -145,7 +145,8 @@ fn identity(objects: &BTreeMap<String, Fact<ObjectSeen>>, ask: &Questions) -> Fa
     if !IDENTITY.split('/').next().is_some_and(|kind| ask.kinds.contains(kind)) {
         return Fact::Unknown("nobody asked".to_owned());
     }
-    let live = objects.get(IDENTITY).and_then(Fact::known).and_then(|seen| seen.fields.as_ref()).map(|fields| &fields.live);
+    let live =
+        objects.get(IDENTITY).and_then(Fact::known).and_then(|seen| seen.fields.as_ref()).map(|fields| &fields.live);
     let says = live.and_then(|live| live.at(["metadata", "annotations", CLUSTER_ID])).and_then(Tree::text);
     says.map_or(Fact::Absent, |id| Fact::Known(id.to_owned()))
 }

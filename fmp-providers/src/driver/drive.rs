@@ -14,12 +14,12 @@ use fmp_exec::{
 };
 use fmp_plan::{Plan, Step};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 
-use super::{Judge, Options, Report, journal::Journal, routes::Routes};
+use super::{Judge, Options, Report, journal::Journal, lease::Hold, routes::Routes};
 
 /// One run under way.
 pub(super) struct Drive<'a> {
@@ -44,7 +44,7 @@ pub(super) struct Drive<'a> {
     patience: Duration,
     /// When nobody is waited for any more.
     deadline: Option<Instant>,
-    lease: Option<watch::Receiver<Option<Refused>>>,
+    lease: Option<Hold>,
     lease_lost: Option<Refused>,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Drive<'a> {
                 }
                 Woken::Person | Woken::Impatience => self.interrupt(),
                 Woken::LeaseLost(why) => {
-                    (self.lease, self.lease_lost) = (None, Some(why));
+                    self.lease_lost = Some(why);
                     self.interrupt()
                 }
             };
@@ -124,7 +124,7 @@ impl<'a> Drive<'a> {
         tokio::select! {
             biased;
             () = person(&mut self.interrupts) => Woken::Person,
-            why = lost(&mut self.lease) => Woken::LeaseLost(why),
+            why = lost(self.lease.as_mut()), if self.lease_lost.is_none() => Woken::LeaseLost(why),
             Some(joined) = self.tasks.join_next_with_id() => Woken::Task(joined),
             () = at(self.deadline) => Woken::Impatience,
             () = at(self.wake) => Woken::Time,
@@ -204,9 +204,17 @@ impl<'a> Drive<'a> {
     fn apply(&mut self, at: StepAt) {
         self.in_flight.insert(at);
         let (step, cx) = (self.step(at).clone(), self.cx.clone());
-        let provider = self.routes.of(&step.subject);
+        let (provider, lease) = (self.routes.of(&step.subject), self.lease.clone());
         self.spawn(vec![at], async move {
-            Answer::Happened(match provider.apply(&cx, &step).await {
+            let permitted = match &lease {
+                Some(lease) => lease.permits(&step.subject).await,
+                None => Ok(()),
+            };
+            let applied = match permitted {
+                Ok(()) => provider.apply(&cx, &step).await,
+                Err(failure) => Err(failure),
+            };
+            Answer::Happened(match applied {
                 Ok(applied) => Event::Applied(at, applied),
                 Err(failure) => Event::Failed(at, FailureSummary::from(&failure)),
             })
@@ -266,9 +274,9 @@ async fn person(interrupts: &mut mpsc::Receiver<()>) {
     }
 }
 
-async fn lost(lease: &mut Option<watch::Receiver<Option<Refused>>>) -> Refused {
+async fn lost(lease: Option<&mut Hold>) -> Refused {
     if let Some(lease) = lease
-        && let Ok(why) = lease.wait_for(Option::is_some).await
+        && let Ok(why) = lease.lost.wait_for(Option::is_some).await
         && let Some(why) = &*why
     {
         return why.clone();

@@ -2,25 +2,41 @@
 //!
 //! Owns asking, renewing and giving back. What the answers mean is decided in [`fmp_exec::lease`].
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use fmp_core::NodeName;
-use fmp_exec::lease::{Answer, Glance, LeaseRecord, Refused, decide, next_epoch};
+use fmp_exec::{
+    Effect, Failure, FailureKind, Retry,
+    lease::{Answer, EXPIRY_MS, Glance, LeaseRecord, Refused, covers, decide, next_epoch},
+};
+use fmp_plan::step::Subject;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     task::{JoinHandle, JoinSet},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-/// How long a lease lives without renewal: a run that was cut off blocks the next for no longer than this.
-pub const EXPIRY: Duration = Duration::from_secs(30);
+/// How long a lease lives without renewal.
+pub const EXPIRY: Duration = Duration::from_millis(EXPIRY_MS);
 
 /// Between two renewals: five may get lost before a lease runs out.
 const RENEWAL: Duration = Duration::from_secs(5);
 
 /// How long one main is waited for: beyond two renewals its answer is worth nothing.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Between two looks whether machines that are being made answer.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// One main's part of a lease.
 #[async_trait]
@@ -38,42 +54,175 @@ pub trait LeaseStore: Send + Sync + fmt::Debug {
 /// The stores of all mains whose machines are not known to be absent.
 pub type Stores = BTreeMap<NodeName, Arc<dyn LeaseStore>>;
 
+/// A clock, in milliseconds, that goes on while a process or its computer stands still.
+type Clock = fn() -> u64;
+
+/// Milliseconds since this computer was booted, those asleep included. Nobody can set it.
+fn since_boot_ms() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    let (seconds, nanoseconds) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    seconds * 1_000 + nanoseconds / 1_000_000
+}
+
 /// A lease that is held and renewed in the background. Dropping it lets it run out.
 #[derive(Debug)]
 pub struct Lease {
+    hold: Hold,
+    renewal: JoinHandle<()>,
+}
+
+/// What a run knows of its lease while it goes on.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    pub(super) lost: watch::Receiver<Option<Refused>>,
+    kept: Arc<Kept>,
+}
+
+/// What those who hold a lease and those who renew it share.
+#[derive(Debug)]
+struct Kept {
     stores: Stores,
     record: LeaseRecord,
-    lost: watch::Receiver<Option<Refused>>,
-    renewal: JoinHandle<()>,
+    clock: Clock,
+    /// When it was asked for, the last time that it was granted; [`NEVER`] before the first time.
+    granted_ms: AtomicU64,
+    /// Held by whoever takes it for the first time.
+    taking: Mutex<()>,
+    tell: watch::Sender<Option<Refused>>,
+}
+
+/// Nobody could be asked for the lease yet.
+const NEVER: u64 = u64::MAX;
+
+/// How long machines are waited for that are being made: as long as a watch waits for one to come up.
+const MACHINES: Duration = Duration::from_mins(10);
+
+impl Hold {
+    fn new(clock: Clock, stores: Stores, record: LeaseRecord) -> Self {
+        let (tell, lost) = watch::channel(None);
+        let (granted_ms, taking) = (AtomicU64::new(NEVER), Mutex::new(()));
+        Self { lost, kept: Arc::new(Kept { stores, record, clock, granted_ms, taking, tell }) }
+    }
+
+    /// Whether a step on `subject` may begin now: the one place where it is asked, just before its command is sent.
+    ///
+    /// A process that stood still, or whose computer did, wakes up in the middle of anything and does not know it. Another
+    /// run may have taken over meanwhile, and not every host has heard of that one.
+    ///
+    /// Before there is a main there is nothing to hold a lease on: then machines are made, of which the environment has
+    /// one of a name, and the first step on a host takes the lease.
+    ///
+    /// # Errors
+    /// The lease may have run out: nothing was sent, and it is to be renewed first. Or another run has it.
+    pub(super) async fn permits(&self, subject: &Subject) -> Result<(), Failure> {
+        if !self.kept.was_granted() {
+            match subject {
+                Subject::Machine(_) => return Ok(()),
+                Subject::Host(_) | Subject::Cluster => self.kept.take_first().await?,
+            }
+        }
+        if self.kept.is_covered() {
+            return Ok(());
+        }
+        let what = "this run stood still for so long that its lease may have run out; it is renewed first";
+        Err(not_begun(Retry::Later, what.to_owned()))
+    }
+}
+
+fn not_begun(retry: Retry, what: String) -> Failure {
+    Failure { effect: Effect::None, retry, kind: FailureKind::Other(what), source: None }
+}
+
+impl Kept {
+    fn was_granted(&self) -> bool {
+        self.granted_ms.load(Ordering::SeqCst) != NEVER
+    }
+
+    fn is_covered(&self) -> bool {
+        covers(self.granted_ms.load(Ordering::SeqCst), (self.clock)())
+    }
+
+    /// Takes or renews it.
+    async fn take(&self) -> Result<(), Refused> {
+        let asked_ms = (self.clock)();
+        decide(&take(&self.stores, &self.record).await)?;
+        self.granted_ms.store(asked_ms, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Takes it for the first time, once so many machines answer that nobody else can have it as well.
+    async fn take_first(&self) -> Result<(), Failure> {
+        let _turn = self.taking.lock().await;
+        let (mut ticks, end) = (interval(AGAIN), Instant::now() + MACHINES);
+        while !self.was_granted() {
+            ticks.tick().await;
+            match self.ask_in_turn().await {
+                Ok(()) => {}
+                Err(Refused::NoMajority { .. }) if Instant::now() < end => {}
+                Err(refused) => {
+                    release(&self.stores, &self.record).await;
+                    let what = refused.to_string();
+                    self.tell.send_replace(Some(refused));
+                    return Err(not_begun(Retry::Never, what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first main decides before the others are asked: of two runs that ask at once one gets them all, where each might
+    /// get a part.
+    async fn ask_in_turn(&self) -> Result<(), Refused> {
+        let first: Stores = self.stores.iter().take(1).map(|(main, store)| (main.clone(), store.clone())).collect();
+        decide(&take(&first, &self.record).await)?;
+        self.take().await
+    }
 }
 
 impl Lease {
     /// Takes the lease on a majority of the mains, with the next epoch in `record`.
     ///
-    /// Without any main there is nothing to protect yet: the epoch is 1, and nothing is renewed.
-    ///
     /// # Errors
     /// [`Refused`], naming the holder where one is seen.
-    pub async fn acquire(stores: Stores, mut record: LeaseRecord) -> Result<Self, Refused> {
+    pub async fn acquire(stores: Stores, record: LeaseRecord) -> Result<Self, Refused> {
+        Self::acquire_by(since_boot_ms, stores, record).await
+    }
+
+    /// The same by another clock.
+    pub(super) async fn acquire_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Result<Self, Refused> {
         record.epoch = next_epoch(&glance(&stores).await)?;
-        let asked = Instant::now();
-        if let Err(refused) = decide(&take(&stores, &record).await) {
-            release(&stores, &record).await;
+        let hold = Hold::new(clock, stores, record);
+        if let Err(refused) = hold.kept.take().await {
+            release(&hold.kept.stores, &hold.kept.record).await;
             return Err(refused);
         }
-        let (tell, lost) = watch::channel(None);
-        let renewal = tokio::spawn(renew(stores.clone(), record.clone(), asked, tell));
-        Ok(Self { stores, record, lost, renewal })
+        Ok(Self::renewed(hold))
+    }
+
+    /// The lease of a run that begins before any of these mains is there: the first step on a host takes it.
+    pub fn once_made(stores: Stores, record: LeaseRecord) -> Self {
+        Self::once_made_by(since_boot_ms, stores, record)
+    }
+
+    /// The same by another clock.
+    pub(super) fn once_made_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Self {
+        record.epoch = 1;
+        Self::renewed(Hold::new(clock, stores, record))
+    }
+
+    fn renewed(hold: Hold) -> Self {
+        let renewal = tokio::spawn(renew(hold.kept.clone()));
+        Self { hold, renewal }
     }
 
     /// Who holds it, with the epoch that hosts are told.
-    pub const fn record(&self) -> &LeaseRecord {
-        &self.record
+    pub fn record(&self) -> &LeaseRecord {
+        &self.hold.kept.record
     }
 
-    /// Tells when it is lost.
-    pub fn lost(&self) -> watch::Receiver<Option<Refused>> {
-        self.lost.clone()
+    /// What whoever carries a plan out has to know of it.
+    pub fn hold(&self) -> Hold {
+        self.hold.clone()
     }
 
     /// Ends the lease of a holder that is known to be dead. Whoever only seems to be must never be ended this way: a lease
@@ -85,7 +234,7 @@ impl Lease {
     /// Gives it back.
     pub async fn release(self) {
         self.renewal.abort();
-        release(&self.stores, &self.record).await;
+        release(&self.hold.kept.stores, &self.hold.kept.record).await;
     }
 }
 
@@ -95,23 +244,22 @@ impl Drop for Lease {
     }
 }
 
-async fn renew(stores: Stores, record: LeaseRecord, mut granted: Instant, tell: watch::Sender<Option<Refused>>) {
-    if stores.is_empty() {
-        return;
-    }
+async fn renew(kept: Arc<Kept>) {
     let mut ticks = interval(RENEWAL);
     // A laptop that slept renews once, not once for each interval that it missed.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let asked = Instant::now();
-        match decide(&take(&stores, &record).await) {
-            Ok(()) => granted = asked,
+        if !kept.was_granted() {
+            continue;
+        }
+        match kept.take().await {
+            Ok(()) => {}
             // Silence may pass before the lease runs out; an hour asleep does not.
-            Err(Refused::NoMajority { .. }) if granted.elapsed() + RENEWAL < EXPIRY => {}
+            Err(Refused::NoMajority { .. }) if kept.is_covered() => {}
             Err(refused) => {
-                tell.send_replace(Some(refused));
+                kept.tell.send_replace(Some(refused));
                 return;
             }
         }

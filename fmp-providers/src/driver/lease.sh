@@ -1,4 +1,4 @@
-# One main's part of the lease: glance | take | release, under a lock. POSIX sh, flock of util-linux.
+# One main's part of the lease: glance | take | release, under a lock. POSIX sh, flock of util-linux. Begins with `epoch.sh`.
 # $1 verb, $2 directory of the lease, $3 directory of the epoch, $4 seconds until it runs out;
 # take and release: $5 epoch, $6 process, $7 since, $8 host, $9 holder, ${10} instance.
 set -eu
@@ -9,9 +9,8 @@ flock -w 5 9
 now=$(cut -d. -f1 /proc/uptime)
 
 newest=0
-by=
 if [ -r "$3/epoch" ]; then
-	read -r newest by <"$3/epoch"
+	read -r newest _ <"$3/epoch"
 fi
 
 held=
@@ -20,7 +19,8 @@ if [ -r "$2/lease" ]; then
 	{ read -r epoch; read -r first; read -r last; read -r pid; read -r since; read -r host; read -r holder; read -r instance || instance=-; } <"$2/lease"
 	if [ $((now - last)) -lt "$4" ]; then
 		held=other
-		if [ "$1" != glance ] && [ "$epoch $pid $host" = "$5 $6 $8" ]; then
+		# Two containers may have one name and one number for their processes.
+		if [ "$1" != glance ] && [ "$epoch $pid $host $instance" = "$5 $6 $8 ${10}" ]; then
 			held=own
 			taken=$first
 		fi
@@ -36,16 +36,10 @@ glance:)
 	printf 'free\t%s\n' "$newest"
 	;;
 take:*)
-	if [ "$newest" -gt "$5" ] || { [ "$newest" -eq "$5" ] && [ "$by" != "$6 $8" ]; }; then
-		printf 'overtaken\t%s\n' "$newest"
+	heard=$(raise_epoch "$3" "$2/epoch.lock" "$5" "$6 $8")
+	if [ "$heard" != "$5 $6 $8" ]; then
+		printf 'overtaken\t%s\n' "${heard%% *}"
 		exit 0
-	fi
-	if [ "$newest" -lt "$5" ]; then
-		# The epoch is on the disk before anybody relies on it.
-		printf '%s %s %s\n' "$5" "$6" "$8" >"$3/epoch.new"
-		sync "$3/epoch.new"
-		mv "$3/epoch.new" "$3/epoch"
-		sync "$3"
 	fi
 	printf '%s\n' "$5" "$taken" "$now" "$6" "$7" "$8" "$9" "${10}" >"$2/lease.new"
 	mv "$2/lease.new" "$2/lease"

@@ -17,7 +17,7 @@ const RUN: &str = "/run/fmp";
 /// Where the newest epoch lies.
 const STATE: &str = "/var/lib/fmp";
 
-const SCRIPT: &str = include_str!("lease.sh");
+const SCRIPT: &str = concat!(include_str!("../epoch.sh"), include_str!("lease.sh"));
 
 /// The lease on one main, by way of its transport.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl HostLease {
         Self::at(transport, RUN, STATE)
     }
 
-    fn at(transport: Arc<dyn Transport>, run: impl Into<String>, state: impl Into<String>) -> Self {
+    pub(crate) fn at(transport: Arc<dyn Transport>, run: impl Into<String>, state: impl Into<String>) -> Self {
         Self { transport, run: run.into(), state: state.into() }
     }
 
@@ -155,6 +155,16 @@ mod tests {
         assert_eq!(holding.record, record("ada", 1));
         main.release(&record("bob", 2)).await;
         assert!(matches!(main.glance().await, Glance::Held(_)), "bob gave back what was not his");
+    }
+
+    #[tokio::test]
+    async fn another_process_of_the_same_name_and_number_is_another_run() {
+        let (_directory, main) = main();
+        main.take(&record("ada", 1)).await;
+        let twin = LeaseRecord { instance: "elsewhere.1".into(), ..record("ada", 1) };
+        assert!(matches!(main.take(&twin).await, Answer::Held(_)));
+        main.release(&twin).await;
+        assert!(matches!(main.glance().await, Glance::Held(_)));
     }
 
     #[tokio::test]

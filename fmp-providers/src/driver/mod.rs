@@ -19,7 +19,9 @@ use fmp_exec::{
     lease::Refused, merge,
 };
 use fmp_plan::{Plan, Step, step::Subject};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+
+use self::lease::Hold;
 
 /// Carries out a plan.
 ///
@@ -70,8 +72,8 @@ pub struct Options {
     pub interrupts: mpsc::Receiver<()>,
     /// How long steps in flight are waited for once a person asked to stop.
     pub patience: Duration,
-    /// Tells when the lease is lost: as if a person asked to stop.
-    pub lease: Option<watch::Receiver<Option<Refused>>>,
+    /// The lease. When it is lost, that is as if a person asked to stop; while it may have run out, nothing begins.
+    pub lease: Option<Hold>,
 }
 
 /// How long steps in flight are waited for after the first request to stop: most steps end within seconds, and a person

@@ -1,6 +1,7 @@
 //! The driver with a provider whose answers a test writes.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -18,8 +19,11 @@ use fmp_exec::{
     lease::{Answer, Glance, LeaseRecord, Refused},
     merge,
 };
-use fmp_plan::{Action, Plan, Step, StepId, plan::Basis, step::Subject};
-use tokio::{sync::mpsc, time::sleep};
+use fmp_plan::{Action, Plan, Step, StepId, action::UnitBefore, plan::Basis, step::Subject};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 use super::{
     DriveError, Judge, Options, Report,
@@ -35,7 +39,7 @@ fn step(id: &str, host: &str, after: &[&str]) -> Step {
     Step {
         id: StepId::new(id),
         subject: Subject::Host(node(host)),
-        action: Action::RestartUnit { unit: "x.service".into() },
+        action: Action::RestartUnit { unit: "x.service".into(), before: UnitBefore::Active },
         after: after.iter().map(|&id| StepId::new(id)).collect(),
         unit: None,
         disrupts: BTreeSet::new(),
@@ -67,11 +71,12 @@ struct Scripted {
     hangs: BTreeSet<&'static str>,
     panics: BTreeSet<&'static str>,
     observations: Mutex<u32>,
+    begun: Mutex<Vec<String>>,
 }
 
 impl Provider for Scripted {
     fn claims(&self, subject: &Subject) -> bool {
-        matches!(subject, Subject::Host(_))
+        matches!(subject, Subject::Host(_) | Subject::Machine(_))
     }
 
     fn observe<'a>(&'a self, _: &'a Context, _: &'a Questions) -> Task<'a, Observed> {
@@ -81,6 +86,7 @@ impl Provider for Scripted {
 
     fn apply<'a>(&'a self, _: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
         Box::pin(async move {
+            self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(step.id.to_string());
             sleep(Duration::from_secs(1)).await;
             let id = step.id.as_str();
             assert!(!self.panics.contains(id), "{id} panics");
@@ -274,6 +280,18 @@ impl LeaseStore for Main {
     }
 }
 
+thread_local! {
+    /// How long this test's computer has stood still, in milliseconds.
+    static STOOD_STILL_MS: Cell<u64> = const { Cell::new(0) };
+    static BEGAN: Instant = Instant::now();
+}
+
+/// A clock that goes on while nothing else does.
+fn clock_ms() -> u64 {
+    let passed = BEGAN.with(Instant::elapsed);
+    u64::try_from(passed.as_millis()).unwrap() + STOOD_STILL_MS.get()
+}
+
 fn record(holder: &str) -> LeaseRecord {
     let instance = format!("boot.{holder}");
     LeaseRecord { holder: holder.into(), host: "desk".into(), pid: 7, epoch: 0, since: 1_700_000_000, instance }
@@ -288,18 +306,18 @@ fn mains() -> (Vec<Arc<Main>>, Stores) {
 #[tokio::test(start_paused = true)]
 async fn one_run_at_a_time_and_the_epoch_grows() {
     let (_, stores) = mains();
-    let first = Lease::acquire(stores.clone(), record("ada")).await.unwrap();
-    let refused = Lease::acquire(stores.clone(), record("bob")).await.unwrap_err();
+    let first = Lease::acquire_by(clock_ms, stores.clone(), record("ada")).await.unwrap();
+    let refused = Lease::acquire_by(clock_ms, stores.clone(), record("bob")).await.unwrap_err();
     assert!(matches!(&refused, Refused::Held(holding) if holding.record.holder == "ada"), "{refused}");
     first.release().await;
-    assert_eq!(Lease::acquire(stores, record("bob")).await.unwrap().record().epoch, 2);
+    assert_eq!(Lease::acquire_by(clock_ms, stores, record("bob")).await.unwrap().record().epoch, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_lease_stops_the_run() {
     let (mains, stores) = mains();
-    let lease = Lease::acquire(stores, record("ada")).await.unwrap();
-    let options = Options { lease: Some(lease.lost()), ..options() };
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
+    let options = Options { lease: Some(lease.hold()), ..options() };
     mains[0].silence();
     mains[1].silence();
     let provider = Scripted { hangs: ["a"].into(), ..Scripted::default() };
@@ -311,8 +329,80 @@ async fn a_lost_lease_stops_the_run() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_survives_one_silent_main() {
     let (mains, stores) = mains();
-    let lease = Lease::acquire(stores, record("ada")).await.unwrap();
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
     mains[0].silence();
     sleep(Duration::from_mins(10)).await;
-    assert_eq!(*lease.lost().borrow(), None);
+    assert_eq!(*lease.hold().lost.borrow(), None);
+}
+
+/// A run of two steps whose computer stands still for ten minutes during the first one, having done `meanwhile`.
+async fn woken(stores: Stores, meanwhile: impl FnOnce() + Send + 'static) -> (Report, Vec<String>) {
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
+    let options = Options { lease: Some(lease.hold()), ..options() };
+    let provider = Arc::new(Scripted::default());
+    let providers: [Arc<dyn Provider>; 1] = [provider.clone()];
+    let plan = plan([step("a", "a", &[]), step("b", "b", &["a"])]);
+    let sleeps = async {
+        sleep(Duration::from_millis(500)).await;
+        STOOD_STILL_MS.set(STOOD_STILL_MS.get() + 600_000);
+        meanwhile();
+    };
+    let mut sink = |_: &_| {};
+    let (report, ()) =
+        tokio::join!(run(&plan, &providers, Context::default(), &OneAtATime, options, &mut sink), sleeps);
+    let begun = provider.begun.lock().unwrap().clone();
+    (report.unwrap(), begun)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_stood_still_begins_nothing_before_its_lease_is_renewed() {
+    let (report, begun) = woken(mains().1, || {}).await;
+    assert!(report.outcome.complete());
+    assert_eq!(begun, ["a", "b"]);
+    assert!(report.took >= Duration::from_secs(5), "it waited for the renewal: {:?}", report.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_stood_still_and_was_overtaken_begins_nothing_more() {
+    let (mains, stores) = mains();
+    let overtakes = move || {
+        for main in &mains {
+            main.0.lock().unwrap().0 = Some(LeaseRecord { epoch: 2, ..record("bob") });
+        }
+    };
+    let (report, begun) = woken(stores, overtakes).await;
+    assert_eq!(begun, ["a"]);
+    assert!(matches!(&report.lease_lost, Some(Refused::Held(holding)) if holding.record.holder == "bob"));
+}
+
+/// A run that begins before there is any main, by `holder`: it makes a machine and then does something there.
+async fn first(stores: Stores, holder: &str) -> (Report, Vec<String>) {
+    let lease = Lease::once_made_by(clock_ms, stores, record(holder));
+    let options = Options { lease: Some(lease.hold()), ..options() };
+    let provider = Arc::new(Scripted::default());
+    let providers: [Arc<dyn Provider>; 1] = [provider.clone()];
+    let machine = Step { subject: Subject::Machine(node("main-1")), ..step("machine", "main-1", &[]) };
+    let plan = plan([machine, step("trust", "main-1", &["machine"])]);
+    let report = run(&plan, &providers, Context::default(), &OneAtATime, options, &mut |_| {}).await.unwrap();
+    let begun = provider.begun.lock().unwrap().clone();
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(lease.hold().lost.borrow().is_some(), report.lease_lost.is_some(), "it is renewed");
+    (report, begun)
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_first_runs_one_gets_the_lease_once_machines_are_made_and_the_other_is_told_who() {
+    let (mains, stores) = mains();
+    mains.iter().for_each(|main| main.silence());
+    let made = async {
+        for main in mains.iter().rev() {
+            sleep(Duration::from_secs(20)).await;
+            main.0.lock().unwrap().2 = false;
+        }
+    };
+    let (ada, bob, ()) = tokio::join!(first(stores.clone(), "ada"), first(stores, "bob"), made);
+    let (won, lost) = if ada.0.outcome.complete() { (ada, bob) } else { (bob, ada) };
+    assert_eq!((won.1, lost.1), (vec!["machine".to_owned(), "trust".to_owned()], vec!["machine".to_owned()]));
+    assert!(won.0.outcome.complete() && won.0.took > Duration::from_mins(1), "{:?}", won.0.took);
+    assert!(matches!(lost.0.lease_lost, Some(Refused::Held(_))), "{:?}", lost.0.lease_lost);
 }

@@ -80,6 +80,11 @@ impl Lab {
         Self { folder, provider, cx: Context { epoch: 7, ..Context::default() }, arguments }
     }
 
+    /// The way to a host, for what goes there beside a provider.
+    pub(crate) fn transport(&self, host: &str) -> Arc<dyn Transport> {
+        self.provider.hosts[host].transport.clone()
+    }
+
     pub(crate) fn path(&self, host: &str, path: &str) -> std::path::PathBuf {
         self.folder.path().join(host).join(path.trim_start_matches('/'))
     }

@@ -1,8 +1,10 @@
 //! Which faults a seed brings.
 
+use std::collections::BTreeMap;
+
 use fmp_core::{
     NodeName,
-    spec::{Role, Spec},
+    spec::{Node, Role, Spec},
 };
 
 use super::{Alarm, Blow, Fault, Hand, Rates, Swarm};
@@ -56,15 +58,39 @@ const BLOWS: [Kind; 16] = [
 /// The most faults that begin at a time of their own. More than that and hardly a run comes far enough to be hurt.
 const MOST: u64 = 5;
 
+/// What faults can hit.
+struct Targets<'a> {
+    /// Every node with its role, by name.
+    nodes: BTreeMap<&'a NodeName, Role>,
+    mains: Vec<&'a NodeName>,
+}
+
+impl<'a> Targets<'a> {
+    fn new(nodes: impl Iterator<Item = (&'a NodeName, &'a Node)>) -> Self {
+        let nodes: BTreeMap<&NodeName, Role> = nodes.map(|(name, node)| (name, node.role)).collect();
+        let mains = nodes.iter().filter(|(_, role)| **role == Role::Main).map(|(name, _)| *name).collect();
+        Self { nodes, mains }
+    }
+}
+
 impl Swarm {
-    /// The faults of a seed for a cluster, within the first `window_ms`. There is at least one.
+    /// The faults of a seed for a cluster, within the first `window_ms`. There is at least one. Nodes that leave are spared.
     pub fn draw(seed: u64, spec: &Spec, window_ms: u64) -> Self {
-        let mut stream = Stream::new(seed, "faults");
-        let rates = rates(&mut stream);
+        Self::of(&mut Stream::new(seed, "faults"), &Targets::new(spec.nodes.iter()), window_ms)
+    }
+
+    /// The same, and nodes that leave are hit as well. Other draws than those of [`Swarm::draw`], whose seeds stay what they
+    /// are.
+    pub fn draw_for_all(seed: u64, spec: &Spec, window_ms: u64) -> Self {
+        Self::of(&mut Stream::new(seed, "faults of day two"), &Targets::new(spec.everyone()), window_ms)
+    }
+
+    fn of(stream: &mut Stream, targets: &Targets<'_>, window_ms: u64) -> Self {
+        let rates = rates(stream);
         let kinds: Vec<Kind> = BLOWS.into_iter().filter(|_| stream.chance(250)).collect();
         let most = if rates == Rates::default() { stream.between(1, MOST) } else { stream.below(MOST + 1) };
         let kinds = if kinds.is_empty() { vec![Kind::PowerCut] } else { kinds };
-        let mut blows: Vec<Blow> = (0..most).filter_map(|_| blow(&mut stream, &kinds, spec, window_ms)).collect();
+        let mut blows: Vec<Blow> = (0..most).filter_map(|_| blow(stream, &kinds, targets, window_ms)).collect();
         blows.sort_by_key(|blow| blow.at_ms);
         Self { rates, blows }
     }
@@ -86,12 +112,11 @@ fn rates(stream: &mut Stream) -> Rates {
     rates
 }
 
-fn blow(stream: &mut Stream, kinds: &[Kind], spec: &Spec, window_ms: u64) -> Option<Blow> {
+fn blow(stream: &mut Stream, kinds: &[Kind], targets: &Targets<'_>, window_ms: u64) -> Option<Blow> {
     let at_ms = stream.below(window_ms);
     let lasts_ms = stream.between(500, 90_000);
-    let nodes: Vec<&NodeName> = spec.nodes.keys().collect();
-    let mains: Vec<&NodeName> = spec.mains().map(|(node, _)| node).collect();
-    let (any, main) = ((*stream.pick(&nodes)?).clone(), (*stream.pick(&mains)?).clone());
+    let nodes: Vec<&NodeName> = targets.nodes.keys().copied().collect();
+    let (any, main) = ((*stream.pick(&nodes)?).clone(), (*stream.pick(&targets.mains)?).clone());
     // Half of what can hit any node hits a main: there is more to break.
     let node = if stream.chance(500) { main.clone() } else { any };
     let nth = stream.below(1 << 16);
@@ -100,7 +125,7 @@ fn blow(stream: &mut Stream, kinds: &[Kind], spec: &Spec, window_ms: u64) -> Opt
         Kind::Crash => Fault::Crash(node, nth),
         Kind::PowerCut => Fault::PowerCut(node),
         Kind::DiskFull => Fault::DiskFull(node),
-        Kind::Partition => partition(stream, spec),
+        Kind::Partition => partition(stream, targets),
         Kind::Unreachable => Fault::Unreachable(node),
         Kind::Edit => Fault::Edit(node, hand(stream), nth),
         Kind::Clock => Fault::Clock(node, clock(stream)),
@@ -118,12 +143,12 @@ fn blow(stream: &mut Stream, kinds: &[Kind], spec: &Spec, window_ms: u64) -> Opt
 }
 
 /// A part of the hosts, with one main at least.
-fn partition(stream: &mut Stream, spec: &Spec) -> Fault {
+fn partition(stream: &mut Stream, targets: &Targets<'_>) -> Fault {
     let cut = |stream: &mut Stream, role: Role| stream.chance(if role == Role::Main { 400 } else { 300 });
     let mut nodes: Vec<NodeName> =
-        spec.nodes.iter().filter(|(_, node)| cut(stream, node.role)).map(|(name, _)| name.clone()).collect();
-    if !nodes.iter().any(|name| spec.nodes[name].role == Role::Main) {
-        nodes.extend(spec.mains().next().map(|(name, _)| name.clone()));
+        targets.nodes.iter().filter(|(_, role)| cut(stream, **role)).map(|(name, _)| (*name).clone()).collect();
+    if !nodes.iter().any(|name| targets.mains.contains(&name)) {
+        nodes.extend(targets.mains.first().map(|name| (*name).clone()));
     }
     Fault::Partition(nodes)
 }

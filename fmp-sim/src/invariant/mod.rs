@@ -43,6 +43,15 @@ pub enum Violation {
         /// The newest that the machine had heard of.
         newest: u64,
     },
+    /// A run began a step that changed something after another run had got the lease, wherever that was heard of.
+    Overtaken {
+        /// Which step.
+        step: StepId,
+        /// The run's epoch.
+        epoch: u64,
+        /// The epoch of the newest run that got the lease.
+        newest: u64,
+    },
     /// Something was changed on somebody else's machine.
     StrangerTouched(NodeName),
     /// A member voted, lost its data, and voted again under its old id.
@@ -53,6 +62,13 @@ pub enum Violation {
     BudgetTaken(StepId),
     /// A Node was deleted whose machine still ran pods.
     DeletedBeneathPods(NodeName),
+    /// A step started a program beside another one of a version that it must not meet.
+    SkewBroken {
+        /// Which step.
+        step: StepId,
+        /// What runs beside what.
+        what: String,
+    },
     /// A kubelet got another minor version beneath pods.
     UpgradedBeneathPods(NodeName),
     /// A step was done, nothing went wrong, and the next plan has it again.
@@ -84,11 +100,13 @@ impl Violation {
             Self::PromotedTooEarly(_) => "promoted-too-early",
             Self::MadeAgain(..) => "made-again",
             Self::OldEpoch { .. } => "old-epoch",
+            Self::Overtaken { .. } => "overtaken",
             Self::StrangerTouched(_) => "stranger-touched",
             Self::VotedTwice(_) => "voted-twice",
             Self::RemovedAlive(_) => "removed-alive",
             Self::BudgetTaken(_) => "budget-taken",
             Self::DeletedBeneathPods(_) => "deleted-beneath-pods",
+            Self::SkewBroken { .. } => "skew-broken",
             Self::UpgradedBeneathPods(_) => "upgraded-beneath-pods",
             Self::DoneAndPlannedAgain { .. } => "done-and-planned-again",
             Self::NoPlan { .. } => "no-plan",
@@ -108,8 +126,9 @@ impl fmt::Display for Violation {
 #[derive(Debug)]
 pub(crate) struct Landed<'a> {
     pub(crate) step: &'a Step,
-    /// What the cluster offered when the step was judged. What came up since then nobody could know of.
-    pub(crate) seen: Standing,
+    /// What the cluster offered when the step was judged, where it was. What came up since then nobody could know of; what
+    /// nobody looked at may take nothing that is there.
+    pub(crate) seen: Option<Standing>,
     pub(crate) before: Standing,
     pub(crate) after: Standing,
     /// Whether a fault came after the observation that it was judged by.
@@ -125,6 +144,8 @@ pub(crate) struct Invariants {
     most_away: usize,
     /// The newest epoch that each machine has heard of.
     newest: BTreeMap<u64, u64>,
+    /// The newest epoch of a run that got the lease.
+    granted: u64,
     /// With which data each member voted.
     voted: BTreeMap<String, u64>,
     pub(crate) violations: Vec<Violation>,
@@ -132,7 +153,8 @@ pub(crate) struct Invariants {
 
 impl Invariants {
     pub(crate) fn new(spec: &Spec) -> Self {
-        let mut new = Self { most_away: 1, newest: BTreeMap::new(), voted: BTreeMap::new(), violations: Vec::new() };
+        let mut new =
+            Self { most_away: 1, newest: BTreeMap::new(), granted: 0, voted: BTreeMap::new(), violations: Vec::new() };
         new.follow(spec);
         new
     }
@@ -151,6 +173,7 @@ impl Invariants {
     /// A step took effect.
     pub(crate) fn landed(&mut self, landed: &Landed<'_>) {
         let Landed { step, seen, before, after, excused, spec } = landed;
+        let seen = seen.as_ref().unwrap_or(before);
         // A consent is about one node: for no other one may anything be taken.
         let agreed = |to: &str| step.node().is_some_and(|node| spec.consents.contains(&format!("{to} {node}")));
         if *excused || agreed("outage") {
@@ -167,6 +190,23 @@ impl Invariants {
         let away = after.away.saturating_sub(seen.hidden);
         if after.up < before.up.min(seen.up) && away > self.most_away {
             self.add(Violation::NodesTaken { step: step.id.clone(), away: after.away });
+        }
+    }
+
+    /// A run got the lease.
+    pub(crate) fn granted(&mut self, epoch: u64) {
+        self.granted = self.granted.max(epoch);
+    }
+
+    /// The newest run that got the lease, where that is another one than the run of `epoch`.
+    pub(crate) fn overtook(&self, epoch: u64) -> Option<u64> {
+        (epoch < self.granted).then_some(self.granted)
+    }
+
+    /// A step started something, and these pairs of versions meet since then. No consent is about that.
+    pub(crate) fn met(&mut self, step: &StepId, pairs: impl IntoIterator<Item = String>) {
+        for what in pairs {
+            self.add(Violation::SkewBroken { step: step.clone(), what });
         }
     }
 

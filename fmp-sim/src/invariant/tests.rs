@@ -6,7 +6,7 @@ use fmp_core::{NodeName, resource::Holding};
 use fmp_exec::Context;
 use fmp_plan::{
     Action, Plan, Step, StepId,
-    action::{TrustItem, TrustSource},
+    action::{TrustItem, TrustSource, UnitBefore},
     step::{Budget, Subject},
 };
 
@@ -71,7 +71,8 @@ fn guarded(make: impl Fn() -> Simulation, without: Guards, harm: &str) {
 
 #[test]
 fn an_older_run_that_goes_on_after_a_newer_one_is_found() {
-    let restart = step("work-01/unit", "work-01", Action::RestartUnit { unit: "kubelet.service".into() });
+    let before = UnitBefore::Active;
+    let restart = step("work-01/unit", "work-01", Action::RestartUnit { unit: "kubelet.service".into(), before });
     let epochs = |fencing| {
         let mut sim = standing(1, "local", Vec::new());
         sim.world.guard(Guards { fencing, ..Guards::default() });
@@ -131,6 +132,37 @@ fn steps_that_take_what_must_stay_are_found() {
     assert!(reckless("pods", Budget::Works).contains(&"nodes-taken"));
 }
 
+/// What is found where only these steps of an upgrade are carried out.
+fn upgraded(is_done: impl Fn(&Step) -> bool) -> Vec<Violation> {
+    let mut catalog = Catalog::new(LOCK);
+    let at = |kubernetes| Shape { kubernetes, ..shape(1, "local") };
+    let world = catalog.settled(&at("1.28.15")).unwrap();
+    let case = catalog.case(&at("1.29.15")).unwrap();
+    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
+    let mut plan = plan(&sim);
+    plan.steps.retain(is_done);
+    let kept: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
+    plan.steps.iter_mut().for_each(|step| step.after.retain(|id| kept.contains(id)));
+    sim.judged = false;
+    sim.carry_out(plan);
+    sim.run_out();
+    sim.violations().to_vec()
+}
+
+#[test]
+fn a_program_that_meets_an_apiserver_of_a_version_that_it_must_not_meet_is_found() {
+    let of = |step: &Step, node: &str| step.id.as_str().starts_with(node);
+    let starts = |step: &Step, unit: &str| step.action.starts() == Some(unit);
+    let work = upgraded(|step| of(step, "work-01"));
+    assert!(work.iter().any(|found| found.to_string().contains("kubelet 1.29 on work-01 beside")), "{work:?}");
+    assert!(work.iter().any(|found| found.to_string().contains("kube-proxy 1.29 on work-01 beside")), "{work:?}");
+    let main = upgraded(|step| of(step, "main-1") && !starts(step, "kube-apiserver.service"));
+    for program in ["kube-scheduler", "kube-controller-manager"] {
+        let words = format!("{program} 1.29 on main-1 beside an apiserver 1.28 on main-1");
+        assert!(main.iter().any(|found| found.to_string().contains(&words)), "{main:?}");
+    }
+}
+
 fn step(id: &str, host: &str, action: Action) -> Step {
     Step {
         id: StepId::new(id),
@@ -168,13 +200,32 @@ fn a_plan_that_cannot_be_carried_out_is_found() {
     assert_eq!(steps(vec![waits]), ["no-plan"]);
 }
 
-#[test]
-fn a_member_that_is_removed_with_its_data_is_found() {
-    let sim = standing(1, "local", Vec::new());
+/// What is found where the member of a main is taken out that this befell before.
+fn removed(befalls: impl FnOnce(&mut Simulation)) -> Vec<&'static str> {
+    let mut sim = standing(1, "local", Vec::new());
     let seen = sim.world.observe(&sim.case.questions);
     let (peer_url, member) = seen.etcd.known().unwrap().members.iter().next().unwrap();
     let action = Action::RemoveEtcdMember { peer_url: peer_url.clone(), id: member.id.clone() };
-    assert_eq!(steps(vec![step("main-1/remove", "main-1", action)]), ["removed-alive"]);
+    befalls(&mut sim);
+    let later = sim.world.clock_ms() + 5_000;
+    sim.world.advance(later);
+    let plan = Plan {
+        steps: vec![step("main-1/remove", "main-1", action)],
+        waiting: Vec::new(),
+        budgets: BTreeMap::new(),
+        ..plan(&sim)
+    };
+    sim.carry_out(plan);
+    sim.run_out();
+    let main = sim.world.observe(&sim.case.questions).host(&node("main-1")).cloned();
+    assert!(main.is_none_or(|host| host.units["etcd.service"].known().unwrap().active != "active"));
+    sim.violations().iter().map(Violation::kind).collect()
+}
+
+#[test]
+fn a_member_that_is_removed_with_its_data_and_does_not_hear_of_it_is_found() {
+    assert_eq!(removed(|sim| sim.world.power_off(&node("main-1"))), ["removed-alive"]);
+    assert_eq!(removed(|_| {}), Vec::<&str>::new(), "it hears of it and ends");
 }
 
 #[test]
@@ -247,6 +298,26 @@ fn a_cluster_that_does_not_come_to_stand_is_found() {
     let (converged, _) = play::healed(&mut sim, &mut |_| {});
     assert!(!converged);
     assert_eq!(sim.violations().first().map(Violation::kind), Some("not-converged"));
+}
+
+#[test]
+fn harm_by_a_step_that_nobody_judged_is_found_whatever_was_seen_before() {
+    let mut sim = standing(1, "quota", Vec::new());
+    let mains = ["main-1", "main-2", "main-3"].map(node);
+    mains[1..].iter().for_each(|main| sim.world.stop(main, "etcd.service"));
+    let mut plan = plan(&sim);
+    let restart = Action::RestartUnit { unit: "etcd.service".into(), before: UnitBefore::Active };
+    // Whoever made this plan says that nothing is taken away.
+    plan.steps = mains[..2].iter().map(|main| step(&format!("{main}/unit"), main.as_str(), restart.clone())).collect();
+    assert!(!sim.standing().quorum);
+    sim.carry_out(plan);
+    mains[1..].iter().for_each(|main| sim.world.restart(main, "etcd.service"));
+    let up = sim.world.clock_ms() + 6_000;
+    sim.world.advance(up);
+    assert!(sim.standing().quorum);
+    sim.run_out();
+    let found: Vec<&str> = sim.violations().iter().map(Violation::kind).collect();
+    assert!(found.contains(&"quorum-taken"), "{found:?}");
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct Controller {
     pub(super) record: LeaseRecord,
     /// When the lease was granted the last time.
     pub(super) granted_ms: u64,
+    /// Whether it was there to be taken at all: before there is a main it is not.
+    pub(super) has_lease: bool,
     /// When the hosts were observed that the last judgement rests on.
     pub(super) seen_ms: u64,
     /// What the cluster offered then.

@@ -34,7 +34,7 @@ const APISERVER_STOPS: u64 = 10_000;
 fn steady(action: &Action) -> u64 {
     let stops = |unit: &str| matches!(unit, "kube-apiserver.service" | "etcd.service");
     match action {
-        Action::RestartUnit { unit } if stops(unit) => APISERVER_STOPS,
+        Action::RestartUnit { unit, .. } if stops(unit) => APISERVER_STOPS,
         Action::StopUnits { units } if units.iter().any(|unit| stops(unit)) => APISERVER_STOPS,
         _ => 0,
     }

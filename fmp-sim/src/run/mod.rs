@@ -59,6 +59,24 @@ enum Coming {
     Heal(usize),
 }
 
+/// When a controller ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Death {
+    /// When this many commands have come to the moment in which they take effect, the last of them its own.
+    pub at: u64,
+    /// What becomes of that one.
+    pub last: LastCommand,
+}
+
+/// What becomes of a command in whose moment its sender ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastCommand {
+    /// It is done, and nobody hears of it.
+    TakesEffect,
+    /// It ends with its sender.
+    IsLost,
+}
+
 /// How much was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -100,8 +118,14 @@ pub struct Simulation {
     /// When a fault last took something away or changed something.
     pub(crate) fault_ms: Option<u64>,
     claims: round::Claims,
+    /// Commands that came to the moment in which they take effect.
+    landed: u64,
+    /// When a controller ends, where it does.
+    death: Option<Death>,
     /// Whether a step is judged before it begins. Tests take that away and look whether the harm is found.
     pub(crate) judged: bool,
+    /// Whether a controller looks at its lease's age before it begins a step, likewise.
+    pub(crate) heeds_lease: bool,
     /// What controllers told, where somebody wants to know.
     pub(crate) news: Option<Vec<Progress>>,
     /// What happened, a line each, where somebody wants to read it.
@@ -138,7 +162,10 @@ impl Simulation {
             counts: Counts::default(),
             fault_ms: None,
             claims: round::Claims::default(),
+            landed: 0,
+            death: None,
             judged: true,
+            heeds_lease: true,
             news: None,
             trace: None,
         }
@@ -149,6 +176,16 @@ impl Simulation {
         self.invariants.follow(&case.spec);
         self.case = case;
         self.claims = round::Claims::default();
+    }
+
+    /// Has the controller end that sends a command of this number.
+    pub const fn dies(&mut self, death: Death) {
+        self.death = Some(death);
+    }
+
+    /// How many commands came to the moment in which they take effect, whatever they did then.
+    pub const fn landed(&self) -> u64 {
+        self.landed
     }
 
     /// Keeps a line for everything that happens.

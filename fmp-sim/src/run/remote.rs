@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use fmp_core::NodeName;
-use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, StepAt};
-use fmp_plan::{Action, Plan};
+use fmp_exec::{Applied, Context, Effect, Event, Failure, FailureKind, Retry, StepAt, lease};
+use fmp_plan::{Action, Plan, Step, step::Subject};
 
-use super::{Coming, Simulation, Who, latency};
-use crate::{invariant::Landed, world::Standing};
+use super::{Coming, LastCommand, Simulation, Who, latency};
+use crate::{
+    invariant::{Landed, Violation},
+    world::Standing,
+};
 
 /// A command on its way or at work.
 #[derive(Debug)]
@@ -22,8 +25,12 @@ pub(super) struct Flight {
     fate: Fate,
     /// When the hosts were observed that its judgement rests on.
     seen_ms: u64,
-    /// What the cluster offered then.
-    seen: Standing,
+    /// When those were observed that the plan rests on, which is when versions are judged.
+    planned_ms: u64,
+    /// What the cluster offered then; none where nobody judged it.
+    seen: Option<Standing>,
+    /// The newer run that had the lease already when it was sent.
+    overtaken: Option<u64>,
 }
 
 /// What becomes of a command.
@@ -46,11 +53,18 @@ impl Simulation {
         let step = &plan.steps[at.index()];
         let memberships =
             controller.in_flight.iter().filter(|at| is_membership(&plan.steps[at.index()].action)).count();
-        let (cx, seen_ms, seen) = (controller.cx.clone(), controller.seen_ms, controller.seen);
+        let seen = (!step.disrupts.is_empty()).then_some(controller.seen);
+        let (cx, seen_ms, planned_ms) = (controller.cx.clone(), controller.seen_ms, controller.planned_ms);
+        let overtaken = self.invariants.overtook(cx.epoch);
         if memberships > 1 {
             self.invariants.two_changes_of_membership(step);
         }
         let node = step.subject.node().cloned();
+        let is_machine = matches!(step.subject, Subject::Machine(_));
+        if self.heeds_lease && !is_machine && !(self.take_first(who) && self.is_covered(who)) {
+            let kind = FailureKind::Other("the lease may have run out".to_owned());
+            return self.fail(who, at, &Failure { effect: Effect::None, retry: Retry::Later, kind, source: None }, 0);
+        }
         if let Some(node) = node.as_ref().filter(|_| !is_membership(&step.action))
             && let Err(failure) = self.world.reach(node)
             && !matches!(step.action, Action::CreateMachine { .. } | Action::StartMachine)
@@ -69,8 +83,14 @@ impl Simulation {
         let busy = latency::of(&step.action, &mut self.latency) * slow;
         let boots = node.as_ref().map_or(0, |node| self.world.boots(node));
         self.sent += 1;
-        self.flights.insert(self.sent, Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, seen });
+        let flight =
+            Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, planned_ms, seen, overtaken };
+        self.flights.insert(self.sent, flight);
         self.queue.at(self.now + latency::WAY + busy, Coming::Land(self.sent));
+    }
+
+    fn is_covered(&self, who: Who) -> bool {
+        self.controllers.get(&who).is_some_and(|controller| lease::covers(controller.granted_ms, self.now))
     }
 
     fn fate(&mut self) -> Fate {
@@ -87,10 +107,16 @@ impl Simulation {
 
     /// A command takes effect.
     pub(super) fn land(&mut self, flight: u64) {
-        let Some(Flight { who, at, plan, cx, node, boots, fate, seen_ms, seen }) = self.flights.remove(&flight) else {
-            return;
-        };
+        let Some(flight) = self.flights.remove(&flight) else { return };
+        let Flight { who, at, plan, cx, node, boots, fate, seen_ms, planned_ms, seen, overtaken } = flight;
         let step = &plan.steps[at.index()];
+        self.landed += 1;
+        if let Some(death) = self.death.filter(|death| death.at == self.landed) {
+            self.kill(who);
+            if death.last == LastCommand::IsLost {
+                return;
+            }
+        }
         if let Some(node) = node.as_ref().filter(|node| self.world.boots(node) != boots) {
             // It ended with everything that ran there.
             let failure = lost(node);
@@ -101,9 +127,12 @@ impl Simulation {
             Fate::Torn(strokes) => Some(strokes),
         };
         let before = self.standing();
-        let applied = self.world.carry_out(&cx, step, strokes);
+        let applied = self.carried_out((&cx, step, strokes), planned_ms);
         let after = self.standing();
         self.counts.steps += u64::from(matches!(applied, Ok(Applied::Done)));
+        if let (Some(newest), Ok(Applied::Done)) = (overtaken, &applied) {
+            self.found(Violation::Overtaken { step: step.id.clone(), epoch: cx.epoch, newest });
+        }
         let excused = self.fault_ms.is_some_and(|fault| fault >= seen_ms);
         self.invariants.landed(&Landed { step, seen, before, after, excused, spec: &self.case.spec });
         self.note(|| format!("host: {} of fmp {} ends as {applied:?} ({fate:?})", step.id, who.0));
@@ -115,6 +144,23 @@ impl Simulation {
             }
             (Err(failure), _) => self.fail(who, at, &failure, 0),
         }
+    }
+
+    /// A command's change is made. Where no fault came since the plan was made, no version meets another one that it must
+    /// not meet.
+    fn carried_out(
+        &mut self,
+        (cx, step, strokes): (&Context, &Step, Option<u32>),
+        planned_ms: u64,
+    ) -> Result<Applied, Failure> {
+        if step.action.starts().is_none() || self.fault_ms.is_some_and(|fault| fault >= planned_ms) {
+            return self.world.carry_out(cx, step, strokes);
+        }
+        let before = self.world.broken_skew();
+        let applied = self.world.carry_out(cx, step, strokes);
+        let pairs = self.world.broken_skew();
+        self.invariants.met(&step.id, pairs.difference(&before).cloned());
+        applied
     }
 
     /// What becomes of the commands of a controller that is gone: those that stream their input may end with it.

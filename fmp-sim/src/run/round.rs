@@ -8,16 +8,13 @@ use std::{
 use fmp_core::observed::Observed;
 use fmp_exec::{
     Context, Event, Executor, Limits, Outcome, Progress,
-    lease::{self, LeaseRecord, Refused},
+    lease::{self, Answer, LeaseRecord, Refused},
     progress::News,
 };
 use fmp_plan::{Action, Plan, Standing, Step, StepId};
 
 use super::{Coming, Controller, RoundEnd, Simulation, Who, latency};
-use crate::{
-    invariant::Violation,
-    world::{self, EXPIRY_MS},
-};
+use crate::{invariant::Violation, world};
 
 /// What a round said that it did, until something else happens.
 #[derive(Debug, Default)]
@@ -80,19 +77,22 @@ impl Simulation {
             Ok(record) => record,
             Err(refused) => return self.end(RoundEnd::Refused(refused.to_string())),
         };
+        self.invariants.granted(record.epoch);
         self.world.fence_all(record.epoch);
         let executor = match Executor::new(&plan, Limits::default()) {
             Ok(executor) => executor,
             Err(error) => return self.invariants.add(Violation::NoPlan { why: error.to_string() }),
         };
         self.note(|| format!("fmp {} begins with {} steps, epoch {}", who.0, plan.steps.len(), record.epoch));
-        let cx = Context { epoch: record.epoch, texts: Arc::new(plan.texts.clone()) };
+        let run = record.instance.as_str().into();
+        let cx = Context { epoch: record.epoch, run, texts: Arc::new(plan.texts.clone()) };
         let controller = Controller {
             plan: Arc::new(plan),
             cx,
             executor,
             record,
             granted_ms: self.now,
+            has_lease: !self.world.glance().is_empty(),
             seen_ms,
             seen,
             planned_ms: seen_ms,
@@ -147,16 +147,42 @@ impl Simulation {
         if controller.interrupted {
             return;
         }
+        if !controller.has_lease {
+            return self.queue.at(self.now + latency::RENEWAL, Coming::Renew(who));
+        }
         match lease::decide(&self.world.take_lease(&controller.record)) {
             Ok(()) => controller.granted_ms = self.now,
             // Silence may pass before the lease runs out; an hour asleep does not.
-            Err(Refused::NoMajority { .. }) if self.now - controller.granted_ms + latency::RENEWAL < EXPIRY_MS => {}
+            Err(Refused::NoMajority { .. }) if lease::covers(controller.granted_ms, self.now) => {}
             Err(refused) => {
                 self.note(|| format!("fmp {} lost its lease: {refused}", who.0));
                 return self.interrupt(who);
             }
         }
         self.queue.at(self.now + latency::RENEWAL, Coming::Renew(who));
+    }
+
+    /// A controller that began before there was any main takes the lease, once a majority of all mains is there to grant it.
+    /// Whether it may begin a step on a host.
+    pub(super) fn take_first(&mut self, who: Who) -> bool {
+        let Some(controller) = self.controllers.get_mut(&who) else { return false };
+        if controller.has_lease {
+            return true;
+        }
+        let mut answers = self.world.take_lease(&controller.record);
+        for (main, _) in self.case.spec.mains() {
+            answers.entry(main.clone()).or_insert_with(|| Answer::Silent("its machine is not there yet".to_owned()));
+        }
+        match lease::decide(&answers) {
+            Ok(()) => (controller.has_lease, controller.granted_ms) = (true, self.now),
+            Err(Refused::NoMajority { .. }) => return false,
+            Err(Refused::Held(_) | Refused::Overtaken(_)) => {
+                // It has run out before it began, as whoever renews it is told.
+                (controller.has_lease, controller.granted_ms) = (true, 0);
+                self.queue.at(self.now, Coming::Renew(who));
+            }
+        }
+        true
     }
 
     /// Somebody asks a controller to stop.

@@ -5,19 +5,25 @@
 //! that a backup or a consent is needed.
 
 #[cfg(test)]
+mod fences;
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod orders;
 pub(crate) mod play;
 mod shrink;
+#[cfg(test)]
+mod stories;
 mod topology;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use fmp_core::{bundle::Lock, profile::Profiles, spec};
 pub(crate) use play::{Played, play_through};
-pub use play::{Report, replay, run};
+pub use play::{Report, replay, run, run_of};
 pub(crate) use shrink::fewest;
 pub use shrink::shrink;
-pub use topology::{Drawn, Kind, Shape};
+pub use topology::{Deck, Drawn, Kind, Shape};
 
 use crate::{
     Case, Setup, World,
@@ -48,12 +54,20 @@ pub struct Catalog {
     lock: String,
     cases: BTreeMap<Shape, Arc<Case>>,
     worlds: BTreeMap<Shape, World>,
+    /// How long it takes without faults to bring one shape to another one, in milliseconds.
+    calm_ms: BTreeMap<(Shape, Shape), u64>,
 }
 
 impl Catalog {
     /// A catalog that plans with this lock. It is one of Kubernetes 1.29.15; others are made of it.
     pub fn new(lock: &str) -> Self {
-        Self { profiles: topology::profiles(), lock: lock.to_owned(), cases: BTreeMap::new(), worlds: BTreeMap::new() }
+        Self {
+            profiles: topology::profiles(),
+            lock: lock.to_owned(),
+            cases: BTreeMap::new(),
+            worlds: BTreeMap::new(),
+            calm_ms: BTreeMap::new(),
+        }
     }
 
     /// What a shape means.

@@ -122,12 +122,12 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, plan: &Plan, step: &Step) -> Vec<String> {
-        let cx = Context { epoch: 1, texts: std::sync::Arc::new(plan.texts.clone()) };
+        let cx = Context { epoch: 1, texts: std::sync::Arc::new(plan.texts.clone()), ..Context::default() };
         let before = self.world.standing(&self.case.spec);
         let applied = self.world.apply(&cx, step);
         let after = self.world.standing(&self.case.spec);
         let spec = &self.case.spec;
-        self.invariants.landed(&Landed { step, seen: before, before, after, excused: false, spec });
+        self.invariants.landed(&Landed { step, seen: Some(before), before, after, excused: false, spec });
         self.pause();
         self.invariants.hear(self.world.deeds());
         let mut wrong: Vec<String> = self.invariants.violations.drain(..).map(|it| it.to_string()).collect();

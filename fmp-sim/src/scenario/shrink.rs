@@ -13,13 +13,13 @@ use crate::{
 /// # Errors
 /// The scenario can't be set up.
 pub fn shrink(catalog: &mut Catalog, report: &Report) -> Result<Report, SetupError> {
-    let first = replay(catalog, report.seed, report.swarm.clone())?;
+    let first = replay(catalog, report.deck, report.seed, report.swarm.clone())?;
     let Some(kind) = first.violations.first().map(Violation::kind) else { return Ok(first) };
     let least = fewest(&first.swarm, |swarm| {
-        let tried = replay(catalog, report.seed, Arc::new(swarm.clone()));
+        let tried = replay(catalog, report.deck, report.seed, Arc::new(swarm.clone()));
         tried.is_ok_and(|tried| tried.violations.iter().any(|violation| violation.kind() == kind))
     });
-    replay(catalog, report.seed, Arc::new(least))
+    replay(catalog, report.deck, report.seed, Arc::new(least))
 }
 
 /// Drops faults one by one as long as the rest still shows what is looked for.

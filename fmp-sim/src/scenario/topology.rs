@@ -23,6 +23,15 @@ pub enum Kind {
     Retirement,
 }
 
+/// Where seeds are drawn from. A seed of a deck is always the same run: what is new gets a deck of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deck {
+    /// Everything; faults begin while an installation would take place, and none hits a node that leaves.
+    First,
+    /// Upgrades and departures; faults begin at any time of them, and hit any node.
+    DayTwo,
+}
+
 /// A scenario before faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawn {
@@ -136,9 +145,22 @@ impl Shape {
 }
 
 impl Drawn {
-    /// The scenario of a seed. Nearly half of all are installations of three mains and four work nodes.
+    /// The scenario of a seed of a deck.
+    pub fn of_deck(deck: Deck, seed: u64) -> Self {
+        match deck {
+            Deck::First => Self::of(seed),
+            Deck::DayTwo => Self::later(&mut Stream::new(seed, "day two")).finished(seed),
+        }
+    }
+
+    /// The scenario of a seed of the first deck. Nearly half of all are installations of three mains and four work nodes.
     pub fn of(seed: u64) -> Self {
-        let mut drawn = Self::somewhere(seed);
+        Self::somewhere(seed).finished(seed)
+    }
+
+    /// With an environment, disks, and whether what leaves is gone.
+    fn finished(mut self, seed: u64) -> Self {
+        let drawn = &mut self;
         // Where no main exists yet nobody holds a lease: that is nothing for runs that are started at any time.
         if drawn.kind != Kind::Install && Stream::new(seed, "environment").chance(300) {
             (drawn.shape.environment, drawn.then.environment) = ("sim", "sim");
@@ -147,7 +169,7 @@ impl Drawn {
         (drawn.shape.disks, drawn.then.disks) = (disks, disks);
         let may_be_gone = drawn.kind == Kind::Retirement;
         drawn.then.destroyed = may_be_gone && Stream::new(seed, "destroyed").chance(400);
-        drawn
+        self
     }
 
     /// On machines that exist.

@@ -175,6 +175,34 @@ impl World {
         }
     }
 
+    /// A process whose member was taken out ends, as soon as those who have the quorum tell it.
+    pub(crate) fn removed_members_end(&mut self) {
+        let Some(part) = self.quorum_part() else { return };
+        let is_out = |(_, host): &(&NodeName, &Host)| {
+            host.part == part && host.answers(ETCD) && host.etcd_data.is_some() && self.member_of(host).is_none()
+        };
+        let out: Vec<NodeName> = self.mains().filter(is_out).map(|(node, _)| node.clone()).collect();
+        for node in out {
+            if let Some(host) = self.hosts.get_mut(&node) {
+                host.end(ETCD);
+            }
+        }
+    }
+
+    /// A process whose member has a leader tells systemd that it runs, a learner's as well.
+    pub(crate) fn members_come_up(&mut self) {
+        let Some(part) = self.quorum_part().filter(|_| self.has_leader()) else { return };
+        let is_led =
+            |host: &Host| host.part == part && self.member_of(host).is_some_and(|member| self.is_member(host, member));
+        let led: Vec<NodeName> = self.mains().filter(|(_, host)| is_led(host)).map(|(node, _)| node.clone()).collect();
+        for node in led {
+            let unit = self.hosts.get_mut(&node).and_then(|host| host.units.get_mut(ETCD));
+            if let Some(running) = unit.and_then(|unit| unit.running.as_mut()) {
+                running.led = true;
+            }
+        }
+    }
+
     /// etcd as it is seen through the mains.
     pub(crate) fn etcd_seen(&self) -> Fact<Etcd> {
         if let Some(etcd) = self.etcd.as_ref().filter(|etcd| etcd.leader.is_some())

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Milliseconds until a lease runs out that nobody renews, by its host's monotonic clock.
-pub const EXPIRY_MS: u64 = 30_000;
+const EXPIRY_MS: u64 = 30_000;
 
 /// A lease on one main.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ mod pace;
 mod places;
 mod pods;
 mod setup;
+mod skew;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,6 @@ use fmp_core::{
 };
 use fmp_exec::{Effect, Failure, FailureKind, Retry};
 use host::Host;
-pub use lease::EXPIRY_MS;
 pub use pace::Pace;
 use pods::Workload;
 use serde::{Deserialize, Serialize};

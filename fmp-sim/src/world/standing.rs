@@ -1,6 +1,6 @@
 //! What a cluster still offers: what no step may take away.
 
-use fmp_core::{NodeName, resource::Holding, spec::Spec};
+use fmp_core::{NodeName, spec::Spec};
 
 use super::World;
 
@@ -59,15 +59,6 @@ impl World {
         let kept = voters().filter(|member| held(&member.id)).count();
         kept < voters().count() / 2 + 1
             && self.hosts.values().any(|host| host.files.contains_key(fmp_core::role::paths::ETCD_BORN))
-    }
-
-    /// Whether half of a key pair was made and the other half never was: then only a person helps.
-    pub fn has_half_an_authority(&self) -> bool {
-        let holds = |path: &str| self.mains().any(|(_, host)| host.files.contains_key(path));
-        Holding::ALL.iter().any(|what| match (what.public_path(), what.private_path()) {
-            (Some(public), Some(private)) => holds(public) != holds(private),
-            (Some(_), None) | (None, _) => false,
-        })
     }
 
     /// How often a host has lost its power: what ran before is gone.

@@ -9,7 +9,7 @@ use std::{
 use fmp_core::{
     Digest, NodeName,
     observed::{DirectorySeen, Fact, Observed, UnitSeen},
-    resource::{Check, Filesystem, NodeObject, Uuid},
+    resource::{CORDONED, Check, DRAINED, EMPTYING, Filesystem, NodeObject, Uuid},
     role::paths::{STAMP, unit_file},
     spec::Environment,
 };
@@ -19,7 +19,7 @@ use fmp_exec::{
 };
 use fmp_plan::{
     Action, Step, StepId,
-    action::{Before, Evict, FileRemoval, FileWrite, MountPoint},
+    action::{Before, Evict, FileRemoval, FileWrite, MountPoint, UnitBefore},
     step::Subject,
 };
 
@@ -58,7 +58,7 @@ fn step_of(host: &str, action: Action) -> Step {
 
 fn apply(world: &mut World, host: &str, action: Action, texts: &[&str]) -> Result<Applied, Failure> {
     let texts = texts.iter().map(|text| (Digest::of(text), Arc::from(*text))).collect();
-    world.apply(&Context { epoch: 1, texts: Arc::new(texts) }, &step_of(host, action))
+    world.apply(&Context { epoch: 1, texts: Arc::new(texts), ..Context::default() }, &step_of(host, action))
 }
 
 fn done(world: &mut World, host: &str, action: Action) {
@@ -119,7 +119,7 @@ fn a_start_notes_what_it_read_and_not_what_came_later() {
     start(&mut world, "main-1", "x.service", "");
     world.edit_file(&node("main-1"), "/etc/x.conf", "two");
     assert_eq!(stamped(&world, "/etc/x.conf"), Digest::of("one").to_string());
-    done(&mut world, "main-1", Action::RestartUnit { unit: "x.service".into() });
+    done(&mut world, "main-1", Action::RestartUnit { unit: "x.service".into(), before: UnitBefore::Active });
     assert_eq!(stamped(&world, "/etc/x.conf"), Digest::of("two").to_string());
 }
 
@@ -270,7 +270,9 @@ fn a_node_is_cordoned_drained_and_given_back_and_a_persons_cordon_stays() {
     assert!(matches!(apply(&mut world, "work-1", drain(), &[]).unwrap(), Applied::Stale(_)), "pods could come");
     done(&mut world, "work-1", cordon());
     assert_eq!(apply(&mut world, "work-1", cordon(), &[]).unwrap(), Applied::AlreadyDone);
+    assert_eq!(world.nodes["work-1"].labels[CORDONED], EMPTYING);
     done(&mut world, "work-1", drain());
+    assert_eq!(world.nodes["work-1"].labels[CORDONED], DRAINED);
     done(&mut world, "work-1", uncordon());
     world.nodes.get_mut("work-1").unwrap().unschedulable = true;
     assert_eq!(apply(&mut world, "work-1", cordon(), &[]).unwrap(), Applied::AlreadyDone);

@@ -10,7 +10,7 @@ use fmp_core::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{World, balancer::BALANCER, files::File, host::Host};
+use super::{World, balancer::BALANCER, etcd::ETCD, files::File, host::Host};
 
 /// What systemd knows of a unit besides its files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub(crate) struct Running {
     stamp: Option<Stamp>,
     /// Whether it has come so far that it answers.
     pub(crate) answers: bool,
+    /// Of etcd: whether its member has once had a leader. Before that it does not tell systemd that it runs.
+    #[serde(default)]
+    pub(crate) led: bool,
     /// When it will, by the world's milliseconds; none where the world has not looked at it yet.
     due_ms: Option<u64>,
     /// Of a balancer: the servers that it read. None: nobody knows, and it has them all.
@@ -42,7 +45,8 @@ impl Unit {
     pub(crate) fn mirrored(seen: &UnitSeen, loaded: Vec<u64>) -> Self {
         let runs = !seen.is_down();
         let answers = seen.active == "active";
-        let running = runs.then(|| Running { stamp: seen.stamp.clone(), answers, due_ms: None, backends: None });
+        let running =
+            runs.then(|| Running { stamp: seen.stamp.clone(), answers, led: answers, due_ms: None, backends: None });
         Self { enabled: seen.enabled == "enabled", loaded: Some(loaded), held_back: !seen.condition, running }
     }
 }
@@ -95,7 +99,7 @@ impl Host {
         let unit = self.units.entry(name.to_owned()).or_default();
         unit.loaded = unit.loaded.take().or(loaded);
         unit.held_back = held_back;
-        unit.running = (!held_back).then_some(Running { stamp, answers: false, due_ms: None, backends });
+        unit.running = (!held_back).then_some(Running { stamp, answers: false, led: false, due_ms: None, backends });
         if held_back { Started::HeldBack } else { Started::Runs }
     }
 
@@ -148,6 +152,7 @@ impl Host {
         let oneshot = self.unit_text(name).is_some_and(|text| text.contains("\nType=oneshot"));
         let (active, sub) = match (&unit.running, oneshot) {
             (Some(_), true) => ("active", "exited"),
+            (Some(_), false) if !self.has_come_up(name) => ("activating", "start"),
             (Some(_), false) => ("active", "running"),
             (None, _) => ("inactive", "dead"),
         };
@@ -161,6 +166,13 @@ impl Host {
             condition: !unit.held_back,
             stamp: unit.running.as_ref().and_then(|running| running.stamp.clone()),
         })
+    }
+
+    /// Whether systemd calls a unit active: one that notifies it has said so, etcd as soon as its member has had a leader.
+    pub(crate) fn has_come_up(&self, name: &str) -> bool {
+        let Some(running) = self.units.get(name).and_then(|unit| unit.running.as_ref()) else { return false };
+        let notifies = || self.unit_text(name).is_some_and(|text| text.contains("\nType=notify"));
+        (running.answers && (running.led || name != ETCD)) || !notifies()
     }
 
     /// The version of the program that a unit started, where the program's path tells it.

@@ -22,13 +22,17 @@ use crate::{
     session::{Reach, Session},
 };
 
-/// Takes the lease on the mains that exist.
+/// Takes the lease on the mains that exist; where none does, it is taken as soon as their machines are made.
 ///
 /// Whoever held it and is known to be dead does not hold it any more: a run that was killed on this computer keeps the next
 /// one waiting for nothing.
 pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observed) -> miette::Result<Lease> {
-    let stores = stores(session, reach, observed);
+    let is_there = |node: &NodeName| !matches!(observed.hosts.get(node), Some(Fact::Absent));
+    let stores = stores(session, reach, is_there);
     let mine = record(observed.now);
+    if stores.is_empty() {
+        return Ok(Lease::once_made(self::stores(session, reach, |_| true), mine));
+    }
     let refused = match Lease::acquire(stores.clone(), mine.clone()).await {
         Ok(lease) => return Ok(lease),
         Err(Refused::Held(holding)) if process::is_dead(holding.record.pid, &holding.record.instance) => holding,
@@ -40,9 +44,8 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
     Lease::acquire(stores, mine).await.map_err(|refused| miette!("{refused}"))
 }
 
-fn stores(session: &Session, reach: &Reach, observed: &Observed) -> Stores {
-    let exists = |node: &NodeName| !matches!(observed.hosts.get(node), Some(Fact::Absent));
-    let mains = session.spec.mains().map(|(node, _)| node).filter(|node| exists(node));
+fn stores(session: &Session, reach: &Reach, among: impl Fn(&NodeName) -> bool) -> Stores {
+    let mains = session.spec.mains().map(|(node, _)| node).filter(|node| among(node));
     let store = |node: &NodeName| -> Arc<dyn LeaseStore> {
         match &reach.world {
             Some(world) => Arc::new(SimLease::new(world.clone(), node.clone())),

@@ -9,7 +9,7 @@ use fmp_core::{
 };
 use fmp_plan::{
     Action, Plan, Step, StepId,
-    action::Before,
+    action::{Before, UnitBefore},
     plan::Basis,
     step::{Budget, Disruption, Subject},
 };
@@ -28,7 +28,7 @@ pub(super) fn step(id: &str, host: &str, after: &[&str]) -> Step {
     Step {
         id: StepId::new(id),
         subject: Subject::Host(node(host)),
-        action: Action::RestartUnit { unit: "x.service".into() },
+        action: Action::RestartUnit { unit: "x.service".into(), before: UnitBefore::Active },
         after: after.iter().map(|&id| StepId::new(id)).collect(),
         unit: None,
         disrupts: [].into(),

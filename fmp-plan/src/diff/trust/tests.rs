@@ -92,6 +92,36 @@ fn a_leaf_is_a_trace_of_its_authority() {
     assert_eq!(waits(&plan, "main-1/trust/etcd-ca"), None, "no leaf of etcd's authority is left");
 }
 
+/// Which half of which pair lies on the main that makes it, after a power cut at its birth.
+#[test]
+fn half_of_a_pair_of_which_nothing_was_signed_is_made_again() {
+    let (key, public) = (Fact::Known(fmp_core::Digest::of("half")), authority(Authority::Cluster, "half"));
+    let halves: [(&str, &dyn Fn(&mut Lab)); 3] = [
+        ("ca", &|lab| _ = lab.host("main-1").secrets.insert(CA_KEY.into(), key.clone())),
+        ("ca", &|lab| _ = lab.host("main-1").certificates.insert(CA.into(), Fact::Known(public.clone()))),
+        ("service-account-key", &|lab| _ = lab.host("main-1").secrets.insert(TOKEN_KEY.into(), key.clone())),
+    ];
+    for (what, lie) in halves {
+        let mut lab = Lab::bare(3, 1);
+        lie(&mut lab);
+        let plan = lab.plan();
+        assert_eq!(waits(&plan, &format!("main-1/trust/{what}")), None);
+        let Action::EstablishTrust { items } = &step(&plan, "main-1/trust").action else { panic!() };
+        let item = items.iter().find(|item| item.what.to_string() == what).unwrap();
+        assert_eq!(item.from, TrustSource::Create);
+    }
+}
+
+#[test]
+fn a_certificate_of_an_authority_that_another_host_took_is_a_trace_of_its_key() {
+    for other in ["main-2", "work-1"] {
+        let mut lab = Lab::bare(3, 1);
+        let seen = Fact::Known(authority(Authority::Cluster, "half"));
+        lab.host(other).certificates.insert(CA.into(), seen);
+        check_waits(&lab, "ca", &format!("the ca is restored on a main: {other} carries traces of an earlier one"));
+    }
+}
+
 #[test]
 fn a_silent_main_may_hold_what_nobody_else_does() {
     let mut lab = Lab::bare(3, 0);
@@ -134,7 +164,7 @@ fn a_lost_public_half_comes_from_another_main() {
     assert_eq!(items[0].from, copy(&["main-2", "main-3"]));
     let mut lab = Lab::settled(1, 0);
     lab.host("main-1").files.insert(TOKEN_PUBLIC.into(), Fact::Absent);
-    check_waits(&lab, "service-account-key", "the other half of the service-account-key is restored on main-1");
+    check_waits(&lab, "service-account-key", "the service-account-key is restored on a main: main-1 carries traces");
 }
 
 #[test]

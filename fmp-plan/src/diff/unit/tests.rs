@@ -30,6 +30,10 @@ fn name() -> Arc<str> {
     KUBELET.into()
 }
 
+fn restart(before: UnitBefore) -> Action {
+    Action::RestartUnit { unit: name(), before }
+}
+
 fn set(unit: &mut UnitSeen, active: &str) {
     active.clone_into(&mut unit.active);
 }
@@ -52,14 +56,24 @@ fn a_unit_that_hangs_on_its_way_up_with_other_inputs_is_restarted() {
         unit.stamp.as_mut().unwrap().0.values_mut().for_each(|value| *value = "older".into());
     };
     let plan = planned(hangs);
-    assert_eq!(step(&plan, STEP).action, Action::RestartUnit { unit: name() });
+    assert_eq!(step(&plan, STEP).action, restart(UnitBefore::Starting), "it must not have come up meanwhile");
     assert!(step(&plan, STEP).disrupts.is_empty(), "it does not run");
+}
+
+#[test]
+fn a_unit_that_reads_its_configuration_again_goes_on_serving() {
+    let plan = planned(|unit| {
+        set(unit, "reloading");
+        unit.stamp = None;
+    });
+    assert_eq!(step(&plan, STEP).action, restart(UnitBefore::Active));
+    assert!(!step(&plan, STEP).disrupts.is_empty(), "its restart takes something away");
 }
 
 #[test]
 fn a_unit_without_a_stamp_is_restarted() {
     let why = "what it read at its start is not known";
-    check(|unit| unit.stamp = None, &Action::RestartUnit { unit: name() }, why);
+    check(|unit| unit.stamp = None, &restart(UnitBefore::Active), why);
 }
 
 #[test]

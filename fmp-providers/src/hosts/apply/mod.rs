@@ -26,13 +26,14 @@ use fmp_core::{Digest, NodeName, Secret, profile::Directories};
 use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Retry};
 use fmp_plan::{
     Step,
-    action::{Action, Before, Evict},
+    action::{Action, Before, Evict, UnitBefore},
 };
 
 use self::volumes::Which;
 use super::{Managed, Packing};
 use crate::transport::{Input, TransportError};
 
+const EPOCH: &str = include_str!("../../epoch.sh");
 const PRELUDE: &str = include_str!("scripts/prelude.sh");
 
 /// One step being carried out.
@@ -59,7 +60,10 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         Action::WriteFiles { files, remove } => files::write(work, files, remove).await,
         Action::IssueCertificates { certificates } => certificates::issue(work, certificates).await,
         Action::StartUnit { unit } => unit::change(work, "start", unit).await,
-        Action::RestartUnit { unit } => unit::change(work, "restart", unit).await,
+        Action::RestartUnit { unit, before: UnitBefore::Active } => unit::change(work, "restart", unit).await,
+        Action::RestartUnit { unit, before: UnitBefore::Starting } => {
+            unit::change(work, "restart-starting", unit).await
+        }
         Action::ReloadUnit { unit } => unit::change(work, "reload", unit).await,
         Action::EnableUnit { unit } => unit::change(work, "enable", unit).await,
         Action::BootstrapEtcd { members } => etcd::start(work, "new", members).await,
@@ -162,7 +166,7 @@ impl<'a> Work<'a> {
 
 /// One of our scripts as a host gets it.
 pub(super) fn script(script: &str) -> String {
-    format!("{PRELUDE}\n{script}")
+    format!("{EPOCH}\n{PRELUDE}\n{script}")
 }
 
 /// What a step's command is called on its host, as the name of a unit: `fmp-7-main-1-files`.

@@ -1,6 +1,9 @@
 //! Nodes as places for pods: cordoned, drained, given back, deleted, by way of any main whose apiserver answers.
 
-use fmp_core::{NodeName, resource::CORDONED};
+use fmp_core::{
+    NodeName,
+    resource::{CORDONED, DRAINED, EMPTYING},
+};
 use fmp_exec::{Applied, Failure};
 use fmp_plan::action::Evict;
 
@@ -14,5 +17,5 @@ pub(super) async fn change(work: Work<'_>, how: &str, node: &NodeName, evict: Ev
         Evict::Replaceable => "replaceable",
         Evict::All => "all",
     };
-    through_any_main(work, SCRIPT, &[how, node.as_str(), evict, CORDONED], &[]).await
+    through_any_main(work, SCRIPT, &[how, node.as_str(), evict, CORDONED, EMPTYING, DRAINED], &[]).await
 }

@@ -41,7 +41,8 @@ pub(super) async fn establish(work: Work<'_>, items: &[TrustItem]) -> Result<App
         let name = ledger::file_name(&key::trust(item.what));
         let public = item.what.public_path().zip(made.public.map(Secret::new));
         let private = item.what.private_path().zip(made.private.filter(|_| item.private));
-        let parts = [(false, public), (true, private)];
+        // The key first: a certificate without its key looks like one that somebody may have signed for.
+        let parts = [(true, private), (false, public)];
         for (secret, part) in parts {
             let Some((path, content)) = part else { continue };
             placements.push(Placement { name: name.clone(), kind: "trust", how, secret, path, content });
@@ -77,7 +78,8 @@ async fn copy(work: Work<'_>, item: &TrustItem, holders: &[fmp_core::NodeName]) 
 
 /// Puts files of keys and certificates on the step's host.
 pub(super) async fn place(work: Work<'_>, placements: &[Placement<'_>]) -> Result<Applied, Failure> {
-    let mut words: Vec<String> = Vec::with_capacity(placements.len() * 7);
+    let mut words: Vec<String> = Vec::with_capacity(1 + placements.len() * 7);
+    words.push(work.cx.run.to_string());
     let length = placements.iter().map(|placement| placement.content.expose().len()).sum();
     // Never grown: a vector that grows leaves a copy behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(length));

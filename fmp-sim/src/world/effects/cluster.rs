@@ -3,7 +3,7 @@
 use fmp_core::{
     Digest, NodeName,
     observed::ObjectSeen,
-    resource::{CORDONED, NodeObject},
+    resource::{CORDONED, DRAINED, EMPTYING, NodeObject},
 };
 use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry};
 
@@ -43,7 +43,7 @@ impl World {
         if std::mem::replace(&mut seen.unschedulable, true) {
             return Ok(Applied::AlreadyDone);
         }
-        seen.labels.insert(CORDONED.to_owned(), "true".to_owned());
+        seen.labels.insert(CORDONED.to_owned(), EMPTYING.to_owned());
         Ok(Applied::Done)
     }
 
@@ -67,6 +67,10 @@ impl World {
             Some(true) => match self.evict(node) {
                 None => {
                     self.drained.insert(node.to_string());
+                    let label = self.nodes.get_mut(node.as_str()).and_then(|seen| seen.labels.get_mut(CORDONED));
+                    if let Some(label) = label {
+                        DRAINED.clone_into(label);
+                    }
                     Ok(Applied::Done)
                 }
                 Some(by) => {

@@ -125,7 +125,7 @@ impl World {
             Action::WriteFiles { files, remove } => self.write_files(cx, node()?, files, remove),
             Action::IssueCertificates { certificates } => self.issue(node()?, certificates),
             Action::StartUnit { unit } => self.start_unit(node()?, unit),
-            Action::RestartUnit { unit } => self.restart_unit(node()?, unit),
+            Action::RestartUnit { unit, before } => self.restart_unit(node()?, unit, *before),
             Action::ReloadUnit { unit } => self.reload_unit(node()?, unit),
             Action::EnableUnit { unit } => self.enable_unit(node()?, unit),
             Action::BootstrapEtcd { members } => self.bootstrap_etcd(node()?, members),

@@ -43,8 +43,11 @@ impl World {
             these.retain(|(path, ..)| item.private || item.what.private_path() != Some(path));
             let host = &self.hosts[node];
             these.retain(|(path, content, _)| host.files.get(*path).is_none_or(|file| file.content != *content));
-            // A key that is there is never overwritten.
+            // A key that is there is never overwritten, unless it is half of a pair that was begun here.
+            let begun = || host.ledger.contains_key(&key::trust(item.what));
+            let is_half = item.from == TrustSource::Create && begun();
             if self.guards.keys
+                && !is_half
                 && let Some((path, ..)) = these
                     .iter()
                     .find(|(path, ..)| host.files.contains_key(*path) && item.what.private_path() == Some(path))
@@ -120,7 +123,7 @@ impl World {
         };
         let public = what.public_path().zip(public).map(|(path, content)| (path, content, 0o644));
         let private = what.private_path().map(|path| (path, Content::Secret(serial), 0o600));
-        public.into_iter().chain(private).collect()
+        private.into_iter().chain(public).collect()
     }
 
     fn authority(&self, which: Authority, serial: u64) -> Certificate {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use fmp_core::{KubeVersion, NodeName, role::paths::key};
 use fmp_exec::{Applied, Failure, FailureKind};
+use fmp_plan::action::UnitBefore;
 
+use super::stale;
 use crate::world::{
     Deed, World,
     api::{CONTAINERD, KUBELET},
@@ -30,8 +32,16 @@ impl World {
         })
     }
 
-    pub(crate) fn restart_unit(&mut self, node: &NodeName, unit: &str) -> Result<Applied, Failure> {
+    pub(crate) fn restart_unit(
+        &mut self,
+        node: &NodeName,
+        unit: &str,
+        expected: UnitBefore,
+    ) -> Result<Applied, Failure> {
         let host = self.running(node)?;
+        if expected == UnitBefore::Starting && host.has_come_up(unit) {
+            return Ok(stale(format!("{node}: {unit}"), "not active", "active"));
+        }
         note(host, unit);
         let before = host.running_version(KUBELET, "kubelet");
         self.enable(node, unit)?;

@@ -1,10 +1,12 @@
-# A Node: `HOW NODE EVICT LABEL`; HOW is `cordon`, `drain`, `uncordon` or `delete`; EVICT is `replaceable` or `all`; LABEL
-# marks a Node that we cordoned.
+# A Node: `HOW NODE EVICT LABEL EMPTYING DRAINED`; HOW is `cordon`, `drain`, `uncordon` or `delete`; EVICT is `replaceable`
+# or `all`; LABEL marks a Node that we cordoned, with the value EMPTYING, and DRAINED once its pods have left.
 
 how=$1
 node=$2
 evict=$3
 label=$4
+emptying=$5
+drained=$6
 config=/etc/kubernetes/super-admin.conf
 # Before its binding is applied, the administrator of admin.conf may do nothing.
 [ -f "$config" ] || config=/etc/kubernetes/admin.conf
@@ -29,7 +31,7 @@ case $how:$state in
 esac
 begin
 case $how in
-    cordon) patch "{\"spec\":{\"unschedulable\":true},\"metadata\":{\"labels\":{\"$label\":\"true\"}}}" ;;
+    cordon) patch "{\"spec\":{\"unschedulable\":true},\"metadata\":{\"labels\":{\"$label\":\"$emptying\"}}}" ;;
     uncordon) patch "{\"spec\":{\"unschedulable\":null},\"metadata\":{\"labels\":{\"$label\":null}}}" ;;
     delete) api delete node "$node" --ignore-not-found --wait=false >/dev/null || exit 1 ;;
     drain)
@@ -38,6 +40,9 @@ case $how in
         set --
         [ "$evict" != all ] || set -- --delete-emptydir-data --force
         api drain "$node" --ignore-daemonsets --timeout=120s "$@" >/dev/null || exit 1
+        # A run that was replaced meanwhile says nothing more. A person's cordon is not marked.
+        lock
+        case $state in true/?*) patch "{\"metadata\":{\"labels\":{\"$label\":\"$drained\"}}}" ;; esac
         ;;
 esac
 answer done

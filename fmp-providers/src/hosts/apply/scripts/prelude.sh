@@ -1,4 +1,4 @@
-# What every change on a host begins with. Run as `sh -c PRELUDE+SCRIPT fmp EPOCH NAME ARGUMENT…`; contents and secrets
+# What every change on a host begins with. Run as `sh -c EPOCH+PRELUDE+SCRIPT fmp EPOCH NAME ARGUMENT…`; contents and secrets
 # come over standard input, never as arguments.
 #
 # The last line of the output is the answer: `fmp<tab>WORD` and what belongs to it. `begun` stands before it once
@@ -37,10 +37,8 @@ replace() {
 lock() {
     exec 9>./run/fmp/lock
     flock -w 60 9 || answer busy
-    stands=0
-    [ ! -s ./var/lib/fmp/epoch ] || read -r stands _ <./var/lib/fmp/epoch
-    [ "$stands" -le "$epoch" ] || answer fenced "$stands"
-    [ "$stands" -eq "$epoch" ] || replace ./var/lib/fmp/epoch "$epoch"
+    stands=$(raise_epoch ./var/lib/fmp ./run/fmp/epoch.lock "$epoch" '') || exit 1
+    [ "${stands%% *}" -le "$epoch" ] || answer fenced "${stands%% *}"
 }
 
 unlock() { exec 9>&-; }

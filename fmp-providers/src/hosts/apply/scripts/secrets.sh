@@ -1,6 +1,9 @@
-# Keys and certificates: `NAME KIND HOW PART MODE BYTES PATH` for each file, the contents one after the other on standard
-# input. HOW is `create` (nothing may lie there), `copy` (what lies there may only be the same) or `replace`. PART is the
+# Keys and certificates: `RUN`, which run this is, and `NAME KIND HOW PART MODE BYTES PATH` for each file, the contents one
+# after the other on standard input. HOW is `create` (nothing may lie there), `copy` (what lies there may only be the same) or `replace`. PART is the
 # ledger's word: `file` or `secret`. No digest of a secret is ever taken here.
+
+run=$1
+shift
 
 each() {
     call=$1
@@ -11,9 +14,11 @@ each() {
     done
 }
 
-# What this very run made and did not finish, it makes anew: nobody can have copied it yet.
+# What this very run made and did not finish, it makes anew: nobody can have copied it yet. Two runs that began before there
+# was a main to hold a lease on have one epoch, so that alone does not tell.
 is_of_this_run() {
-    [ -s "./var/lib/fmp/ledger/$1" ] && grep -qx "epoch $epoch" "./var/lib/fmp/ledger/$1"
+    entry=./var/lib/fmp/ledger/$1
+    [ -s "$entry" ] && grep -qx "epoch $epoch" "$entry" && grep -qxF "run $run" "$entry"
 }
 
 # Whoever takes the cluster's id notes which machine it is: the copy of a disk has the one and is not the other.
@@ -25,8 +30,19 @@ is_pinned() {
     [ -z "$machine" ] || [ "$machine" = "$pinned" ]
 }
 
+# Of a pair that we began and of which a half is missing nobody has anything either: whoever planned this saw that nothing
+# was signed. `halves` are the names of such.
+halves=$nl
+look_for_half() {
+    [ -e ".$7" ] || [ ! -s "./var/lib/fmp/ledger/$1" ] || halves=$halves$1$nl
+}
+
+is_half() {
+    case $halves in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac
+}
+
 judge() {
-    [ "$3" != create ] || [ ! -e ".$7" ] || is_of_this_run "$1" || stale "$7" absent "a file"
+    [ "$3" != create ] || [ ! -e ".$7" ] || is_of_this_run "$1" || is_half "$1" || stale "$7" absent "a file"
 }
 
 number=0
@@ -58,7 +74,10 @@ compare() {
 note_each() {
     previous=absent
     [ ! -e ".$7" ] || previous=present
-    note "$1" "$2" "$previous" "$4 $7"
+    case $3 in
+        create) note "$1" "$2" "$previous" "$4 $7" "run $run" ;;
+        *) note "$1" "$2" "$previous" "$4 $7" ;;
+    esac
 }
 
 place() {
@@ -71,6 +90,7 @@ place() {
 }
 
 lock
+each look_for_half "$@"
 each judge "$@"
 each receive "$@"
 number=0

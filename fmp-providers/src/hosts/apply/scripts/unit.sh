@@ -1,5 +1,6 @@
-# A unit: `HOW UNIT NAME`; HOW is `start`, `restart`, `reload` or `enable`. Nothing waits here: that is the watch's work,
-# and the first of three members of etcd is ready only when another one runs.
+# A unit: `HOW UNIT NAME`; HOW is `start`, `restart`, `reload` or `enable`; `restart-starting` restarts one that is still on
+# its way up: where it has arrived, others may rest on it, and nobody judged whether they can spare it. Nothing waits
+# here: that is the watch's work, and the first of three members of etcd is ready only when another one runs.
 
 how=$1
 unit=$2
@@ -11,6 +12,11 @@ state=$nl$(systemctl show -p LoadState,ActiveState,NeedDaemonReload -- "$unit")$
 enabled=$(systemctl is-enabled -- "$unit" 2>/dev/null)
 is() { case $state in *"$nl$1$nl"*) return 0 ;; *) return 1 ;; esac }
 ! is LoadState=not-found || stale "$unit" "a unit file" none
+if [ "$how" = restart-starting ]; then
+    ! is ActiveState=active || stale "$unit" "not active" active
+    ! is ActiveState=reloading || stale "$unit" "not active" reloading
+    how=restart
+fi
 if [ "$enabled" = enabled ] && is NeedDaemonReload=no; then
     case $how in
         enable) answer already-done ;;

@@ -1,0 +1,92 @@
+//! Several fences stand before each harm: budgets, the judgement just before a step, the order of a plan. Each alone holds.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use fmp_plan::{Plan, StepId, step::Budget};
+
+use super::{Catalog, Shape, play::healed};
+use crate::{Simulation, fault::Swarm, invariant::Violation, testing::LOCK};
+
+/// A cluster that stands, in which a profile is wanted.
+fn standing(mains: u8, works: u8, profile: &'static str) -> Simulation {
+    let mut catalog = Catalog::new(LOCK);
+    let shape = Shape { mains, works, ..Shape::usual() };
+    let world = catalog.settled(&shape).unwrap();
+    let case = catalog.case(&Shape { profile, ..shape }).unwrap();
+    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
+    sim.keep_trace();
+    sim
+}
+
+fn plan(sim: &Simulation) -> Plan {
+    sim.case.plan(&sim.world.observe(&sim.case.questions)).unwrap()
+}
+
+fn found(sim: &Simulation) -> Vec<&'static str> {
+    sim.violations().iter().map(Violation::kind).collect()
+}
+
+/// A change of etcd, of the apiservers, of the kubelets.
+const CHANGES: [&str; 3] = ["quota", "audit", "pods"];
+
+#[test]
+fn budgets_alone_leave_what_must_stay() {
+    for profile in CHANGES {
+        let mut sim = standing(3, 4, profile);
+        sim.judged = false;
+        let plan = plan(&sim);
+        sim.carry_out(plan);
+        sim.run_out();
+        assert_eq!(found(&sim), Vec::<&str>::new(), "{profile}");
+    }
+}
+
+#[test]
+fn judgement_alone_leaves_what_must_stay() {
+    for profile in CHANGES {
+        let mut sim = standing(3, 4, profile);
+        let mut plan = plan(&sim);
+        plan.budgets = [(Budget::Mains, 9), (Budget::Works, 9)].into();
+        sim.carry_out(plan);
+        sim.run_out();
+        assert_eq!(found(&sim), Vec::<&str>::new(), "{profile}");
+    }
+}
+
+/// Two of five members have lost their data.
+fn wiped() -> Simulation {
+    let mut sim = standing(5, 1, "local");
+    ["main-1", "main-2"].iter().for_each(|main| sim.world.wipe_etcd(&main.parse().unwrap()));
+    let later = sim.world.clock_ms() + 20_000;
+    sim.world.advance(later);
+    sim
+}
+
+#[test]
+fn judgement_alone_keeps_changes_of_members_apart() {
+    let mut sim = wiped();
+    let mut plan = plan(&sim);
+    plan.budgets = [(Budget::Mains, 9), (Budget::Works, 9)].into();
+    let node = |id: &StepId| id.as_str().split('/').next().unwrap_or_default().to_owned();
+    let changed: BTreeSet<String> = plan.steps.iter().map(|step| node(&step.id)).collect();
+    assert!(changed.is_superset(&["main-1".to_owned(), "main-2".to_owned()].into()), "{changed:?}");
+    for step in &mut plan.steps {
+        let own = node(&step.id);
+        step.after.retain(|id| node(id) == own);
+    }
+    sim.carry_out(plan);
+    sim.run_out();
+    assert_eq!(found(&sim), Vec::<&str>::new(), "{:#?}", sim.trace);
+}
+
+#[test]
+fn a_member_joins_again_without_a_command_that_fails() {
+    let mut sim = standing(3, 1, "local");
+    sim.world.wipe_etcd(&"main-2".parse().unwrap());
+    let later = sim.world.clock_ms() + 20_000;
+    sim.world.advance(later);
+    assert!(healed(&mut sim, &mut |_| {}).0, "{:?}", sim.violations());
+    let of_members = |line: &&String| line.contains("host: main-2/etcd-member/");
+    let ends: Vec<&String> = sim.trace.iter().flatten().filter(of_members).collect();
+    assert!(ends.len() >= 4 && ends.iter().all(|line| line.contains("ends as Ok(Done)")), "{ends:#?}");
+}

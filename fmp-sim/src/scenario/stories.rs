@@ -1,0 +1,135 @@
+//! Sequences of accidents, told event by event: each once ended in harm.
+
+use std::sync::Arc;
+
+use fmp_core::NodeName;
+use fmp_plan::{Action, Plan, action::UnitBefore};
+
+use super::{Catalog, Shape, play::healed};
+use crate::{Simulation, fault::Swarm, testing::LOCK};
+
+fn node(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+/// A cluster of three mains that stands, of which something else is wanted now.
+fn wanted(works: u8, then: impl FnOnce(Shape) -> Shape) -> Simulation {
+    let mut catalog = Catalog::new(LOCK);
+    let shape = Shape { works, kubernetes: "1.28.15", ..Shape::usual() };
+    let world = catalog.settled(&shape).unwrap();
+    let case = catalog.case(&then(shape)).unwrap();
+    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
+    sim.keep_trace();
+    sim
+}
+
+fn plan(sim: &Simulation) -> Plan {
+    sim.case.plan(&sim.world.observe(&sim.case.questions)).unwrap()
+}
+
+/// Goes on until a line of the trace holds these words.
+#[track_caller]
+fn until(sim: &mut Simulation, words: &str) {
+    let from = sim.trace.as_ref().map_or(0, Vec::len);
+    while !sim.trace.iter().flatten().skip(from).any(|line| line.contains(words)) {
+        assert!(sim.tick(), "`{words}` never came:\n{}", told(sim));
+    }
+}
+
+fn told(sim: &Simulation) -> String {
+    sim.trace.as_deref().unwrap_or_default().join("\n")
+}
+
+/// Nothing was broken so far, and the cluster comes to stand.
+#[track_caller]
+fn ends_well(sim: &mut Simulation) {
+    let (converged, _) = healed(sim, &mut |_| {});
+    assert_eq!(sim.violations(), [], "{}", told(sim));
+    assert!(converged, "{}", told(sim));
+}
+
+/// A plan that was made while two of three mains waited for a leader, carried out after the third one came.
+#[test]
+fn members_that_came_up_since_a_plan_was_made_are_not_restarted_together() {
+    let mut sim = wanted(1, |shape| Shape { profile: "quota", ..shape });
+    let mains = ["main-1", "main-2", "main-3"].map(node);
+    mains.iter().for_each(|main| sim.world.power_off(main));
+    mains[..2].iter().for_each(|main| sim.world.power_on(main));
+    let waits = sim.world.clock_ms() + 20_000;
+    sim.world.advance(waits);
+    let plan = plan(&sim);
+    let restarted = |plan: &Plan| {
+        let hanging = Action::RestartUnit { unit: "etcd.service".into(), before: UnitBefore::Starting };
+        plan.steps.iter().filter(|step| step.action == hanging).count()
+    };
+    assert_eq!(restarted(&plan), 2, "{:?}", plan.waiting);
+    sim.world.power_on(&mains[2]);
+    sim.world.advance(waits + 20_000);
+    assert!(sim.standing().quorum);
+    sim.carry_out(plan);
+    ends_well(&mut sim);
+}
+
+#[test]
+fn a_node_that_was_cordoned_by_a_run_that_died_waits_for_another_one_that_is_away() {
+    let mut sim = wanted(4, |shape| Shape { kubernetes: "1.29.15", ..shape });
+    sim.begin_in(0);
+    until(&mut sim, "host: work-01/unit/kubelet.service/cordon");
+    sim.at_work().into_iter().for_each(|who| sim.kill(who));
+    sim.run_out();
+    sim.world.stop(&node("work-02"), "kubelet.service");
+    sim.world.disable_unit(&node("work-02"), "kubelet.service");
+    let taken = plan(&sim)
+        .steps
+        .into_iter()
+        .find(|step| matches!(&step.action, Action::DrainNode { node, .. } if node.as_str() == "work-01"));
+    assert_eq!(taken, None, "work-02 is away");
+    ends_well(&mut sim);
+}
+
+#[test]
+fn of_two_first_runs_before_any_machine_is_there_one_changes_hosts_and_the_other_is_told_who() {
+    let mut catalog = Catalog::new(LOCK);
+    let shape = Shape { works: 1, environment: "sim", ..Shape::usual() };
+    let (case, world) = (catalog.case(&shape).unwrap(), catalog.bare(&shape).unwrap());
+    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
+    sim.keep_trace();
+    sim.begin_in(0);
+    sim.begin_in(100);
+    until(&mut sim, "lost its lease: simulated runs fmp on desk");
+    let wrote = |who: u32| {
+        told(&sim)
+            .lines()
+            .filter(|line| line.contains("/trust of fmp") && line.contains(&format!("of fmp {who} ")))
+            .count()
+    };
+    assert!((wrote(1) == 0) != (wrote(2) == 0), "{}", told(&sim));
+    ends_well(&mut sim);
+}
+
+/// A run stands still with a step on work-04 under way; another one takes over while nobody reaches that node, and the first
+/// wakes up when it is reached again. Whoever only looked whether the lease was said to be lost would go on there.
+fn wakes(heeds_lease: bool) -> Simulation {
+    let mut sim = wanted(4, |shape| Shape { profile: "pods", ..shape });
+    sim.heeds_lease = heeds_lease;
+    sim.begin_in(0);
+    until(&mut sim, "work-04/files begins");
+    let first = sim.at_work()[0];
+    sim.pause(first, 60_000);
+    sim.world.set_reachable(&node("work-04"), false);
+    sim.begin_in(40_000);
+    until(&mut sim, "fmp 2 begins");
+    sim.world.set_reachable(&node("work-04"), true);
+    let end = sim.now_ms() + 120_000;
+    while sim.now_ms() < end && sim.tick() {}
+    sim
+}
+
+#[test]
+fn a_run_that_wakes_up_after_another_one_took_over_begins_nothing_even_where_nobody_heard_of_that_one() {
+    let mut woken = wakes(true);
+    assert_eq!(woken.violations(), [], "{}", told(&woken));
+    ends_well(&mut woken);
+    let harm: Vec<&str> = wakes(false).violations().iter().map(crate::invariant::Violation::kind).collect();
+    assert!(harm.contains(&"overtaken"), "{harm:?}");
+}
