@@ -288,10 +288,11 @@ fn disturb(seen: &mut Observed, key: &FactKey) -> &'static str {
     match key {
         FactKey::Machine { node } => {
             match &mut seen.machines {
-                Fact::Known(machines) if machines.remove(node).is_none() => {
-                    _ = machines.insert(node.clone(), Machine { running: true });
+                Fact::Known(machines) => {
+                    if machines.remove(node).is_none() {
+                        machines.insert(node.clone(), Machine { running: true });
+                    }
                 }
-                Fact::Known(_) => {}
                 other => turn(other),
             }
             "machine"
@@ -309,8 +310,11 @@ fn disturb(seen: &mut Observed, key: &FactKey) -> &'static str {
         }),
         FactKey::EtcdData { node } => on_host(seen, node, "etcd-data", |host| host.etcd_data = !host.etcd_data),
         FactKey::Image { node, reference } => on_host(seen, node, "image", |host| match &mut host.images {
-            Fact::Known(images) if !images.remove(&**reference) => _ = images.insert(reference.to_string()),
-            Fact::Known(_) => {}
+            Fact::Known(images) => {
+                if !images.remove(&**reference) {
+                    images.insert(reference.to_string());
+                }
+            }
             other => turn(other),
         }),
         FactKey::Volume { node } => on_host(seen, node, "volume", |host| {
@@ -319,14 +323,14 @@ fn disturb(seen: &mut Observed, key: &FactKey) -> &'static str {
         }),
         FactKey::EtcdMember { peer_url } => {
             match &mut seen.etcd {
-                Fact::Known(etcd) if etcd.members.remove(peer_url).is_some() => {}
+                Fact::Known(etcd) if etcd.members.contains_key(peer_url) => _ = etcd.members.remove(peer_url),
                 other => turn(other),
             }
             "etcd-member"
         }
         FactKey::Node { node, .. } => {
             match &mut seen.api {
-                Fact::Known(api) if api.nodes.remove(node.as_str()).is_some() => {}
+                Fact::Known(api) if api.nodes.contains_key(node.as_str()) => _ = api.nodes.remove(node.as_str()),
                 other => turn(other),
             }
             "node"

@@ -333,7 +333,10 @@ async fn a_restart_is_made_whenever_its_step_is() {
     let running = LOADED.replace("inactive", "active").replace("disabled", "enabled");
     lab.program("systemctl", &format!("case $1 in show) echo '{running}' ;; is-enabled) echo enabled ;; esac"));
     for _ in 0..2 {
-        assert_eq!(lab.apply(Action::RestartUnit { unit: "x.service".into() }).await.unwrap(), Applied::Done);
+        assert_eq!(
+            lab.apply(Action::RestartUnit { unit: "x.service".into(), before: UnitBefore::Active }).await.unwrap(),
+            Applied::Done
+        );
     }
     assert_eq!(lab.read("calls").matches("--no-block restart -- x.service").count(), 2);
 }
