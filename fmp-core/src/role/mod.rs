@@ -80,12 +80,14 @@ pub enum LowerError {
 }
 
 /// Every kind of object that FMP applies, or ever applied: what nothing wants any more is found among them too.
-pub const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 9] = [
+    "APIService",
     "ClusterRole",
     "ClusterRoleBinding",
     "ConfigMap",
     "Deployment",
     "PodDisruptionBudget",
+    "RoleBinding",
     "Service",
     "ServiceAccount",
 ];

@@ -10,7 +10,7 @@ use toml::{
 };
 
 use super::{
-    ApiEntrance, Components, Dns, Environment, NetworkMode, Role,
+    ApiEntrance, Components, Environment, NetworkMode, Role, components,
     decode::{Section, Value, wrong_type},
     entrance,
     problem::{Code, Problem, Sink},
@@ -96,7 +96,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let environment = environment(root.section("environment"));
     let network = network(root.section("network"));
     let api_entrance = entrance::decode(root.section("entrance"));
-    let components = components(root.section("components"));
+    let components = components::decode(root.section("components"));
     let storage = storage(root.section("storage"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
@@ -147,32 +147,6 @@ fn network(mut section: Section<'_>) -> RawNetwork {
 /// The ranges that kubeadm's and flannel's documentation use, so that people recognise them.
 fn default_range(base: [u8; 4]) -> Cidr {
     Cidr::containing(base.into(), 16)
-}
-
-/// The words of `components.dns.kind`.
-#[derive(Clone, Copy)]
-enum Kind {
-    Coredns,
-    None,
-}
-
-/// What `[components.dns]` says is its kind; whom it forwards to belongs to a kind.
-fn components(mut section: Section<'_>) -> Option<Components> {
-    let mut dns = section.section("dns");
-    let kinds = [("coredns", Kind::Coredns), ("none", Kind::None)];
-    let kind = dns.or("kind", Kind::Coredns, |value| shapes::choice(value, &kinds, &[]));
-    let kind = kind.map(|kind| match kind.into_inner() {
-        Kind::Coredns => Dns::Coredns { forward: dns.optional("forward", shapes::servers).map(Spanned::into_inner) },
-        Kind::None => {
-            dns.unused("forward", "nobody here would do it", "write `kind = \"coredns\"`, or remove the key");
-            Dns::None
-        }
-    });
-    // A kind that can't be read says nothing about the other key.
-    dns.optional("forward", |_| Ok(()));
-    dns.finish();
-    section.finish();
-    Some(Components { dns: kind? })
 }
 
 /// What `[storage]` says of all volumes.

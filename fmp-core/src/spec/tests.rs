@@ -110,6 +110,7 @@ fn the_digest_is_of_the_meaning() {
     let digest = |text: &str| parse("cluster.toml", text, &Profiles::shipped()).unwrap().digest;
     let (head, node) = SMALL.split_at(SMALL.find("[nodes").unwrap());
     assert_eq!(digest(&format!("# first the node\n{node}{head}")), digest(SMALL));
+    assert_eq!(digest(&format!("{SMALL}[components.metrics]\nkind = 'none'\n")), digest(SMALL));
     for changed in [
         SMALL.replace("1.29.15", "1.29.14"),
         SMALL.replace("main-1", "main-2"),
@@ -120,6 +121,7 @@ fn the_digest_is_of_the_meaning() {
         format!("{SMALL}[network]\nmode = 'flannel'\n"),
         format!("{SMALL}[entrance.api]\nkind = 'external'\nhost = 'api'\n"),
         format!("{SMALL}[entrance.api]\nkind = 'keepalived'\naddress = '198.18.0.10'\n"),
+        format!("{SMALL}[components.metrics]\nkind = 'metrics-server'\n"),
     ] {
         assert_ne!(digest(&changed), digest(SMALL), "{changed}");
     }

@@ -4,12 +4,13 @@
 //! that node's kubelet runs and before the pods are made: no registry is asked. A file a component.
 
 mod coredns;
+mod metrics_server;
 
 use super::{LowerError, common::Common, paths::key, programs, recipe::Recipe};
 use crate::{
     bundle::Lock,
     resource::{Image, Object, Resource},
-    spec::{Dns, Role, Spec},
+    spec::{Dns, Metrics, Role, Spec},
 };
 
 /// The objects of one component.
@@ -24,6 +25,7 @@ pub(super) struct Component {
 #[derive(Debug)]
 pub(super) struct Images {
     coredns: Option<Image>,
+    metrics_server: Option<Image>,
 }
 
 impl Images {
@@ -36,12 +38,16 @@ impl Images {
             Dns::Coredns { .. } => Some(programs::image(lock, coredns::IMAGE)?),
             Dns::None => None,
         };
-        Ok(Self { coredns })
+        let metrics_server = match spec.components.metrics {
+            Metrics::MetricsServer => Some(programs::image(lock, metrics_server::IMAGE)?),
+            Metrics::None => None,
+        };
+        Ok(Self { coredns, metrics_server })
     }
 
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = &Image> {
-        self.coredns.iter()
+        self.coredns.iter().chain(&self.metrics_server)
     }
 }
 
@@ -51,7 +57,8 @@ pub(super) fn all(common: &Common<'_>) -> Vec<Component> {
         (Dns::Coredns { forward }, Some(image)) => Some(coredns::component(common, image, forward.as_deref())),
         (Dns::Coredns { .. } | Dns::None, _) => None,
     };
-    coredns.into_iter().collect()
+    let metrics_server = common.images.metrics_server.as_ref().map(|image| metrics_server::component(common, image));
+    coredns.into_iter().chain(metrics_server).collect()
 }
 
 /// Adds to the recipe of `role` the images of pods that may run there. Returns their keys.
@@ -66,4 +73,62 @@ fn holders(spec: &Spec) -> (Role, usize) {
         0 => (Role::Main, spec.mains().count()),
         works => (Role::Work, works),
     }
+}
+
+/// The user `nonroot` of images without a system.
+const NONROOT: u32 = 65532;
+
+/// Pods that the cluster needs also run where others may not.
+const TOLERATIONS: &str = r#"        "tolerations": [
+          { "key": "CriticalAddonsOnly", "operator": "Exists" },
+          { "key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule" }
+        ],
+"#;
+
+/// How a component's pods stand on the nodes that may hold them.
+struct Spread {
+    /// What these nodes are labelled with.
+    label: &'static str,
+    replicas: usize,
+    /// How many may be missing while the pods are renewed.
+    unavailable: usize,
+    /// Lines of the pods' template by which no two stand on one node; empty where there is one pod.
+    apart: String,
+}
+
+impl Spread {
+    /// At most `most` pods with the label `k8s-app: APP`, each on a node of its own.
+    fn of(spec: &Spec, most: usize, app: &str) -> Self {
+        let (role, holders) = holders(spec);
+        let label = label(role);
+        // A single pod stays until its successor is ready, which may stand on the same node.
+        match most.min(holders) {
+            replicas @ (0 | 1) => Self { label, replicas, unavailable: 0, apart: String::new() },
+            replicas => Self { label, replicas, unavailable: 1, apart: apart(app) },
+        }
+    }
+}
+
+/// What the nodes of a role are labelled with.
+const fn label(role: Role) -> &'static str {
+    match role {
+        Role::Main => "node-role.kubernetes.io/control-plane",
+        Role::Work => "node-role.kubernetes.io/worker",
+    }
+}
+
+fn apart(app: &str) -> String {
+    format!(
+        r#"        "affinity": {{
+          "podAntiAffinity": {{
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+              {{
+                "labelSelector": {{ "matchLabels": {{ "k8s-app": "{app}" }} }},
+                "topologyKey": "kubernetes.io/hostname"
+              }}
+            ]
+          }}
+        }},
+"#
+    )
 }
