@@ -80,16 +80,18 @@ pub enum LowerError {
 }
 
 /// Every kind of object that FMP applies, or ever applied: what nothing wants any more is found among them too.
-pub const KINDS: [&str; 9] = [
+pub const KINDS: [&str; 11] = [
     "APIService",
     "ClusterRole",
     "ClusterRoleBinding",
     "ConfigMap",
     "Deployment",
     "PodDisruptionBudget",
+    "Role",
     "RoleBinding",
     "Service",
     "ServiceAccount",
+    "StorageClass",
 ];
 
 /// Says what is wanted of every host that answered, and of every host that is yet to be made.

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{ApiEntrance, Components, Dns, Metrics, Network, Node, SharedAddress, Spec, Storage};
+use super::{ApiEntrance, Components, Dns, Metrics, Network, Node, SharedAddress, Spec, Storage, Volumes};
 use crate::{Digest, NodeName};
 
 /// The digest of everything that `spec` says, but for the digest itself.
@@ -61,7 +61,7 @@ fn write_network(out: &mut String, network: &Network) -> fmt::Result {
 }
 
 fn write_components(out: &mut String, components: &Components) -> fmt::Result {
-    let Components { dns, metrics } = components;
+    let Components { dns, metrics, volumes } = components;
     match dns {
         Dns::None => writeln!(out, "components.dns none")?,
         Dns::Coredns { forward: None } => writeln!(out, "components.dns coredns")?,
@@ -69,8 +69,12 @@ fn write_components(out: &mut String, components: &Components) -> fmt::Result {
     }
     // What nobody asks for has no line: files that were written before it could be asked for keep their digest.
     match metrics {
-        Metrics::None => Ok(()),
-        Metrics::MetricsServer => writeln!(out, "components.metrics metrics-server"),
+        Metrics::None => {}
+        Metrics::MetricsServer => writeln!(out, "components.metrics metrics-server")?,
+    }
+    match volumes {
+        Volumes::None => Ok(()),
+        Volumes::LocalPath { directory } => writeln!(out, "components.volumes local-path {directory}"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use toml::Spanned;
 
 use super::{decode::Section, shapes};
+use crate::role::paths;
 
 /// What runs on the cluster besides its own parts, as pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Components {
     pub dns: Dns,
     /// Who tells what nodes and pods use.
     pub metrics: Metrics,
+    /// Who makes volumes that pods ask for.
+    pub volumes: Volumes,
 }
 
 /// Who answers for names in the cluster.
@@ -39,6 +42,38 @@ pub enum Metrics {
     None,
 }
 
+/// Who makes volumes that pods ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Volumes {
+    /// rancher's local-path-provisioner, from the bundle: a folder on the pod's node, which keeps the pod there.
+    LocalPath {
+        /// Where these folders lie on each node: an absolute path. It is on the node's volume where the node has one.
+        directory: String,
+    },
+    /// Somebody else, or nobody.
+    None,
+}
+
+/// The section as written: a directory has to be compared with what else keeps data.
+pub(super) struct RawComponents {
+    pub(super) dns: Option<Dns>,
+    pub(super) metrics: Option<Metrics>,
+    pub(super) volumes: Option<RawVolumes>,
+}
+
+/// Who makes volumes; where, at the place where that is said.
+pub(super) enum RawVolumes {
+    LocalPath(Spanned<String>),
+    None,
+}
+
+/// The words of `components.volumes.kind`.
+#[derive(Clone, Copy)]
+enum VolumesKind {
+    LocalPath,
+    None,
+}
+
 /// The words of `components.dns.kind`.
 #[derive(Clone, Copy)]
 enum DnsKind {
@@ -46,12 +81,34 @@ enum DnsKind {
     None,
 }
 
-/// What `[components]` says, or `None` after a problem.
-pub(super) fn decode(mut section: Section<'_>) -> Option<Components> {
-    let dns = dns(section.section("dns"));
-    let metrics = metrics(section.section("metrics"));
+impl RawComponents {
+    /// What is meant, or `None` where something could not be read.
+    pub(super) fn resolved(self) -> Option<Components> {
+        let volumes = match self.volumes? {
+            RawVolumes::LocalPath(directory) => Volumes::LocalPath { directory: directory.into_inner() },
+            RawVolumes::None => Volumes::None,
+        };
+        Some(Components { dns: self.dns?, metrics: self.metrics?, volumes })
+    }
+
+    /// Where pods' volumes lie on nodes, if anywhere.
+    pub(super) const fn directory(&self) -> Option<&Spanned<String>> {
+        match &self.volumes {
+            Some(RawVolumes::LocalPath(directory)) => Some(directory),
+            Some(RawVolumes::None) | None => None,
+        }
+    }
+}
+
+/// What `[components]` says.
+pub(super) fn decode(mut section: Section<'_>) -> RawComponents {
+    let components = RawComponents {
+        dns: dns(section.section("dns")),
+        metrics: metrics(section.section("metrics")),
+        volumes: volumes(section.section("volumes")),
+    };
     section.finish();
-    Some(Components { dns: dns?, metrics: metrics? })
+    components
 }
 
 /// Whom it forwards to belongs to a kind.
@@ -78,4 +135,23 @@ fn metrics(mut section: Section<'_>) -> Option<Metrics> {
     let kind = section.or("kind", Metrics::None, |value| shapes::choice(value, &kinds, &[]));
     section.finish();
     kind.map(Spanned::into_inner)
+}
+
+fn volumes(mut section: Section<'_>) -> Option<RawVolumes> {
+    let kinds = [("local-path", VolumesKind::LocalPath), ("none", VolumesKind::None)];
+    let kind = section.or("kind", VolumesKind::None, |value| shapes::choice(value, &kinds, &[]));
+    let volumes = kind.and_then(|kind| match kind.into_inner() {
+        VolumesKind::LocalPath => {
+            let directory = section.or("directory", paths::POD_VOLUMES.to_owned(), shapes::directory);
+            directory.map(RawVolumes::LocalPath)
+        }
+        VolumesKind::None => {
+            section.unused("directory", "nobody makes volumes", "write `kind = \"local-path\"`, or remove the key");
+            Some(RawVolumes::None)
+        }
+    });
+    // A kind that can't be read says nothing about the other key.
+    section.optional("directory", |_| Ok(()));
+    section.finish();
+    volumes
 }

@@ -22,7 +22,7 @@ use std::{
     ops::Range,
 };
 
-pub use components::{Components, Dns, Metrics};
+pub use components::{Components, Dns, Metrics, Volumes};
 pub use entrance::{ApiEntrance, SharedAddress};
 pub use problem::{Code, Problem, Problems};
 

@@ -10,7 +10,8 @@ use toml::{
 };
 
 use super::{
-    ApiEntrance, Components, Environment, NetworkMode, Role, components,
+    ApiEntrance, Environment, NetworkMode, Role,
+    components::{self, RawComponents},
     decode::{Section, Value, wrong_type},
     entrance,
     problem::{Code, Problem, Sink},
@@ -35,7 +36,7 @@ pub(super) struct Raw {
     pub(super) environment: Option<Spanned<Environment>>,
     pub(super) network: RawNetwork,
     pub(super) api_entrance: Option<Spanned<ApiEntrance>>,
-    pub(super) components: Option<Components>,
+    pub(super) components: RawComponents,
     pub(super) storage: RawStorage,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
     pub(super) retired: BTreeMap<NodeName, RawNode>,

@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{super::common::Common, Component, NONROOT, Spread, TOLERATIONS};
+use super::{super::common::Common, Component, NONROOT, Spread, TOLERATIONS, in_json};
 use crate::resource::{Image, Object};
 
 /// The image's name in the bundle.
@@ -61,17 +61,15 @@ fn binding() -> Object {
 }
 
 fn config(common: &Common<'_>, forward: Option<&[Ipv4Addr]>) -> Object {
-    let text = corefile(&common.spec.network.domain, forward);
-    let lines: Vec<String> = text.lines().map(|line| format!("{line}\\n")).collect();
+    let text = in_json(&corefile(&common.spec.network.domain, forward));
     let manifest = format!(
         r#"{{
   "apiVersion": "v1",
   "kind": "ConfigMap",
   "metadata": {{ "name": "coredns", "namespace": "kube-system" }},
-  "data": {{ "Corefile": "{}" }}
+  "data": {{ "Corefile": "{text}" }}
 }}
-"#,
-        lines.concat()
+"#
     );
     Object::new("ConfigMap", "kube-system", "coredns", manifest)
 }

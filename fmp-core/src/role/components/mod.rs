@@ -4,13 +4,14 @@
 //! that node's kubelet runs and before the pods are made: no registry is asked. A file a component.
 
 mod coredns;
+mod local_path;
 mod metrics_server;
 
 use super::{LowerError, common::Common, paths::key, programs, recipe::Recipe};
 use crate::{
     bundle::Lock,
     resource::{Image, Object, Resource},
-    spec::{Dns, Metrics, Role, Spec},
+    spec::{Dns, Metrics, Role, Spec, Volumes},
 };
 
 /// The objects of one component.
@@ -26,6 +27,7 @@ pub(super) struct Component {
 pub(super) struct Images {
     coredns: Option<Image>,
     metrics_server: Option<Image>,
+    local_path: Option<local_path::Images>,
 }
 
 impl Images {
@@ -42,12 +44,20 @@ impl Images {
             Metrics::MetricsServer => Some(programs::image(lock, metrics_server::IMAGE)?),
             Metrics::None => None,
         };
-        Ok(Self { coredns, metrics_server })
+        let local_path = match &spec.components.volumes {
+            Volumes::LocalPath { .. } => Some(local_path::Images {
+                provisioner: programs::image(lock, local_path::IMAGE)?,
+                helper: programs::image(lock, local_path::HELPER)?,
+            }),
+            Volumes::None => None,
+        };
+        Ok(Self { coredns, metrics_server, local_path })
     }
 
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = &Image> {
-        self.coredns.iter().chain(&self.metrics_server)
+        let local_path = self.local_path.iter().flat_map(|images| [&images.provisioner, &images.helper]);
+        self.coredns.iter().chain(&self.metrics_server).chain(local_path)
     }
 }
 
@@ -58,7 +68,11 @@ pub(super) fn all(common: &Common<'_>) -> Vec<Component> {
         (Dns::Coredns { .. } | Dns::None, _) => None,
     };
     let metrics_server = common.images.metrics_server.as_ref().map(|image| metrics_server::component(common, image));
-    coredns.into_iter().chain(metrics_server).collect()
+    let local_path = match (&common.spec.components.volumes, &common.images.local_path) {
+        (Volumes::LocalPath { directory }, Some(images)) => Some(local_path::component(common, images, directory)),
+        (Volumes::LocalPath { .. } | Volumes::None, _) => None,
+    };
+    [coredns, metrics_server, local_path].into_iter().flatten().collect()
 }
 
 /// Adds to the recipe of `role` the images of pods that may run there. Returns their keys.
@@ -131,4 +145,9 @@ fn apart(app: &str) -> String {
         }},
 "#
     )
+}
+
+/// `text` as it stands between the quotation marks of a text of JSON.
+fn in_json(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -9,11 +9,13 @@ use crate::{
     graph::Desired,
     resource::{Resource, ResourceId},
     role::paths::key,
-    spec::{Dns, Metrics, Role, Spec},
+    spec::{Dns, Metrics, Role, Spec, Volumes},
 };
 
 const COREDNS: &str = "Deployment/kube-system/coredns";
 const METRICS_SERVER: &str = "Deployment/kube-system/metrics-server";
+const LOCAL_PATH: &str = "Deployment/kube-system/local-path-provisioner";
+const BUSYBOX: &str = "fmp.local/busybox:1.35.0";
 
 /// Every component on so many nodes of each role.
 fn sized(mains: usize, works: usize) -> Spec {
@@ -23,6 +25,7 @@ fn sized(mains: usize, works: usize) -> Spec {
     let works = (1..=works).map(|n| (node(&format!("work-{n}")), work.clone()));
     spec.nodes = mains.chain(works).collect();
     spec.components.metrics = Metrics::MetricsServer;
+    spec.components.volumes = Volumes::LocalPath { directory: "/data/pods".to_owned() };
     spec
 }
 
@@ -62,8 +65,8 @@ fn images_are_where_pods_may_run_and_come_before_them() {
         let role = if works == 0 { Role::Main } else { Role::Work };
         let spec = sized(mains, works);
         let desired = lowered(&spec);
-        for workload in [COREDNS, METRICS_SERVER] {
-            let image = image_of(&manifest(&desired, workload));
+        let images = [COREDNS, METRICS_SERVER, LOCAL_PATH].map(|it| (it, image_of(&manifest(&desired, it))));
+        for (workload, image) in images.into_iter().chain([(LOCAL_PATH, BUSYBOX.to_owned())]) {
             let at = desired.find(&ResourceId::cluster(key::object(workload))).unwrap();
             let needed: BTreeSet<String> =
                 desired.dependencies(at).iter().map(|at| desired.id(*at).to_string()).collect();
@@ -151,11 +154,77 @@ fn the_api_of_metrics_is_answered_by_their_service() {
 
 #[test]
 fn what_nobody_asks_for_is_not_there() {
-    let spec = cluster("1.29.15", "routed");
-    assert_eq!(spec.components.metrics, Metrics::None);
-    let has = |desired: &Desired, word: &str| desired.iter().any(|(_, id, _)| id.key.contains(word));
-    assert!(has(&lowered(&spec), "coredns") && !has(&lowered(&spec), "metrics"));
+    let found = |spec: &Spec| {
+        let desired = lowered(spec);
+        let has = |word: &&str| desired.iter().any(|(_, id, _)| id.key.contains(word));
+        ["coredns", "metrics", "local-path", "busybox"].into_iter().filter(has).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&cluster("1.29.15", "routed")), ["coredns"]);
     let mut own = sized(3, 2);
     own.components.dns = Dns::None;
-    assert!(!has(&lowered(&own), "coredns") && has(&lowered(&own), "metrics"));
+    assert_eq!(found(&own), ["metrics", "local-path", "busybox"]);
+}
+
+/// A text of the provisioner's configuration.
+fn configured(desired: &Desired, key: &str) -> String {
+    let config = manifest(desired, "ConfigMap/kube-system/local-path-config");
+    config["data"][key].as_str().unwrap_or_else(|| panic!("no {key}")).to_owned()
+}
+
+#[test]
+fn volumes_of_pods_are_made_in_their_directory_by_a_pod_whose_image_is_there() {
+    for (mains, works) in SIZES {
+        let desired = lowered(&sized(mains, works));
+        let nodes: Value = serde_json::from_str(&configured(&desired, "config.json")).unwrap();
+        assert_eq!(nodes["nodePathMap"][0]["paths"][0], "/data/pods");
+        assert_eq!(configured(&desired, "setup"), "#!/bin/sh\nset -eu\nmkdir -m 0777 -p \"$VOL_DIR\"\n");
+        assert_eq!(configured(&desired, "teardown"), "#!/bin/sh\nset -eu\nrm -rf \"$VOL_DIR\"\n");
+        let helper: Value = serde_json::from_str(&configured(&desired, "helperPod.yaml")).unwrap();
+        let container = &helper["spec"]["containers"][0];
+        assert_eq!(container["image"], BUSYBOX);
+        assert_eq!(container["imagePullPolicy"], "Never");
+        assert_eq!(helper["spec"]["automountServiceAccountToken"], false);
+    }
+}
+
+#[test]
+fn volumes_are_made_where_pods_may_run_and_by_one_alone() {
+    for (mains, works, label) in
+        [(1, 0, "node-role.kubernetes.io/control-plane"), (3, 4, "node-role.kubernetes.io/worker")]
+    {
+        let desired = lowered(&sized(mains, works));
+        let class = manifest(&desired, "StorageClass//local-path");
+        assert_eq!(class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"], "true");
+        assert_eq!(class["volumeBindingMode"], "WaitForFirstConsumer");
+        assert_eq!(class["reclaimPolicy"], "Delete");
+        let allowed = &class["allowedTopologies"][0]["matchLabelExpressions"][0];
+        assert_eq!(allowed["key"], label);
+        assert_eq!(allowed["values"][0], "");
+        let provisioner = manifest(&desired, LOCAL_PATH);
+        assert_eq!(provisioner["spec"]["replicas"], 1);
+        assert_eq!(provisioner["spec"]["strategy"]["type"], "Recreate");
+        assert_eq!(provisioner["spec"]["template"]["spec"]["nodeSelector"][label], "");
+    }
+}
+
+#[test]
+fn who_is_bound_to_a_role_and_the_role_are_there() {
+    let desired = lowered(&sized(3, 4));
+    let built_in = ["extension-apiserver-authentication-reader", "system:auth-delegator"];
+    let mut bindings = 0;
+    for (_, id, _) in desired.iter() {
+        let Some(object) = id.key.strip_prefix("object/").filter(|key| key.contains("Binding/")) else { continue };
+        let binding = manifest(&desired, object);
+        for subject in binding["subjects"].as_array().unwrap().iter().filter(|it| it["kind"] == "ServiceAccount") {
+            let account = format!("ServiceAccount/kube-system/{}", subject["name"].as_str().unwrap());
+            assert_eq!(manifest(&desired, &account)["metadata"]["namespace"], subject["namespace"]);
+            let (kind, name) = (&binding["roleRef"]["kind"], binding["roleRef"]["name"].as_str().unwrap());
+            let namespace = if kind == "Role" { "kube-system" } else { "" };
+            if !built_in.contains(&name) {
+                manifest(&desired, &format!("{}/{namespace}/{name}", kind.as_str().unwrap()));
+            }
+            bindings += 1;
+        }
+    }
+    assert_eq!(bindings, 6);
 }

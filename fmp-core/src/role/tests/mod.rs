@@ -12,7 +12,7 @@ use super::{LowerError, lower, paths::key, questions_graph, testing::*};
 use crate::{
     observed::Fact,
     resource::{Resource, ResourceId, Scope},
-    spec::{Environment, Metrics, Spec},
+    spec::{Environment, Metrics, Spec, Volumes},
 };
 
 #[test]
@@ -51,8 +51,10 @@ fn questions_are_about_every_host_and_the_same_paths() {
 fn what_the_bundle_lacks_is_named() {
     let mut spec = cluster("1.29.15", "routed");
     spec.components.metrics = Metrics::MetricsServer;
+    spec.components.volumes = Volumes::LocalPath { directory: "/data".to_owned() };
     let whole = bundle("1.29.15");
-    for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image", "coredns-image", "metrics-server-image"] {
+    let images = ["coredns-image", "metrics-server-image", "local-path-provisioner-image", "busybox-image"];
+    for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image"].into_iter().chain(images) {
         let lock = whole.entries().filter(|entry| entry.name.as_str() != name).cloned().collect();
         let error = lower(&spec, &lock, &nothing(&spec)).unwrap_err();
         assert_eq!(error, LowerError::Missing { name: name.to_owned() });

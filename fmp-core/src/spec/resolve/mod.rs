@@ -48,7 +48,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles) -> Option<Spec
         machines: machines?,
         network: network?,
         api_entrance: raw.api_entrance?.into_inner(),
-        components: raw.components?,
+        components: raw.components.resolved()?,
         storage: storage?,
         nodes: nodes?,
         retired: retired?,
