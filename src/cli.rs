@@ -320,9 +320,9 @@ pub(crate) struct BundleBuildArgs {
     /// What the bundle is made of; bundle.toml beside the cluster's file unless told
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest: Option<PathBuf>,
-    /// Prefer this kind of source: url, go, c, file
+    /// Prefer this kind of source: url, go, c, deb, file; given several times, the first that a part has
     #[arg(long, value_name = "KIND")]
-    pub(crate) from: Option<String>,
+    pub(crate) from: Vec<String>,
     /// Accept content that differs from the lock
     #[arg(long)]
     pub(crate) update: bool,

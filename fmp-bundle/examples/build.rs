@@ -1,6 +1,6 @@
-//! Builds a bundle: `cargo run -p fmp-bundle --example build -- bundle.toml STORE [SOURCE]`.
+//! Builds a bundle: `cargo run -p fmp-bundle --example build -- bundle.toml STORE [SOURCE…]`.
 //!
-//! Writes `bundle.lock` beside `bundle.toml`; SOURCE (`url`, `go`, …) is chosen wherever a release has it.
+//! Writes `bundle.lock` beside `bundle.toml`; of the SOURCEs (`url`, `go`, …) the first that a release has is chosen for it.
 
 use std::{
     env,
@@ -27,10 +27,11 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let (Some(file), Some(store)) = (arguments.next().map(PathBuf::from), arguments.next()) else {
-        return Err("usage: build bundle.toml STORE [SOURCE]".into());
+        return Err("usage: build bundle.toml STORE [SOURCE…]".into());
     };
     let mut manifest = Manifest::read(&file)?;
-    if let Some(kind) = arguments.next() {
+    let kinds: Vec<String> = arguments.collect();
+    for kind in kinds.iter().rev() {
         manifest = manifest.preferring(kind.parse::<SourceKind>()?);
     }
     let lock_file = file.with_extension("lock");

@@ -23,8 +23,9 @@
 //!
 //! # Trust
 //! A download without `sha256` in `bundle.toml` is trusted when it is first locked; Go modules are vouched for by Go's
-//! checksum database. From then on `bundle.lock` holds every build to the same bytes. Go programs are the same bytes only
-//! with the same toolchain, so the lock of a site that builds them is that site's own.
+//! checksum database, packages of Debian by the keys of this computer's apt. From then on `bundle.lock` holds every build to
+//! the same bytes. Go programs are the same bytes only with the same toolchain, so the lock of a site that builds them is that
+//! site's own.
 
 mod build;
 mod cache;

@@ -23,11 +23,16 @@ pub struct Tools {
     pub cc: PathBuf,
     /// curl, 7.52 or newer.
     pub curl: PathBuf,
+    /// apt-get, which reaches a mirror of Debian.
+    pub apt_get: PathBuf,
+    /// dpkg-deb, which unpacks what that brings.
+    pub dpkg_deb: PathBuf,
 }
 
 impl Default for Tools {
     fn default() -> Self {
-        Self { go: "go".into(), cc: "cc".into(), curl: "curl".into() }
+        let [go, cc, curl, apt_get, dpkg_deb] = ["go", "cc", "curl", "apt-get", "dpkg-deb"].map(PathBuf::from);
+        Self { go, cc, curl, apt_get, dpkg_deb }
     }
 }
 

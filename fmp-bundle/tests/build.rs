@@ -1,4 +1,4 @@
-//! Building a bundle with programs that stand for go and curl (`fixtures/bundle`), without a network.
+//! Building a bundle with programs that stand for go, curl, apt-get and dpkg-deb (`fixtures/bundle`), without a network.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -39,7 +39,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn tools(go: &str) -> Tools {
-    Tools { go: fixture(go), curl: fixture("curl"), ..Tools::default() }
+    let [curl, apt_get, dpkg_deb] = ["curl", "apt-get", "dpkg-deb"].map(fixture);
+    Tools { go: fixture(go), curl, apt_get, dpkg_deb, ..Tools::default() }
 }
 
 /// A store, and a folder for the description's files.
@@ -185,6 +186,29 @@ fn an_image_is_composed_from_a_binary_and_follows_it() {
     assert_eq!(done, ["pause", "pause-image"]);
     let image = |lock: &Lock| lock.entry("pause-image").unwrap().digest;
     assert_ne!(image(&first.unwrap()), image(&second.unwrap()));
+}
+
+#[test]
+fn takes_a_file_out_of_a_package_of_debian() {
+    let site = Site::new();
+    let toml = r#"
+        [release.busybox]
+        version = "1.35.0"
+        deb = { package = "busybox-static", file = "bin/busybox" }
+    "#;
+    let (lock, done) = site.build("go", toml, None);
+    let lock = lock.unwrap();
+    assert_eq!(done, ["busybox"]);
+    assert_eq!(site.text(&lock, "busybox"), "busybox of busybox-static:amd64\n");
+    assert_eq!(lock.entry("busybox").map(|entry| entry.source), Some(SourceKind::Deb));
+    assert_eq!(site.build("go", toml, Some(&lock)).1, <[String; 0]>::default());
+
+    let newer = toml.replace("1.35.0", "1.36.1");
+    let error = chain(&site.build("go", &newer, None).0.unwrap_err());
+    assert!(error.ends_with("Debian's package `busybox-static` has version 1:1.35.0-4, 1.36.1 is wanted"), "{error}");
+    let elsewhere = toml.replace("bin/busybox", "usr/bin/busybox");
+    let error = chain(&site.build("go", &elsewhere, None).0.unwrap_err());
+    assert!(error.contains("usr/bin/busybox: No such file"), "{error}");
 }
 
 #[test]

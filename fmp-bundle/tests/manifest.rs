@@ -34,7 +34,7 @@ fn an_unknown_key_is_refused_with_its_line() {
 fn a_release_without_a_source_is_refused() {
     assert_eq!(
         release(""),
-        "release `etcd` of the bundle's description: no source: add `url`, `go`, `c`, `file` or `compose`"
+        "release `etcd` of the bundle's description: no source: add `url`, `go`, `c`, `deb`, `file` or `compose`"
     );
 }
 
@@ -47,8 +47,20 @@ fn a_release_that_makes_no_sense_is_refused() {
         ("go = { module = \"a\", packages = {} }", "`etcd` is missing in `go.packages`"),
         ("url = { from = \"https://a/b\", sha256 = { b = \"0\" } }", "url.sha256"),
         ("artifacts = [\"a\", \"b\"]\nc = { module = \"a\", version = \"1\", file = \"c\" }", "`c` gives one artifact"),
+        ("artifacts = [\"a\", \"b\"]\ndeb = { package = \"a\", file = \"c\" }", "`deb` gives one artifact"),
+        ("deb = { package = \"--help\", file = \"bin/a\" }", "`--help` is not the name of a package"),
+        ("deb = { package = \"etcd\", file = \"/bin/a\" }", "`/bin/a` is not the path of a file below the root"),
+        ("deb = { package = \"etcd\", file = \"../a\" }", "`../a` is not the path of a file below the root"),
         ("compose = { from = \"etcd\", path = \"/a\", entrypoint = [] }", "`compose` goes with `image`"),
         ("image = \"a\"\ncompose = { from = \"b\", path = \"/../a\", entrypoint = [] }", "`/../a` is not an absolute"),
+        (
+            "image = \"a\"\ncompose = { from = \"b\", path = \"/a\", links = [\"b\"], entrypoint = [] }",
+            "`b` is not an absolute",
+        ),
+        (
+            "image = \"a\"\ncompose = { from = \"b\", path = \"/a\", links = [\"/a\"], entrypoint = [] }",
+            "`/a` is named twice",
+        ),
         ("image = \"a\"\ncompose = { from = \"b\", path = \"/a\", entrypoint = [] }", "`compose` takes `b`, which no"),
     ] {
         let text = release(lines);

@@ -54,6 +54,8 @@ pub enum SourceKind {
     Go,
     /// Compiled from one C file inside a Go module.
     C,
+    /// A file out of a package of Debian.
+    Deb,
     /// A file of this computer.
     File,
     /// Composed from another artifact of the bundle.
@@ -62,7 +64,7 @@ pub enum SourceKind {
 
 /// Why a text is no kind of source.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a kind of source: url, go, c, file or compose")]
+#[error("`{0}` is not a kind of source: url, go, c, deb, file or compose")]
 pub struct BadSourceKind(String);
 
 /// The name of an artifact: `a-z`, `0-9` and `-`, so that it is a file name, a TOML key and a part of a resource's id.
@@ -217,6 +219,7 @@ impl SourceKind {
             Self::Url => "url",
             Self::Go => "go",
             Self::C => "c",
+            Self::Deb => "deb",
             Self::File => "file",
             Self::Compose => "compose",
         }
@@ -227,7 +230,7 @@ impl FromStr for SourceKind {
     type Err = BadSourceKind;
 
     fn from_str(text: &str) -> Result<Self, BadSourceKind> {
-        let kinds = [Self::Url, Self::Go, Self::C, Self::File, Self::Compose];
+        let kinds = [Self::Url, Self::Go, Self::C, Self::Deb, Self::File, Self::Compose];
         kinds.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| BadSourceKind(text.to_owned()))
     }
 }

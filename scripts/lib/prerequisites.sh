@@ -28,6 +28,8 @@ need_builders() {
     # Static programs need the C library's archive, which is in a package of its own.
     [[ -e $(cc -print-file-name=libc.a) ]] || install_packages libc6-dev
     has_go || install_go
+    # What comes out of a package of Debian needs apt's lists, which a computer may not have yet.
+    apt-cache show busybox-static >/dev/null 2>&1 || apt-get update --quiet=2
 }
 
 # The same for machines: systemd-nspawn, and the kernel modules that the machines can't load themselves.

@@ -21,7 +21,7 @@ pub(crate) fn run(places: &Places, command: BundleCommand) -> miette::Result<Exi
 fn build(places: &Places, args: &BundleBuildArgs) -> miette::Result<Exit> {
     let path = args.manifest.clone().unwrap_or_else(|| places.file.with_file_name("bundle.toml"));
     let mut manifest = Manifest::read(&path)?;
-    if let Some(kind) = &args.from {
+    for kind in args.from.iter().rev() {
         manifest = manifest.preferring(kind.parse().into_diagnostic()?);
     }
     let lock_path = places.lock_path();

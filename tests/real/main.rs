@@ -8,6 +8,7 @@
 
 mod ailments;
 mod bring_up;
+mod components;
 mod crash;
 mod destroy;
 mod drift;
@@ -40,6 +41,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
     Check { name: "real_doctor", begin: Begin::InSync, minutes: 8, run: ailments::run },
     Check { name: "real_objects", begin: Begin::InSync, minutes: 10, run: objects::run },
+    Check { name: "real_components", begin: Begin::InSync, minutes: 15, run: components::run },
     Check { name: "real_entrance", begin: Begin::InSync, minutes: 60, run: entrance::run },
     Check { name: "real_stale_plan", begin: Begin::InSync, minutes: 8, run: stale::run },
     Check { name: "real_foreign_host", begin: Begin::InSync, minutes: 5, run: foreign::run },

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Component, PathBuf},
 };
 
 use fmp_core::{
@@ -11,7 +11,7 @@ use fmp_core::{
 };
 use serde::Deserialize;
 
-use super::{BadRelease, CFile, Cgo, Compose, Download, GoModule, Manifest, ManifestError, Release, Source};
+use super::{BadRelease, CFile, Cgo, Compose, DebFile, Download, GoModule, Manifest, ManifestError, Release, Source};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +31,7 @@ struct RawRelease {
     url: Option<RawUrl>,
     go: Option<RawGo>,
     c: Option<RawC>,
+    deb: Option<RawDeb>,
     file: Option<BTreeMap<ArtifactName, PathBuf>>,
     compose: Option<RawCompose>,
 }
@@ -74,9 +75,18 @@ struct RawC {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawDeb {
+    package: String,
+    file: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawCompose {
     from: ArtifactName,
     path: String,
+    #[serde(default)]
+    links: Vec<String>,
     entrypoint: Vec<String>,
     user: Option<String>,
 }
@@ -121,7 +131,7 @@ fn check_names(releases: &[Release]) -> Result<(), ManifestError> {
 
 impl RawRelease {
     fn release(self, name: &ArtifactName) -> Result<Release, BadRelease> {
-        let Self { version, image, artifacts, url, go, c, file, compose } = self;
+        let Self { version, image, artifacts, url, go, c, deb, file, compose } = self;
         let artifacts = if artifacts.is_empty() { vec![name.clone()] } else { artifacts };
         let words = Words { version: &version, artifacts: &artifacts };
         let kind = image.map(|image| words.fill(&image, None)).transpose()?.map_or(Kind::Binary, Kind::Image);
@@ -129,6 +139,7 @@ impl RawRelease {
             url.map(|raw| raw.source(&words)),
             go.map(|raw| raw.source(&words)),
             c.map(|raw| raw.source(&words)),
+            deb.map(|raw| raw.source(&words)),
             file.map(|files| Ok(Source::File(words.matched(files, "file")?))),
             compose.map(|raw| raw.source(&words, &kind)),
         ];
@@ -179,20 +190,43 @@ impl RawC {
     }
 }
 
+impl RawDeb {
+    fn source(self, words: &Words<'_>) -> Result<Source, BadRelease> {
+        words.one("deb")?;
+        let Self { package, file } = self;
+        // It becomes an argument of apt-get, so it begins as no option does.
+        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let named = package.bytes().next().is_some_and(plain);
+        if !named || !package.bytes().all(|c| plain(c) || b"+-.".contains(&c)) {
+            return Err(BadRelease::PackageName(package));
+        }
+        let below = file.components().all(|part| matches!(part, Component::Normal(_)));
+        if file.as_os_str().is_empty() || !below {
+            return Err(BadRelease::PackagePath(file));
+        }
+        Ok(Source::Deb(DebFile { package, file }))
+    }
+}
+
 impl RawCompose {
     fn source(self, words: &Words<'_>, kind: &Kind) -> Result<Source, BadRelease> {
         words.one("compose")?;
-        let Self { from, path, entrypoint, user } = self;
+        let Self { from, path, links, entrypoint, user } = self;
         if *kind == Kind::Binary {
             return Err(BadRelease::NoReference);
         }
         let plain = |part: &str| !matches!(part, "" | "." | "..");
-        match path.strip_prefix('/') {
-            Some(inside) if inside.split('/').all(plain) => {
-                Ok(Source::Compose(Compose { from, path, entrypoint, user }))
+        let inside = |path: &str| path.strip_prefix('/').is_some_and(|inside| inside.split('/').all(plain));
+        let mut seen = BTreeSet::new();
+        for name in links.iter().chain([&path]) {
+            if !inside(name) {
+                return Err(BadRelease::ImagePath(name.clone()));
             }
-            _ => Err(BadRelease::ImagePath(path)),
+            if !seen.insert(name) {
+                return Err(BadRelease::ImagePathTwice(name.clone()));
+            }
         }
+        Ok(Source::Compose(Compose { from, path, links, entrypoint, user }))
     }
 }
 

@@ -56,7 +56,7 @@ pub enum BadRelease {
         text: String,
     },
     /// Nowhere to get it from.
-    #[error("no source: add `url`, `go`, `c`, `file` or `compose`")]
+    #[error("no source: add `url`, `go`, `c`, `deb`, `file` or `compose`")]
     NoSource,
     /// A source leaves an artifact out.
     #[error("`{artifact}` is missing in `{table}`")]
@@ -89,4 +89,13 @@ pub enum BadRelease {
     /// The path of the program in the image.
     #[error("`{0}` is not an absolute path inside an image")]
     ImagePath(String),
+    /// Two things at one path in the image.
+    #[error("`{0}` is named twice for one image")]
+    ImagePathTwice(String),
+    /// The name of a package.
+    #[error("`{0}` is not the name of a package: a-z, 0-9, `+`, `-` and `.`")]
+    PackageName(String),
+    /// The path of a file in a package.
+    #[error("`{0}` is not the path of a file below the root of a package, such as `bin/busybox`")]
+    PackagePath(PathBuf),
 }

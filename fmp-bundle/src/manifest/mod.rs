@@ -21,8 +21,9 @@ use serde::Serialize;
 pub use error::{BadRelease, ManifestError};
 
 /// Kinds of sources in the order in which they are chosen where `prefer` says nothing: what a person put there by hand,
-/// then what upstream released, then what this computer builds.
-const ORDER: [SourceKind; 5] = [SourceKind::File, SourceKind::Url, SourceKind::Go, SourceKind::C, SourceKind::Compose];
+/// then what upstream or Debian released, then what this computer builds.
+const ORDER: [SourceKind; 6] =
+    [SourceKind::File, SourceKind::Url, SourceKind::Deb, SourceKind::Go, SourceKind::C, SourceKind::Compose];
 
 /// What a bundle is made of.
 #[derive(Debug, Clone)]
@@ -50,6 +51,7 @@ pub(crate) enum Source {
     Url(BTreeMap<ArtifactName, Download>),
     Go(GoModule),
     C(CFile),
+    Deb(DebFile),
     File(BTreeMap<ArtifactName, PathBuf>),
     Compose(Compose),
 }
@@ -93,12 +95,23 @@ pub(crate) struct CFile {
     pub(crate) flags: Vec<String>,
 }
 
+/// A file out of a package of Debian.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DebFile {
+    pub(crate) package: String,
+    /// Where the file lies in the package: below its root.
+    pub(crate) file: PathBuf,
+}
+
 /// An image of one layer with one static program of the bundle.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Compose {
     pub(crate) from: ArtifactName,
     /// Where the program lies in the image: absolute.
     pub(crate) path: String,
+    /// Further names of the program there, for one that does different things by different names: absolute.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) links: Vec<String>,
     pub(crate) entrypoint: Vec<String>,
     /// The user and group to run as, as in `65535:65535`; root without it.
     pub(crate) user: Option<String>,
@@ -149,6 +162,7 @@ impl Source {
             Self::Url(_) => SourceKind::Url,
             Self::Go(_) => SourceKind::Go,
             Self::C(_) => SourceKind::C,
+            Self::Deb(_) => SourceKind::Deb,
             Self::File(_) => SourceKind::File,
             Self::Compose(_) => SourceKind::Compose,
         }

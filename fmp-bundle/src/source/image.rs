@@ -5,7 +5,7 @@
 //! (<https://github.com/moby/docker-image-spec/blob/main/v1.2.md#combined-image-json--filesystem-changeset-format>).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -78,7 +78,7 @@ pub(super) fn make(bench: Bench<'_>, kind: &Kind, compose: &Compose, scratch: &P
     let program = bench.store.content(base.digest)?;
     let layer = scratch.join("layer.tar");
     let image = scratch.join("image.tar");
-    let stored = write_layer(&layer, &compose.path, program, base.size).map_err(SourceError::file(&layer))?;
+    let stored = write_layer(&layer, compose, program, base.size).map_err(SourceError::file(&layer))?;
     write_image(&image, reference, compose, &stored).map_err(SourceError::file(&image))?;
     Ok(image)
 }
@@ -88,14 +88,23 @@ fn base<'a>(bench: Bench<'a>, compose: &Compose) -> &'a Entry {
     entry.expect("binaries are made before images, and the decoder has seen that this one is listed")
 }
 
-/// A layer with the program, and the folders above it.
-fn write_layer(path: &Path, inside: &str, program: File, size: u64) -> io::Result<Stored> {
+/// A layer with the program, its other names, and the folders above them.
+fn write_layer(path: &Path, compose: &Compose, program: File, size: u64) -> io::Result<Stored> {
     let mut tar = tar::Builder::new(Hashed::new(File::create(path)?));
-    let inside = inside.trim_start_matches('/');
-    for (end, _) in inside.match_indices('/') {
-        tar.append(&header(&inside[..=end], EntryType::Directory, 0)?, io::empty())?;
+    let mut folders = BTreeSet::new();
+    let names = [&compose.path].into_iter().chain(&compose.links).map(|path| path.trim_start_matches('/'));
+    for folder in names.flat_map(|name| name.match_indices('/').map(move |(end, _)| &name[..=end])) {
+        if folders.insert(folder) {
+            tar.append(&header(folder, EntryType::Directory, 0)?, io::empty())?;
+        }
     }
-    tar.append(&header(inside, EntryType::Regular, size)?, program)?;
+    tar.append(&header(compose.path.trim_start_matches('/'), EntryType::Regular, size)?, program)?;
+    for link in &compose.links {
+        let mut header = header(link.trim_start_matches('/'), EntryType::Symlink, 0)?;
+        header.set_link_name(&compose.path)?;
+        header.set_cksum();
+        tar.append(&header, io::empty())?;
+    }
     let (_, digest, size) = tar.into_inner()?.finish();
     Ok(Stored { digest, size, path: path.to_owned() })
 }
@@ -181,11 +190,17 @@ mod tests {
 
     /// An image with the program `pause` at `/bin/pause`.
     fn compose(folder: &Path) -> PathBuf {
+        linked(folder, &[])
+    }
+
+    /// The same with further names.
+    fn linked(folder: &Path, links: &[&str]) -> PathBuf {
         let program = folder.join("pause");
         fs::write(&program, "ELF").unwrap();
         let (path, user) = ("/bin/pause".to_owned(), None);
-        let compose = Compose { from: "pause".parse().unwrap(), entrypoint: vec![path.clone()], path, user };
-        let layer = write_layer(&folder.join("layer"), &compose.path, File::open(&program).unwrap(), 3).unwrap();
+        let links = links.iter().map(|link| (*link).to_owned()).collect();
+        let compose = Compose { from: "pause".parse().unwrap(), entrypoint: vec![path.clone()], path, links, user };
+        let layer = write_layer(&folder.join("layer"), &compose, File::open(&program).unwrap(), 3).unwrap();
         write_image(&folder.join("image"), PAUSE, &compose, &layer).unwrap();
         folder.join("image")
     }
@@ -223,6 +238,30 @@ mod tests {
         let layer = &members_of_image[&manifest[0].layers[0]];
         assert_eq!(config["rootfs"]["diff_ids"][0], Digest::of(layer).to_string());
         assert_eq!(members(layer.as_slice())["bin/pause"], b"ELF");
+    }
+
+    #[test]
+    fn a_program_has_further_names_in_its_image() {
+        let folder = TempDir::new().unwrap();
+        let image = linked(folder.path(), &["/bin/sh", "/usr/bin/env"]);
+        let members_of_image = members(File::open(image).unwrap());
+        let layer = members_of_image.iter().find(|(name, _)| name.ends_with("/layer.tar")).unwrap().1;
+        let mut archive = tar::Archive::new(layer.as_slice());
+        let told = |entry: io::Result<tar::Entry<'_, _>>| {
+            let entry = entry.unwrap();
+            let target = entry.link_name().unwrap().map(|target| target.display().to_string());
+            (entry.path().unwrap().display().to_string(), target.unwrap_or_default())
+        };
+        let told: Vec<(String, String)> = archive.entries().unwrap().map(told).collect();
+        let wanted = [
+            ("bin/", ""),
+            ("usr/", ""),
+            ("usr/bin/", ""),
+            ("bin/pause", ""),
+            ("bin/sh", "/bin/pause"),
+            ("usr/bin/env", "/bin/pause"),
+        ];
+        assert_eq!(told, wanted.map(|(name, target)| (name.to_owned(), target.to_owned())));
     }
 
     #[test]

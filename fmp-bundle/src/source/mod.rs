@@ -5,6 +5,7 @@
 //! [`Source`](crate::manifest::Source), and the compiler names the places that have to think about it.
 
 mod c;
+mod deb;
 mod file;
 mod go;
 mod image;
@@ -101,6 +102,17 @@ pub enum SourceError {
     /// `go mod download` said something else than expected.
     #[error("`go mod download -json` can't be read")]
     Module(#[source] serde_json::Error),
+    /// Debian has another version than the description says.
+    #[error("Debian's package `{package}` has version {found}, {wanted} is wanted")]
+    #[diagnostic(help("write that version in bundle.toml, or choose another source with `--from`"))]
+    Package {
+        /// The package.
+        package: String,
+        /// Its version.
+        found: String,
+        /// What the description says.
+        wanted: String,
+    },
     /// A file that should be an image isn't one.
     #[error("{path} is not an image archive of `{reference}`")]
     #[diagnostic(help("write it with `skopeo copy docker://IMAGE docker-archive:FILE:IMAGE` or `docker save IMAGE`"))]
@@ -123,7 +135,8 @@ impl SourceError {
 /// What the result of `source` depends on besides its description: toolchains, files.
 pub(crate) fn inputs(bench: Bench<'_>, source: &Source) -> Result<String, SourceError> {
     match source {
-        Source::Url(_) => Ok(String::new()),
+        // What was fetched once stays: the lock would refuse anything else.
+        Source::Url(_) | Source::Deb(_) => Ok(String::new()),
         Source::Go(module) => go::inputs(bench, module),
         Source::C(_) => c::inputs(bench),
         Source::File(files) => file::inputs(bench, files),
@@ -137,6 +150,7 @@ pub(crate) fn make(bench: Bench<'_>, release: &Release, source: &Source, scratch
         Source::Url(downloads) => url::make(bench, downloads, scratch)?,
         Source::Go(module) => go::make(bench, &release.name, module, scratch)?,
         Source::C(file) => alone(release, c::make(bench, file, scratch)?),
+        Source::Deb(file) => alone(release, deb::make(bench, file, &release.version, scratch)?),
         Source::File(files) => file::make(bench, files),
         Source::Compose(compose) => alone(release, image::make(bench, &release.kind, compose, scratch)?),
     };

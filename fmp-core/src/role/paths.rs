@@ -38,6 +38,10 @@ pub const UNITS: &str = "/etc/systemd/system";
 /// Where a node's volume is mounted itself: each data directory is a folder of it.
 pub const VOLUME: &str = "/srv/fmp";
 
+/// Where volumes of pods lie on a node unless told otherwise. It is a data directory as the kubelet's: where the node has a
+/// volume, it is mounted from there.
+pub const POD_VOLUMES: &str = "/var/lib/fmp-volumes";
+
 /// What no volume may hide, and where none may be mounted.
 pub const NOT_MOUNTED: [&str; 18] = [
     "/bin",
@@ -63,6 +67,11 @@ pub const NOT_MOUNTED: [&str; 18] = [
 /// Whether `path` is `folder`, or lies in it.
 pub fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether one of two folders is the other, or lies in it.
+pub fn overlap(one: &str, other: &str) -> bool {
+    is_below(one, other) || is_below(other, one)
 }
 
 /// The name of the unit that mounts at `directory`, as `systemd-escape --path --suffix=mount` gives it

@@ -38,8 +38,15 @@ pub(super) fn bundle(kubernetes: &str) -> Lock {
         .chain([super::programs::FLANNELD, "crictl"])
         .map(|name| entry(name, version_of(name, kubernetes), Kind::Binary))
         .collect();
-    lock.insert(entry("pause-image", "3.9", Kind::Image("registry.k8s.io/pause:3.9".to_owned())));
-    lock.insert(entry("coredns-image", "1.11.3", Kind::Image("registry.k8s.io/coredns/coredns:v1.11.3".to_owned())));
+    for (name, version, reference) in [
+        ("pause-image", "3.9", "registry.k8s.io/pause:3.9"),
+        ("coredns-image", "1.11.3", "registry.k8s.io/coredns/coredns:v1.11.3"),
+        ("metrics-server-image", "0.7.2", "registry.k8s.io/metrics-server/metrics-server:v0.7.2"),
+        ("local-path-provisioner-image", "0.0.30", "docker.io/rancher/local-path-provisioner:v0.0.30"),
+        ("busybox-image", "1.35.0", "fmp.local/busybox:1.35.0"),
+    ] {
+        lock.insert(entry(name, version, Kind::Image(reference.to_owned())));
+    }
     lock
 }
 

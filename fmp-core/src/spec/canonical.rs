@@ -7,7 +7,7 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use super::{ApiEntrance, Components, Dns, Network, Node, SharedAddress, Spec, Storage};
+use super::{ApiEntrance, Components, Dns, Metrics, Network, Node, SharedAddress, Spec, Storage, Volumes};
 use crate::{Digest, NodeName};
 
 /// The digest of everything that `spec` says, but for the digest itself.
@@ -64,11 +64,20 @@ fn write_network(out: &mut String, network: &Network) -> fmt::Result {
 }
 
 fn write_components(out: &mut String, components: &Components) -> fmt::Result {
-    let Components { dns, manifests } = components;
+    let Components { dns, metrics, volumes, manifests } = components;
     match dns {
         Dns::None => writeln!(out, "components.dns none")?,
         Dns::Coredns { forward: None } => writeln!(out, "components.dns coredns")?,
         Dns::Coredns { forward: Some(servers) } => writeln!(out, "components.dns coredns {servers:?}")?,
+    }
+    // What nobody asks for has no line: files that were written before it could be asked for keep their digest.
+    match metrics {
+        Metrics::None => {}
+        Metrics::MetricsServer => writeln!(out, "components.metrics metrics-server")?,
+    }
+    match volumes {
+        Volumes::None => {}
+        Volumes::LocalPath { directory } => writeln!(out, "components.volumes local-path {directory}")?,
     }
     // Where they lie, and under which name, means nothing.
     let objects: BTreeMap<_, _> = manifests

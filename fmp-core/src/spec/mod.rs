@@ -4,6 +4,7 @@
 //! `raw`; what must agree is compared in `resolve`; what is wrong comes out as [`Problems`]. Read [`parse`] first.
 
 mod canonical;
+mod components;
 mod decode;
 mod entrance;
 mod problem;
@@ -21,6 +22,7 @@ use std::{
     ops::Range,
 };
 
+pub use components::{Bundled, Components, Dns, Metrics, Volumes};
 pub use entrance::{ApiEntrance, SharedAddress};
 pub use problem::{Code, Problem, Problems};
 
@@ -199,37 +201,6 @@ impl NetworkMode {
             Self::External => true,
         }
     }
-}
-
-/// What runs on the cluster besides its own parts, as pods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Components {
-    /// Who answers for names at [`Network::cluster_dns`].
-    pub dns: Dns,
-    /// What a person brings, by its name in the file.
-    pub manifests: BTreeMap<String, Bundled>,
-}
-
-/// Objects of the API that a person brings: the content of one folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bundled {
-    /// The folder, as the file names it.
-    pub path: String,
-    /// What stands in it, in order of keys.
-    pub objects: Vec<Object>,
-}
-
-/// Who answers for names in the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Dns {
-    /// `CoreDNS`, from the bundle.
-    Coredns {
-        /// Who is asked for names outside the cluster. None: whom the pod's node asks. Nobody: only the cluster's own names
-        /// are answered.
-        forward: Option<Vec<Ipv4Addr>>,
-    },
-    /// Somebody else brings it, or nobody does.
-    None,
 }
 
 /// What becomes of the disks that work nodes name.

@@ -10,7 +10,8 @@ use toml::{
 };
 
 use super::{
-    ApiEntrance, Dns, Environment, NetworkMode, Role,
+    ApiEntrance, Environment, NetworkMode, Role,
+    components::{self, RawComponents},
     decode::{Section, Value, wrong_type},
     entrance,
     problem::{Code, Problem, Sink},
@@ -60,12 +61,6 @@ pub(super) struct RawStorage {
     pub(super) mounts: Option<Spanned<Vec<String>>>,
 }
 
-pub(super) struct RawComponents {
-    pub(super) dns: Option<Dns>,
-    /// Folders of manifests, by name.
-    pub(super) manifests: BTreeMap<String, Spanned<String>>,
-}
-
 /// The words of `storage.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StorageKind {
@@ -102,7 +97,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let environment = environment(root.section("environment"));
     let network = network(root.section("network"));
     let api_entrance = entrance::decode(root.section("entrance"));
-    let components = components(sink, root.section("components"));
+    let components = components::decode(sink, root.section("components"));
     let storage = storage(root.section("storage"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
@@ -153,47 +148,6 @@ fn network(mut section: Section<'_>) -> RawNetwork {
 /// The ranges that kubeadm's and flannel's documentation use, so that people recognise them.
 fn default_range(base: [u8; 4]) -> Cidr {
     Cidr::containing(base.into(), 16)
-}
-
-/// The words of `components.dns.kind`.
-#[derive(Clone, Copy)]
-enum Kind {
-    Coredns,
-    None,
-}
-
-/// What `[components]` says.
-fn components(sink: &Sink, mut section: Section<'_>) -> RawComponents {
-    let dns = dns(section.section("dns"));
-    let manifests = manifests(sink, section.section("manifests"));
-    section.finish();
-    RawComponents { dns, manifests }
-}
-
-/// Names and the folders that they stand for.
-fn manifests(sink: &Sink, section: Section<'_>) -> BTreeMap<String, Spanned<String>> {
-    let read = |(key, value): (Spanned<&str>, &Value<'_>)| {
-        let path = sink.ok(shapes::text(value))?;
-        Some(((*key.get_ref()).to_owned(), Spanned::new(value.span(), path)))
-    };
-    section.entries().filter_map(read).collect()
-}
-
-/// What `[components.dns]` says is its kind; whom it forwards to belongs to a kind.
-fn dns(mut dns: Section<'_>) -> Option<Dns> {
-    let kinds = [("coredns", Kind::Coredns), ("none", Kind::None)];
-    let kind = dns.or("kind", Kind::Coredns, |value| shapes::choice(value, &kinds, &[]));
-    let kind = kind.map(|kind| match kind.into_inner() {
-        Kind::Coredns => Dns::Coredns { forward: dns.optional("forward", shapes::servers).map(Spanned::into_inner) },
-        Kind::None => {
-            dns.unused("forward", "nobody here would do it", "write `kind = \"coredns\"`, or remove the key");
-            Dns::None
-        }
-    });
-    // A kind that can't be read says nothing about the other key.
-    dns.optional("forward", |_| Ok(()));
-    dns.finish();
-    kind
 }
 
 /// What `[storage]` says of all volumes.

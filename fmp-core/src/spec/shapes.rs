@@ -216,31 +216,38 @@ pub(super) fn disk(value: &Value<'_>) -> Read<String> {
     }
 }
 
-/// Directories that volumes may be mounted at: none is the system's, none lies in another.
+/// A directory for data that a volume may be mounted at: it is none of the system's.
+pub(super) fn directory(value: &Value<'_>) -> Read<String> {
+    let path = text(value)?;
+    let bad = |why: String| {
+        let problem = Problem::new(Code::BadMount, format!("`{path}` {why}"), value.span(), "no directory for data");
+        Err(problem.help("name a directory of a program that keeps data, such as `/var/lib/containerd`"))
+    };
+    let parts = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>()).unwrap_or_default();
+    let plain = |part: &&str| {
+        let inner = part.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
+        inner && !matches!(*part, "" | "." | "..")
+    };
+    if parts.is_empty() || !parts.iter().all(plain) {
+        return bad("is not an absolute path of letters, digits, `-`, `_` and `.`".to_owned());
+    }
+    match paths::NOT_MOUNTED.iter().find(|own| paths::overlap(&path, own)) {
+        Some(own) => bad(format!("would hide {own}, or lie in it")),
+        None => Ok(path),
+    }
+}
+
+/// Directories that volumes may be mounted at: none lies in another.
 pub(super) fn directories(value: &Value<'_>) -> Read<Vec<String>> {
     let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of directories")) };
     let mut all: Vec<String> = Vec::new();
     for value in list {
-        let path = text(value)?;
-        let bad = |why: String| {
-            let problem = Problem::new(Code::BadMount, format!("`{path}` {why}"), value.span(), "no mount point");
-            Err(problem.help("name directories of programs that keep data, such as `/var/lib/containerd`"))
-        };
-        let parts = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>()).unwrap_or_default();
-        let plain = |part: &&str| {
-            let inner = part.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
-            inner && !matches!(*part, "" | "." | "..")
-        };
-        if parts.is_empty() || !parts.iter().all(plain) {
-            return bad("is not an absolute path of letters, digits, `-`, `_` and `.`".to_owned());
-        }
-        if let Some(own) =
-            paths::NOT_MOUNTED.iter().find(|own| paths::is_below(&path, own) || paths::is_below(own, &path))
-        {
-            return bad(format!("would hide {own}, or lie in it"));
-        }
-        if let Some(other) = all.iter().find(|other| paths::is_below(&path, other) || paths::is_below(other, &path)) {
-            return bad(format!("and `{other}`: one lies in the other"));
+        let path = directory(value)?;
+        if let Some(other) = all.iter().find(|other| paths::overlap(&path, other)) {
+            let message = format!("`{path}` and `{other}`: one lies in the other");
+            return Err(
+                Problem::new(Code::BadMount, message, value.span(), "no mount point").help("name the outer one")
+            );
         }
         all.push(path);
     }

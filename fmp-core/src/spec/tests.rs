@@ -109,10 +109,30 @@ fn a_shared_address_has_a_port_and_a_number_by_itself() {
 }
 
 #[test]
+fn volumes_of_pods_lie_on_the_volume_of_a_node_that_has_one() {
+    let mounts = |storage: &str, volumes: &str| {
+        let text = format!("{SMALL}[storage]\n{storage}\n[components.volumes]\n{volumes}\n");
+        let spec = parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+        spec.storage.map(|storage| storage.mounts.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    let local_path = "kind = 'local-path'";
+    assert_eq!(mounts("kind = 'none'", local_path), None);
+    let usual = Some("/var/lib/containerd /var/lib/kubelet".to_owned());
+    assert_eq!(mounts("kind = 'disk'", "kind = 'none'"), usual);
+    let with_theirs = Some("/var/lib/containerd /var/lib/fmp-volumes /var/lib/kubelet".to_owned());
+    assert_eq!(mounts("kind = 'disk'", local_path), with_theirs);
+    let own = "kind = 'local-path'\ndirectory = '/data/pods'";
+    assert_eq!(mounts("kind = 'disk'\nmounts = ['/data']", own), Some("/data".to_owned()));
+    assert_eq!(mounts("kind = 'disk'\nmounts = ['/other']", own), Some("/data/pods /other".to_owned()));
+}
+
+#[test]
 fn the_digest_is_of_the_meaning() {
     let digest = |text: &str| parse("cluster.toml", text, &Profiles::shipped()).unwrap().digest;
     let (head, node) = SMALL.split_at(SMALL.find("[nodes").unwrap());
     assert_eq!(digest(&format!("# first the node\n{node}{head}")), digest(SMALL));
+    let none = "[components]\nmetrics.kind = 'none'\nvolumes.kind = 'none'\n";
+    assert_eq!(digest(&format!("{SMALL}{none}")), digest(SMALL));
     for changed in [
         SMALL.replace("1.29.15", "1.29.14"),
         SMALL.replace("main-1", "main-2"),
@@ -123,6 +143,8 @@ fn the_digest_is_of_the_meaning() {
         format!("{SMALL}[network]\nmode = 'flannel'\n"),
         format!("{SMALL}[entrance.api]\nkind = 'external'\nhost = 'api'\n"),
         format!("{SMALL}[entrance.api]\nkind = 'keepalived'\naddress = '198.18.0.10'\n"),
+        format!("{SMALL}[components.metrics]\nkind = 'metrics-server'\n"),
+        format!("{SMALL}[components.volumes]\nkind = 'local-path'\n"),
     ] {
         assert_ne!(digest(&changed), digest(SMALL), "{changed}");
     }

@@ -5,11 +5,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::{super::common::Common, Component, holders};
-use crate::{
-    resource::{Image, Object},
-    spec::Role,
-};
+use super::{super::common::Common, Component, NONROOT, Spread, TOLERATIONS, in_json};
+use crate::resource::{Image, Object};
 
 /// The image's name in the bundle.
 pub(super) const IMAGE: &str = "coredns-image";
@@ -20,15 +17,10 @@ const PORT: u16 = 1053;
 /// Each on a node of its own: answers survive the loss of one.
 const REPLICAS: usize = 2;
 
-/// The user `nonroot` of images without a system.
-const NONROOT: u32 = 65532;
-
 /// The objects.
 pub(super) fn component(common: &Common<'_>, image: &Image, forward: Option<&[Ipv4Addr]>) -> Component {
-    let (role, holders) = holders(common.spec);
-    let replicas = REPLICAS.min(holders);
     let ground = vec![account(), cluster_role(), binding(), config(common, forward), service(common), budget()];
-    Component { ground, workload: deployment(image, role, replicas) }
+    Component { ground, workload: deployment(image, &Spread::of(common.spec, REPLICAS, "kube-dns")) }
 }
 
 fn account() -> Object {
@@ -69,17 +61,15 @@ fn binding() -> Object {
 }
 
 fn config(common: &Common<'_>, forward: Option<&[Ipv4Addr]>) -> Object {
-    let text = corefile(&common.spec.network.domain, forward);
-    let lines: Vec<String> = text.lines().map(|line| format!("{line}\\n")).collect();
+    let text = in_json(&corefile(&common.spec.network.domain, forward));
     let manifest = format!(
         r#"{{
   "apiVersion": "v1",
   "kind": "ConfigMap",
   "metadata": {{ "name": "coredns", "namespace": "kube-system" }},
-  "data": {{ "Corefile": "{}" }}
+  "data": {{ "Corefile": "{text}" }}
 }}
-"#,
-        lines.concat()
+"#
     );
     Object::new("ConfigMap", "kube-system", "coredns", manifest)
 }
@@ -156,28 +146,10 @@ fn budget() -> Object {
     Object::new("PodDisruptionBudget", "kube-system", "coredns", manifest)
 }
 
-/// Never two on one node.
-const APART: &str = r#"        "affinity": {
-          "podAntiAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": [
-              {
-                "labelSelector": { "matchLabels": { "k8s-app": "kube-dns" } },
-                "topologyKey": "kubernetes.io/hostname"
-              }
-            ]
-          }
-        },
-"#;
-
 /// The image is never pulled: it comes with the bundle. Upstream's own may only be started with the capability that its file
 /// carries.
-fn deployment(image: &Image, role: Role, replicas: usize) -> Object {
-    let label = match role {
-        Role::Main => "node-role.kubernetes.io/control-plane",
-        Role::Work => "node-role.kubernetes.io/worker",
-    };
-    // A single pod stays until its successor is ready, which may stand on the same node.
-    let (unavailable, apart) = if replicas > 1 { (1, APART) } else { (0, "") };
+fn deployment(image: &Image, spread: &Spread) -> Object {
+    let Spread { label, replicas, unavailable, apart } = spread;
     let manifest = format!(
         r#"{{
   "apiVersion": "apps/v1",
@@ -194,11 +166,7 @@ fn deployment(image: &Image, role: Role, replicas: usize) -> Object {
         "serviceAccountName": "coredns",
         "dnsPolicy": "Default",
         "nodeSelector": {{ "kubernetes.io/os": "linux", "{label}": "" }},
-        "tolerations": [
-          {{ "key": "CriticalAddonsOnly", "operator": "Exists" }},
-          {{ "key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule" }}
-        ],
-{apart}        "containers": [
+{TOLERATIONS}{apart}        "containers": [
           {{
             "name": "coredns",
             "image": "{reference}",

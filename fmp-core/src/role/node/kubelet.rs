@@ -14,7 +14,7 @@ use super::super::{
 use super::{balancer, containerd};
 use crate::{
     resource::{Authority, Input},
-    spec::{NetworkMode, Role},
+    spec::{NetworkMode, Role, Volumes},
 };
 
 /// Full name of the unit.
@@ -48,7 +48,8 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
     );
     // The certificate that it serves is read once, up to 1.30.
     inputs.extend([restart(serving.certificate), restart(serving.key)]);
-    let unit = service(common, &config, inputs).add(recipe);
+    let mounts = mounts(common, role);
+    let unit = service(common, &config, &mounts, inputs).add(recipe);
     recipe.needs(&unit, &key::unit(containerd::UNIT));
     recipe.needs(&unit, &key::unit(balancer::UNIT));
     recipe.needs(&unit, &key::image(&common.programs.pause.reference));
@@ -56,7 +57,17 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
     recipe.needs(&unit, key::NODE_OBJECT);
 }
 
-fn service<'c>(common: &'c Common<'_>, config: &str, inputs: Vec<Input>) -> Service<'c> {
+/// Where the kubelet and the pods that it starts keep data. Pods must not begin before their volumes are mounted there, or
+/// they would write into what the mount then hides.
+fn mounts(common: &Common<'_>, role: Role) -> String {
+    let root = &common.settings.directories.kubelet;
+    match (&common.spec.components.volumes, &common.spec.storage, role) {
+        (Volumes::LocalPath { directory }, Some(_), Role::Work) => format!("{root} {directory}"),
+        (Volumes::LocalPath { .. } | Volumes::None, _, Role::Main | Role::Work) => root.clone(),
+    }
+}
+
+fn service<'c>(common: &Common<'_>, config: &str, mounts: &'c str, inputs: Vec<Input>) -> Service<'c> {
     let root = &common.settings.directories.kubelet;
     let mut command = vec![
         common.programs.path("kubelet").to_owned(),
@@ -88,7 +99,7 @@ fn service<'c>(common: &'c Common<'_>, config: &str, inputs: Vec<Input>) -> Serv
         about: "kubelet, the node's agent",
         documentation: "https://kubernetes.io/docs/reference/command-line-tools-reference/kubelet/",
         after: "fmp-host.service containerd.service fmp-balancer.service",
-        mounts: root,
+        mounts,
         conditions: Vec::new(),
         kind: ServiceKind::Simple,
         options,

@@ -13,6 +13,7 @@ use super::super::{
 use crate::{
     profile::KernelIs,
     resource::{Filesystem, Mount, Resource, Text, Uuid, Volume},
+    spec::Volumes,
 };
 
 /// Adds the volume to the recipe of nodes that name a disk. It comes after everything else of the recipe: what lies in
@@ -30,7 +31,12 @@ pub(in super::super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>)
 /// The units whose data lies on it.
 fn users(recipe: &mut Recipe<'_>, common: &Common<'_>, mounted: &BTreeSet<String>) {
     let data = &common.settings.directories;
-    for (unit, directory) in [(super::containerd::UNIT, &data.containerd), (super::kubelet::UNIT, &data.kubelet)] {
+    let pods = match &common.spec.components.volumes {
+        Volumes::LocalPath { directory } => Some((super::kubelet::UNIT, directory)),
+        Volumes::None => None,
+    };
+    let programs = [(super::containerd::UNIT, &data.containerd), (super::kubelet::UNIT, &data.kubelet)];
+    for (unit, directory) in programs.into_iter().chain(pods) {
         if mounted.iter().any(|mount| paths::is_below(directory, mount)) {
             recipe.needs(&key::unit(unit), key::VOLUME);
         }

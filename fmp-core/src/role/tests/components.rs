@@ -10,19 +10,28 @@ use crate::{
     manifest::{ManifestFile, parse},
     resource::{Resource, ResourceId},
     role::paths::key,
-    spec::{Bundled, Dns, Role, Spec},
+    spec::{Bundled, Dns, Metrics, Role, Spec, Volumes},
 };
 
-const IMAGE: &str = "registry.k8s.io/coredns/coredns:v1.11.3";
-const DEPLOYMENT: &str = "Deployment/kube-system/coredns";
+const COREDNS: &str = "Deployment/kube-system/coredns";
+const METRICS_SERVER: &str = "Deployment/kube-system/metrics-server";
+const LOCAL_PATH: &str = "Deployment/kube-system/local-path-provisioner";
+const BUSYBOX: &str = "fmp.local/busybox:1.35.0";
 
-/// With so many of its two work nodes.
-fn with(works: usize) -> Spec {
+/// Every component on so many nodes of each role.
+fn sized(mains: usize, works: usize) -> Spec {
     let mut spec = cluster("1.29.15", "routed");
-    let surplus: Vec<_> = spec.workers().map(|(name, _)| name.clone()).skip(works).collect();
-    surplus.iter().for_each(|name| _ = spec.nodes.remove(name));
+    let (main, work) = (spec.nodes["main-1"].clone(), spec.nodes["work-1"].clone());
+    let mains = (1..=mains).map(|n| (node(&format!("main-{n}")), main.clone()));
+    let works = (1..=works).map(|n| (node(&format!("work-{n}")), work.clone()));
+    spec.nodes = mains.chain(works).collect();
+    spec.components.metrics = Metrics::MetricsServer;
+    spec.components.volumes = Volumes::LocalPath { directory: "/data/pods".to_owned() };
     spec
 }
+
+/// Sizes that differ in where pods may run and how many: none to spare, one, two, as many as the fixtures have.
+const SIZES: [(usize, usize); 5] = [(1, 0), (3, 0), (3, 1), (3, 2), (3, 4)];
 
 fn lowered(spec: &Spec) -> Desired {
     lower(spec, &bundle("1.29.15"), &nothing(spec)).unwrap().desired
@@ -38,8 +47,8 @@ fn manifest(desired: &Desired, object: &str) -> Value {
 
 #[test]
 fn every_object_is_what_its_key_says() {
-    for works in [0, 1, 2] {
-        let desired = lowered(&with(works));
+    for (mains, works) in SIZES {
+        let desired = lowered(&sized(mains, works));
         for (_, _, resource) in desired.iter() {
             let Resource::Object(object) = resource else { continue };
             let manifest: Value = serde_json::from_str(&object.manifest.text).unwrap();
@@ -53,46 +62,178 @@ fn every_object_is_what_its_key_says() {
 
 #[test]
 fn images_are_where_pods_may_run_and_come_before_them() {
-    for (works, role) in [(0, Role::Main), (1, Role::Work), (2, Role::Work)] {
-        let spec = with(works);
+    for (mains, works) in SIZES {
+        let role = if works == 0 { Role::Main } else { Role::Work };
+        let spec = sized(mains, works);
         let desired = lowered(&spec);
-        let deployment = desired.find(&ResourceId::cluster(key::object(DEPLOYMENT))).unwrap();
-        let needed: BTreeSet<String> =
-            desired.dependencies(deployment).iter().map(|at| desired.id(*at).to_string()).collect();
-        for (name, node) in &spec.nodes {
-            let id = ResourceId::node(name, key::image(IMAGE));
-            assert_eq!(desired.find(&id).is_some(), node.role == role, "{works} work nodes: {name}");
-            assert_eq!(needed.contains(&id.to_string()), node.role == role, "{works} work nodes: {name}");
+        let images = [COREDNS, METRICS_SERVER, LOCAL_PATH].map(|it| (it, image_of(&manifest(&desired, it))));
+        for (workload, image) in images.into_iter().chain([(LOCAL_PATH, BUSYBOX.to_owned())]) {
+            let at = desired.find(&ResourceId::cluster(key::object(workload))).unwrap();
+            let needed: BTreeSet<String> =
+                desired.dependencies(at).iter().map(|at| desired.id(*at).to_string()).collect();
+            for (name, node) in &spec.nodes {
+                let id = ResourceId::node(name, key::image(&image));
+                assert_eq!(desired.find(&id).is_some(), node.role == role, "{works} work nodes: {id}");
+                assert_eq!(needed.contains(&id.to_string()), node.role == role, "{works} work nodes: {id}");
+            }
+        }
+    }
+}
+
+/// The image of a workload's one container, which nobody pulls.
+fn image_of(deployment: &Value) -> String {
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["imagePullPolicy"], "Never");
+    container["image"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_single_pod_stays_until_its_successor_is_ready() {
+    for workload in [COREDNS, METRICS_SERVER] {
+        let strategy = |mains, works| {
+            let manifest = manifest(&lowered(&sized(mains, works)), workload);
+            let unavailable = manifest["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"].as_u64();
+            let apart = !manifest["spec"]["template"]["spec"]["affinity"].is_null();
+            (manifest["spec"]["replicas"].as_u64(), unavailable, apart)
+        };
+        for alone in [(1, 0), (3, 1)] {
+            assert_eq!(strategy(alone.0, alone.1), (Some(1), Some(0), false), "{workload}");
+        }
+        for several in [(3, 0), (3, 2), (3, 4)] {
+            assert_eq!(strategy(several.0, several.1), (Some(2), Some(1), true), "{workload}");
         }
     }
 }
 
 #[test]
-fn a_single_pod_stays_until_its_successor_is_ready() {
-    let strategy = |works| {
-        let manifest = manifest(&lowered(&with(works)), DEPLOYMENT);
-        let unavailable = manifest["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"].as_u64();
-        let apart = !manifest["spec"]["template"]["spec"]["affinity"].is_null();
-        (manifest["spec"]["replicas"].as_u64(), unavailable, apart)
-    };
-    assert_eq!(strategy(0), (Some(2), Some(1), true));
-    assert_eq!(strategy(1), (Some(1), Some(0), false));
-    assert_eq!(strategy(2), (Some(2), Some(1), true));
+fn pods_are_chosen_by_what_they_are_labelled_with() {
+    let desired = lowered(&sized(3, 4));
+    for (workload, service, budget) in [
+        (COREDNS, "Service/kube-system/kube-dns", "PodDisruptionBudget/kube-system/coredns"),
+        (METRICS_SERVER, "Service/kube-system/metrics-server", "PodDisruptionBudget/kube-system/metrics-server"),
+    ] {
+        let (workload, budget) = (manifest(&desired, workload), manifest(&desired, budget));
+        let template = &workload["spec"]["template"];
+        let labels = &template["metadata"]["labels"];
+        let apart = &template["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+        assert_eq!(&workload["spec"]["selector"]["matchLabels"], labels);
+        assert_eq!(&apart[0]["labelSelector"]["matchLabels"], labels);
+        assert_eq!(&manifest(&desired, service)["spec"]["selector"], labels);
+        assert_eq!(&budget["spec"]["selector"]["matchLabels"], labels);
+        assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    }
 }
 
 #[test]
-fn who_brings_dns_himself_gets_none() {
-    let mut spec = with(2);
-    spec.components.dns = Dns::None;
-    let desired = lowered(&spec);
-    assert!(desired.find(&ResourceId::cluster(key::object(DEPLOYMENT))).is_none());
-    assert!(desired.iter().all(|(_, id, _)| id.key != key::image(IMAGE).into()));
+fn metrics_server_verifies_kubelets_and_keeps_nothing_on_its_node() {
+    let manifest = manifest(&lowered(&sized(3, 4)), METRICS_SERVER);
+    let pod = &manifest["spec"]["template"]["spec"];
+    let args: Vec<&str> = pod["containers"][0]["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for wanted in [
+        "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--cert-dir=",
+    ] {
+        assert!(args.contains(&wanted), "{args:?}");
+    }
+    assert!(args.iter().all(|arg| !arg.contains("insecure")), "{args:?}");
+    assert!(pod["volumes"].is_null(), "an emptyDir would need consent before its pod leaves a node");
+    assert_eq!(image_of(&manifest), "registry.k8s.io/metrics-server/metrics-server:v0.7.2");
+}
+
+#[test]
+fn the_api_of_metrics_is_answered_by_their_service() {
+    let desired = lowered(&sized(3, 4));
+    let api = manifest(&desired, "APIService//v1beta1.metrics.k8s.io");
+    let service = manifest(&desired, "Service/kube-system/metrics-server");
+    assert_eq!(api["spec"]["service"]["name"], service["metadata"]["name"]);
+    assert_eq!(api["spec"]["service"]["namespace"], service["metadata"]["namespace"]);
+    assert_eq!(api["spec"]["service"]["port"], service["spec"]["ports"][0]["port"]);
+    let container = &manifest(&desired, METRICS_SERVER)["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["ports"][0]["name"], service["spec"]["ports"][0]["targetPort"]);
+}
+
+#[test]
+fn what_nobody_asks_for_is_not_there() {
+    let found = |spec: &Spec| {
+        let desired = lowered(spec);
+        let has = |word: &&str| desired.iter().any(|(_, id, _)| id.key.contains(word));
+        ["coredns", "metrics", "local-path", "busybox"].into_iter().filter(has).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&cluster("1.29.15", "routed")), ["coredns"]);
+    let mut own = sized(3, 2);
+    own.components.dns = Dns::None;
+    assert_eq!(found(&own), ["metrics", "local-path", "busybox"]);
+}
+
+/// A text of the provisioner's configuration.
+fn configured(desired: &Desired, key: &str) -> String {
+    let config = manifest(desired, "ConfigMap/kube-system/local-path-config");
+    config["data"][key].as_str().unwrap_or_else(|| panic!("no {key}")).to_owned()
+}
+
+#[test]
+fn volumes_of_pods_are_made_in_their_directory_by_a_pod_whose_image_is_there() {
+    for (mains, works) in SIZES {
+        let desired = lowered(&sized(mains, works));
+        let nodes: Value = serde_json::from_str(&configured(&desired, "config.json")).unwrap();
+        assert_eq!(nodes["nodePathMap"][0]["paths"][0], "/data/pods");
+        assert_eq!(configured(&desired, "setup"), "#!/bin/sh\nset -eu\nmkdir -m 0777 -p \"$VOL_DIR\"\n");
+        assert_eq!(configured(&desired, "teardown"), "#!/bin/sh\nset -eu\nrm -rf \"$VOL_DIR\"\n");
+        let helper: Value = serde_json::from_str(&configured(&desired, "helperPod.yaml")).unwrap();
+        let container = &helper["spec"]["containers"][0];
+        assert_eq!(container["image"], BUSYBOX);
+        assert_eq!(container["imagePullPolicy"], "Never");
+        assert_eq!(helper["spec"]["automountServiceAccountToken"], false);
+    }
+}
+
+#[test]
+fn volumes_are_made_where_pods_may_run_and_by_one_alone() {
+    for (mains, works, label) in
+        [(1, 0, "node-role.kubernetes.io/control-plane"), (3, 4, "node-role.kubernetes.io/worker")]
+    {
+        let desired = lowered(&sized(mains, works));
+        let class = manifest(&desired, "StorageClass//local-path");
+        assert_eq!(class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"], "true");
+        assert_eq!(class["volumeBindingMode"], "WaitForFirstConsumer");
+        assert_eq!(class["reclaimPolicy"], "Delete");
+        let allowed = &class["allowedTopologies"][0]["matchLabelExpressions"][0];
+        assert_eq!(allowed["key"], label);
+        assert_eq!(allowed["values"][0], "");
+        let provisioner = manifest(&desired, LOCAL_PATH);
+        assert_eq!(provisioner["spec"]["replicas"], 1);
+        assert_eq!(provisioner["spec"]["strategy"]["type"], "Recreate");
+        assert_eq!(provisioner["spec"]["template"]["spec"]["nodeSelector"][label], "");
+    }
+}
+
+#[test]
+fn who_is_bound_to_a_role_and_the_role_are_there() {
+    let desired = lowered(&sized(3, 4));
+    let built_in = ["extension-apiserver-authentication-reader", "system:auth-delegator"];
+    let mut bindings = 0;
+    for (_, id, _) in desired.iter() {
+        let Some(object) = id.key.strip_prefix("object/").filter(|key| key.contains("Binding/")) else { continue };
+        let binding = manifest(&desired, object);
+        for subject in binding["subjects"].as_array().unwrap().iter().filter(|it| it["kind"] == "ServiceAccount") {
+            let account = format!("ServiceAccount/kube-system/{}", subject["name"].as_str().unwrap());
+            assert_eq!(manifest(&desired, &account)["metadata"]["namespace"], subject["namespace"]);
+            let (kind, name) = (&binding["roleRef"]["kind"], binding["roleRef"]["name"].as_str().unwrap());
+            let namespace = if kind == "Role" { "kube-system" } else { "" };
+            if !built_in.contains(&name) {
+                manifest(&desired, &format!("{}/{namespace}/{name}", kind.as_str().unwrap()));
+            }
+            bindings += 1;
+        }
+    }
+    assert_eq!(bindings, 6);
 }
 
 /// With objects that a person brings.
 fn bringing(text: &str) -> Spec {
     let file = ManifestFile { name: "a.yaml".to_owned(), text: text.to_owned() };
-    let mut spec = with(2);
+    let mut spec = sized(3, 2);
     let bundled = Bundled { path: "a".to_owned(), objects: parse(&[file]).unwrap() };
     spec.components.manifests.insert("a".to_owned(), bundled);
     spec

@@ -12,7 +12,7 @@ use super::{LowerError, lower, paths::key, questions_graph, testing::*};
 use crate::{
     observed::Fact,
     resource::{Resource, ResourceId, Scope},
-    spec::{Environment, Spec},
+    spec::{Environment, Metrics, Spec, Volumes},
 };
 
 #[test]
@@ -49,9 +49,12 @@ fn questions_are_about_every_host_and_the_same_paths() {
 
 #[test]
 fn what_the_bundle_lacks_is_named() {
-    let spec = cluster("1.29.15", "routed");
+    let mut spec = cluster("1.29.15", "routed");
+    spec.components.metrics = Metrics::MetricsServer;
+    spec.components.volumes = Volumes::LocalPath { directory: "/data".to_owned() };
     let whole = bundle("1.29.15");
-    for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image", "coredns-image"] {
+    let images = ["coredns-image", "metrics-server-image", "local-path-provisioner-image", "busybox-image"];
+    for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image"].into_iter().chain(images) {
         let lock = whole.entries().filter(|entry| entry.name.as_str() != name).cloned().collect();
         let error = lower(&spec, &lock, &nothing(&spec)).unwrap_err();
         assert_eq!(error, LowerError::Missing { name: name.to_owned() });

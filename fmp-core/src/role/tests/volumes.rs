@@ -8,9 +8,9 @@ use crate::{
     resource::{Filesystem, Resource, ResourceId, Volume},
     role::{
         lower, paths,
-        testing::{bundle, cluster, node, nothing},
+        testing::{bundle, cluster, node, nothing, text},
     },
-    spec::{Spec, Storage},
+    spec::{Spec, Storage, Volumes},
 };
 
 const DISK: &str = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4";
@@ -67,6 +67,20 @@ fn whatever_lies_in_a_directory_comes_after_it_is_mounted() {
     assert_eq!(above(&desired), expected.map(str::to_owned).into());
     let elsewhere = lowered(&stored(&["/data/databases"]));
     assert_eq!(above(&elsewhere), BTreeSet::new());
+}
+
+#[test]
+fn a_kubelet_waits_for_the_volumes_of_its_pods() {
+    let mut spec = stored(&["/data/pods"]);
+    let unit = |spec: &Spec, name: &str| text(&lowered(spec), name, "/etc/systemd/system/kubelet.service");
+    assert!(unit(&spec, "work-1").contains("\nRequiresMountsFor=/var/lib/kubelet\n"));
+    spec.components.volumes = Volumes::LocalPath { directory: "/data/pods".to_owned() };
+    assert!(unit(&spec, "work-1").contains("\nRequiresMountsFor=/var/lib/kubelet /data/pods\n"));
+    assert!(unit(&spec, "main-1").contains("\nRequiresMountsFor=/var/lib/kubelet\n"), "mains have no volume");
+    assert!(above(&lowered(&spec)).contains("unit/kubelet.service"));
+    spec.storage = None;
+    spec.nodes.get_mut("work-1").unwrap().disk = None;
+    assert!(unit(&spec, "work-1").contains("\nRequiresMountsFor=/var/lib/kubelet\n"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
         machines: machines?,
         network: network?,
         api_entrance: raw.api_entrance?.into_inner(),
-        components: Components { dns: raw.components.dns?, manifests: manifests? },
+        components: raw.components.resolved(manifests?)?,
         storage: storage?,
         nodes: nodes?,
         retired: retired?,

@@ -1,12 +1,13 @@
 //! Volumes: what is said of all of them, compared with the nodes that name a disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
 use crate::{
     NodeName,
-    profile::Profile,
+    profile::{Directories, Profile},
+    role::paths,
     spec::{
         Role, Storage,
         problem::{Code, Problem, Sink},
@@ -22,17 +23,56 @@ pub(super) fn resolve(sink: &Sink, raw: &Raw, profile: Option<&Profile>) -> Opti
         unused(sink, name, node, kind);
     }
     shared(sink, &raw.nodes);
+    if let (Some(directory), Some(profile)) = (raw.components.directory(), profile) {
+        of_its_own(sink, directory, &profile.settings.directories);
+    }
     if kind == StorageKind::None {
         return Some(None);
     }
     let filesystem = *raw.storage.filesystem.as_ref()?.get_ref();
-    let mounts = if let Some(mounts) = &raw.storage.mounts {
+    let mut mounts: BTreeSet<String> = if let Some(mounts) = &raw.storage.mounts {
         mounts.get_ref().iter().cloned().collect()
     } else {
         let directories = &profile?.settings.directories;
         [directories.containerd.clone(), directories.kubelet.clone()].into()
     };
+    if let Some(directory) = raw.components.directory() {
+        of_pods(sink, directory, raw.storage.mounts.as_ref(), &mut mounts);
+    }
     Some(Some(Storage { filesystem, mounts }))
+}
+
+/// Notes a directory of pods' volumes that is not theirs alone: whoever takes FMP off a host empties those of its programs.
+fn of_its_own(sink: &Sink, directory: &Spanned<String>, programs: &Directories) {
+    let Directories { containerd, etcd, kubelet } = programs;
+    let path = directory.get_ref();
+    if let Some(other) = [containerd, etcd, kubelet].into_iter().find(|other| paths::overlap(path, other)) {
+        let message = format!("`{path}` and `{other}`, where a program keeps its data: one lies in the other");
+        let problem = Problem::new(Code::BadMount, message, directory.span(), "not for pods' volumes alone");
+        sink.note(problem.help(format!("name a directory of its own, or leave it out for {}", paths::POD_VOLUMES)));
+    }
+}
+
+/// Volumes of pods lie on the node's volume as the other data does, or below what is mounted from there.
+fn of_pods(
+    sink: &Sink,
+    directory: &Spanned<String>,
+    written: Option<&Spanned<Vec<String>>>,
+    mounts: &mut BTreeSet<String>,
+) {
+    let path = directory.get_ref();
+    if mounts.iter().any(|mount| paths::is_below(path, mount)) {
+        return;
+    }
+    let inner = mounts.iter().find(|mount| paths::is_below(mount, path));
+    // What lies in another one by default belongs to a program, which is told above.
+    if let (Some(inner), Some(written)) = (inner, written) {
+        let message = format!("`{inner}` is mounted in `{path}`, which is mounted itself");
+        let problem = Problem::new(Code::BadMount, message, directory.span(), "mounted for pods' volumes");
+        sink.note(problem.also(written.span(), "mounted, too").help("remove the inner one, or name another directory"));
+        return;
+    }
+    mounts.insert(path.clone());
 }
 
 /// Notes a disk that nobody would use.
