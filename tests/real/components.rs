@@ -78,7 +78,9 @@ fn ended(lab: &Lab, pod: &str) -> String {
 
 /// By the lab's own file nobody wants them any more: the plan deletes them.
 fn leave(lab: &Lab) {
-    lab.fmp(&["plan"]).exits(2).says(&["object/APIService//v1beta1.metrics.k8s.io: delete", "nothing in cluster.toml wants it"]);
+    lab.fmp(&["plan"])
+        .exits(2)
+        .says(&["object/APIService//v1beta1.metrics.k8s.io: delete", "nothing in cluster.toml wants it"]);
     lab.fmp(&["apply", "--yes"]).exits(0);
     until("their pods are gone", SOON, || {
         let pods = lab.kubectl(&["-n", "kube-system", "get", "pods", "-o", "name"]);

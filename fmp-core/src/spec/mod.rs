@@ -36,7 +36,7 @@ use crate::{
     manifest::Manifests,
     net::Cidr,
     profile::{Machines, Profile, Profiles},
-    resource::{Filesystem, Object},
+    resource::Filesystem,
 };
 
 /// Reads `text`, the content of the file `name`, with the profiles that it may name.

@@ -9,7 +9,7 @@ mod storage;
 use toml::Spanned;
 
 use super::{
-    Components, Environment, Node, Spec, SshTarget, canonical,
+    Environment, Node, Spec, SshTarget, canonical,
     problem::{Code, Problem, Sink},
     raw::{Raw, RawNode},
 };
