@@ -237,6 +237,13 @@ fn pure_crates_keep_the_lints_of_the_root(file: &File) -> Vec<String> {
     needed.filter(|line| !own.contains(line)).map(|line| format!("lacks `{line}`")).collect()
 }
 
+/// What may be taken away is judged kind by kind: clippy fails where a match leaves kinds to a wildcard.
+fn safety_leaves_nothing_to_a_wildcard(file: &File) -> Vec<String> {
+    let lint = "#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]";
+    let lacks = file.path == "fmp-plan/src/safety/mod.rs" && !file.text.lines().any(|line| line == lint);
+    if lacks { vec![format!("lacks `{lint}`")] } else { Vec::new() }
+}
+
 fn sources_are_short(file: &File) -> Vec<String> {
     too_long(file, file.is_rust(), SOURCE_LINES)
 }
@@ -398,6 +405,7 @@ fn the_repository_keeps_every_rule() {
         crates_name_only_what_stands_below,
         crates_describe_themselves,
         pure_crates_keep_the_lints_of_the_root,
+        safety_leaves_nothing_to_a_wildcard,
         sources_are_short,
         expected_outputs_are_short,
         sources_say_what_they_own,
@@ -452,6 +460,11 @@ fn a_crate_without_description_or_lints_is_found() {
 #[test]
 fn a_lint_that_a_pure_crate_lost_is_found() {
     fails(pure_crates_keep_the_lints_of_the_root, "fmp-core/clippy.toml", "too-many-lines-threshold = 70\n");
+}
+
+#[test]
+fn a_lint_that_safety_lost_is_found() {
+    fails(safety_leaves_nothing_to_a_wildcard, "fmp-plan/src/safety/mod.rs", "//! Words.\nmod disk;\n");
 }
 
 #[test]

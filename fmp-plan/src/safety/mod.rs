@@ -3,6 +3,9 @@
 //! One module, used by the planner for each disruptive step and by the executor again just before it. Unknown is never
 //! safe. Knows nothing of hosts; steps in flight are given as what they disrupt.
 
+// Whoever adds an action, a fact or a kind of resource thinks here about what it may take away.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod disk;
 mod foreign;
 mod nodes;
