@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use miette::{Diagnostic, NarratableReportHandler};
 
 use super::*;
+use crate::resource::Object;
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures")

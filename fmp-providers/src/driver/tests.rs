@@ -347,7 +347,7 @@ async fn woken(stores: Stores, meanwhile: impl FnOnce() + Send + 'static) -> (Re
         STOOD_STILL_MS.set(STOOD_STILL_MS.get() + 600_000);
         meanwhile();
     };
-    let mut sink = |_: &_| {};
+    let mut sink = |_: &fmp_exec::Progress| {};
     let (report, ()) =
         tokio::join!(run(&plan, &providers, Context::default(), &OneAtATime, options, &mut sink), sleeps);
     let begun = provider.begun.lock().unwrap().clone();

@@ -107,21 +107,29 @@ fn of_two_first_runs_before_any_machine_is_there_one_changes_hosts_and_the_other
     ends_well(&mut sim);
 }
 
-/// A run stands still with a step on work-04 under way; another one takes over while nobody reaches that node, and the first
-/// wakes up when it is reached again. Whoever only looked whether the lease was said to be lost would go on there.
+/// Goes on for so many milliseconds.
+fn pass(sim: &mut Simulation, ms: u64) {
+    let end = sim.now_ms() + ms;
+    while sim.now_ms() < end && sim.tick() {}
+}
+
+/// A run stands still while programs go to work-02, just after its lease was renewed. Another one takes over while nobody
+/// reaches that node, and the first wakes up when it is reached again: whoever only asked whether it was told that its lease
+/// is lost would go on there, since its renewal comes a moment later.
 fn wakes(heeds_lease: bool) -> Simulation {
-    let mut sim = wanted(4, |shape| Shape { profile: "pods", ..shape });
+    let mut sim = wanted(1, |shape| Shape { works: 3, ..shape });
     sim.heeds_lease = heeds_lease;
     sim.begin_in(0);
-    until(&mut sim, "work-04/files begins");
+    until(&mut sim, "fmp 1 begins");
+    pass(&mut sim, 5_200);
     let first = sim.at_work()[0];
     sim.pause(first, 60_000);
-    sim.world.set_reachable(&node("work-04"), false);
-    sim.begin_in(40_000);
+    pass(&mut sim, 2_600);
+    sim.world.set_reachable(&node("work-02"), false);
+    sim.begin_in(35_000);
     until(&mut sim, "fmp 2 begins");
-    sim.world.set_reachable(&node("work-04"), true);
-    let end = sim.now_ms() + 120_000;
-    while sim.now_ms() < end && sim.tick() {}
+    sim.world.set_reachable(&node("work-02"), true);
+    pass(&mut sim, 120_000);
     sim
 }
 
