@@ -264,7 +264,7 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        let lab = Lab::agreed(1, 0, &["outage main-2"]);
+        let lab = Lab::agreed(1, 1, &["outage work-1"]);
         check_unsafe(&lab, &restart("main-1", ETCD), "1 of etcd's 1 voters");
     }
 

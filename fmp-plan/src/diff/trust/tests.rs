@@ -93,21 +93,31 @@ fn a_leaf_is_a_trace_of_its_authority() {
 }
 
 /// Which half of which pair lies on the main that makes it, after a power cut at its birth.
+/// A host that a run of ours began with: it has the cluster's id and a note of what it was about to get.
+fn begun<'a>(lab: &'a mut Lab, name: &str, what: Holding) -> &'a mut Host {
+    let host = lab.host(name);
+    host.cluster_id = Fact::Known(CLUSTER.to_owned());
+    let entry = LedgerEntry { kind: String::new(), cluster_id: CLUSTER.into(), previous: "absent".into() };
+    host.ledger.insert(key::trust(what), entry);
+    host
+}
+
 #[test]
 fn half_of_a_pair_of_which_nothing_was_signed_is_made_again() {
-    let (key, public) = (Fact::Known(fmp_core::Digest::of("half")), authority(Authority::Cluster, "half"));
-    let halves: [(&str, &dyn Fn(&mut Lab)); 3] = [
-        ("ca", &|lab| _ = lab.host("main-1").secrets.insert(CA_KEY.into(), key.clone())),
-        ("ca", &|lab| _ = lab.host("main-1").certificates.insert(CA.into(), Fact::Known(public.clone()))),
-        ("service-account-key", &|lab| _ = lab.host("main-1").secrets.insert(TOKEN_KEY.into(), key.clone())),
+    let (half, public) = (Fact::Known(fmp_core::Digest::of("half")), authority(Authority::Cluster, "half"));
+    let (ca, account) = (Holding::Authority(Authority::Cluster), Holding::ServiceAccountKey);
+    let halves: [(Holding, &dyn Fn(&mut Host)); 3] = [
+        (ca, &|host| _ = host.secrets.insert(CA_KEY.into(), half.clone())),
+        (ca, &|host| _ = host.certificates.insert(CA.into(), Fact::Known(public.clone()))),
+        (account, &|host| _ = host.secrets.insert(TOKEN_KEY.into(), half.clone())),
     ];
     for (what, lie) in halves {
         let mut lab = Lab::bare(3, 1);
-        lie(&mut lab);
+        lie(begun(&mut lab, "main-1", what));
         let plan = lab.plan();
         assert_eq!(waits(&plan, &format!("main-1/trust/{what}")), None);
         let Action::EstablishTrust { items } = &step(&plan, "main-1/trust").action else { panic!() };
-        let item = items.iter().find(|item| item.what.to_string() == what).unwrap();
+        let item = items.iter().find(|item| item.what == what).unwrap();
         assert_eq!(item.from, TrustSource::Create);
     }
 }
@@ -116,8 +126,9 @@ fn half_of_a_pair_of_which_nothing_was_signed_is_made_again() {
 fn a_certificate_of_an_authority_that_another_host_took_is_a_trace_of_its_key() {
     for other in ["main-2", "work-1"] {
         let mut lab = Lab::bare(3, 1);
-        let seen = Fact::Known(authority(Authority::Cluster, "half"));
-        lab.host(other).certificates.insert(CA.into(), seen);
+        begun(&mut lab, "main-1", Holding::ClusterId);
+        let host = begun(&mut lab, other, Holding::Authority(Authority::Cluster));
+        host.certificates.insert(CA.into(), Fact::Known(authority(Authority::Cluster, "half")));
         check_waits(&lab, "ca", &format!("the ca is restored on a main: {other} carries traces of an earlier one"));
     }
 }

@@ -246,7 +246,7 @@ async fn half_of_a_pair_that_a_power_cut_left_is_made_again_and_a_strangers_half
 async fn an_authoritys_key_is_placed_before_its_certificate() {
     let lab = Lab::new();
     // The power is cut at the second file of a pair.
-    lab.program("mv", "case \"$*\" in *ca.crt) kill -9 $PPID ;; esac; exec /bin/mv \"$@\"");
+    lab.program("mv", "case \"$*\" in *ca.crt) kill -9 $PPID; exit 1 ;; esac; exec /bin/mv \"$@\"");
     lab.apply(trust(&TrustSource::Create)).await.unwrap_err();
     assert!(lab.path("a", Authority::Cluster.key()).exists());
     assert!(!lab.path("a", Authority::Cluster.certificate()).exists());
