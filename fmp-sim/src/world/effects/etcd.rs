@@ -70,11 +70,7 @@ impl World {
     ) -> Result<Applied, Failure> {
         let holds = |host: &Host| host.etcd_data.as_ref().is_some_and(|data| data.member == id);
         let may_start = |host: &Host| host.units.get(ETCD).is_some_and(|unit| unit.enabled || unit.running.is_some());
-        // One that answers hears of it.
-        let hears = self.etcd.iter().flat_map(|etcd| etcd.members.values()).any(|member| {
-            member.id == id && self.runner(member).is_some_and(|host| Some(host.part) == self.quorum_part())
-        });
-        let may_vote = !hears && self.hosts.values().any(|host| holds(host) && may_start(host));
+        let may_vote = self.hosts.values().any(|host| holds(host) && may_start(host));
         let etcd = self.with_quorum(by)?;
         match etcd.members.get(peer_url) {
             None => Ok(Applied::AlreadyDone),
