@@ -369,7 +369,9 @@ async fn plans_on_facts_of_every_kind() -> Vec<(Plan, Observed)> {
         "[storage]\nkind = \"disk\"\n[nodes.work-1.storage]\ndisk = \"/dev/disk/by-id/wwn-0x5000c500a1b2c3d1\"\n";
     let [seven, many] = files();
     let machines = fs::read_to_string(fixtures().join("local-7/cluster.toml")).unwrap();
-    let mut plans = vec![fresh(&machines), fresh(&format!("{seven}\n{disk}"))];
+    let wiped = Lab::settled(&seven).await;
+    wiped.world.lock().wipe_etcd(&node(second_main(&seven)));
+    let mut plans = vec![fresh(&machines), fresh(&format!("{seven}\n{disk}")), of(&wiped, wiped.observed())];
     for file in [seven, many] {
         let lab = Lab::settled(&file).await;
         let mut seen = lab.observed();

@@ -8,6 +8,7 @@ use std::{
 
 use fmp::core::{
     bundle::Lock,
+    manifest::Manifests,
     observed::{Fact, Observed},
     profile::Profiles,
     spec::{self, Spec},
@@ -76,7 +77,10 @@ fn nothing(spec: &Spec) -> Observed {
 }
 
 fn parsed(text: &str) -> Spec {
-    spec::parse("cluster.toml", text, &Profiles::shipped()).expect("the file is right")
+    // Folders that it names are the reader's own.
+    let with = |manifests: Manifests, path: String| manifests.with(&path, Vec::new());
+    let manifests = spec::manifest_paths(text).into_iter().fold(Manifests::default(), with);
+    spec::parse_with("cluster.toml", text, &Profiles::shipped(), &manifests).expect("the file is right")
 }
 
 /// Runs a command line in `folder`, with the program that cargo built and a home of its own.

@@ -31,7 +31,7 @@ const KUBERNETES: [&str; 6] =
     ["kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"];
 
 /// The image of the container that holds a pod's namespaces.
-const PAUSE: &str = "pause-image";
+pub(super) const PAUSE: &str = "pause-image";
 
 /// What the bundle holds for this cluster.
 #[derive(Debug)]

@@ -18,6 +18,15 @@ use crate::{
     safety,
 };
 
+/// Units that systemd takes for active as soon as their process is there (`Type=simple`).
+const SIMPLE: [&str; 5] = [
+    "fmp-entrance.service",
+    "kube-controller-manager.service",
+    "kube-proxy.service",
+    "kube-scheduler.service",
+    "kubelet.service",
+];
+
 /// `changed`: what the unit depends on and what this plan changes.
 pub(super) fn delta(host: &HostView<'_>, wanted: &Unit, changed: &[&Resource]) -> Delta {
     let unit = &wanted.name;
@@ -54,10 +63,14 @@ fn serves(seen: &UnitSeen) -> bool {
 
 /// A unit that does not run. There is nothing to disturb, as long as it has not come up when the step begins.
 ///
-/// To start what is starting already changes nothing: a process that hangs on its way up goes on with what it read.
+/// To start what is starting already changes nothing: a process that hangs on its way up goes on with what it read. The
+/// [`SIMPLE`] ones don't hang there: between two tries of theirs there is no process.
 fn down(unit: &Arc<str>, seen: &UnitSeen, effect: Effect, remove: Vec<FileRemoval>, facts: Vec<FactKey>) -> Delta {
+    let hangs = !SIMPLE.contains(&&**unit);
     let action = match (seen.active.as_str(), effect) {
-        ("activating", Effect::Restart) => Action::RestartUnit { unit: unit.clone(), before: UnitBefore::Starting },
+        ("activating", Effect::Restart) if hangs => {
+            Action::RestartUnit { unit: unit.clone(), before: UnitBefore::Starting }
+        }
         _ => start(unit),
     };
     let why = [format!("it is {}", seen.active)];

@@ -83,7 +83,15 @@ impl Walk<'_> {
                 let node = step.action.api_node().filter(|_| matches!(step.action, Action::UncordonNode { .. }));
                 node.is_some_and(|node| open.iter().any(|unit| unit.node == *node))
             };
-            let is_new = |then: &&Step| !all.contains(&then.id) && !waited(then) && !gives_back(then);
+            // A member that was begun and waits for others is on its way up: whoever looks starts it, and waits with it.
+            let waits_for_others = |step: &Step| {
+                let begun = |own: &&Step| own.action.starts() == step.action.starts() && own.subject == step.subject;
+                let mut begun = plan.steps.iter().filter(begun);
+                step.action.starts().is_some()
+                    && begun.any(|own| way.landed.contains(&own.id) && !way.done.contains(&own.id))
+            };
+            let is_new =
+                |then: &&Step| !all.contains(&then.id) && !waited(then) && !gives_back(then) && !waits_for_others(then);
             let new = then.steps.iter().filter(is_new);
             wrong.extend(new.map(|new| format!("{} comes after {}: {}", new.id, step.id, new.reason)));
             if !wrong.is_empty() {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use fmp_core::NodeName;
 use fmp_plan::{Action, Plan, action::UnitBefore};
 
-use super::{Catalog, Shape, play::healed};
+use super::{
+    Catalog, Drawn, Kind, Shape,
+    play::{self, healed},
+};
 use crate::{Simulation, fault::Swarm, testing::LOCK};
 
 fn node(name: &str) -> NodeName {
@@ -16,8 +19,10 @@ fn node(name: &str) -> NodeName {
 fn wanted(works: u8, then: impl FnOnce(Shape) -> Shape) -> Simulation {
     let mut catalog = Catalog::new(LOCK);
     let shape = Shape { works, kubernetes: "1.28.15", ..Shape::usual() };
-    let world = catalog.settled(&shape).unwrap();
-    let case = catalog.case(&then(shape)).unwrap();
+    let then = then(shape.clone());
+    let drawn = Drawn { kind: Kind::Scale, shape, then, replaced: None };
+    let case = catalog.case(&drawn.then).unwrap();
+    let world = play::begin(&mut catalog, &drawn, &case).unwrap();
     let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
     sim.keep_trace();
     sim

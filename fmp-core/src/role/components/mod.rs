@@ -57,7 +57,13 @@ impl Images {
             }),
             Volumes::None => None,
         };
-        Ok(Self { coredns, metrics_server, local_path, brought: brought_images(spec, lock) })
+        let mut images = Self { coredns, metrics_server, local_path, brought: BTreeMap::new() };
+        let mut brought = brought_images(spec, lock);
+        // What nodes have anyway they have once.
+        brought.remove(&programs::image(lock, programs::PAUSE)?.reference);
+        images.all().for_each(|(image, _)| drop(brought.remove(&image.reference)));
+        images.brought = brought;
+        Ok(images)
     }
 
     /// All of them, with whether they are needed on every node, or only where components run.

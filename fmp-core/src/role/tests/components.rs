@@ -242,18 +242,18 @@ fn bringing(text: &str) -> Spec {
 fn pod(tolerations: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Namespace\nmetadata: {{name: data}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: \
-         data}}\nspec:\n  tolerations: [{tolerations}]\n  containers:\n  - {{name: a, image: '{PAUSE}'}}\n  - {{name: b, image: \
+         data}}\nspec:\n  tolerations: [{tolerations}]\n  containers:\n  - {{name: a, image: '{BROUGHT}'}}\n  - {{name: b, image: \
          'example.com/else:1'}}\n"
     )
 }
 
-const PAUSE: &str = "example.com/brought:1";
+const BROUGHT: &str = "example.com/brought:1";
 
 fn bundle_with_image() -> crate::bundle::Lock {
     let mut lock = bundle("1.29.15");
     let mut entry = lock.entry("pause-image").unwrap().clone();
     entry.name = "brought-image".parse().unwrap();
-    entry.kind = crate::bundle::Kind::Image(PAUSE.to_owned());
+    entry.kind = crate::bundle::Kind::Image(BROUGHT.to_owned());
     lock.insert(entry);
     lock
 }
@@ -268,7 +268,7 @@ fn what_a_person_brings_comes_after_its_namespace_and_the_bundles_images() {
             desired.dependencies(find("Pod/data/p")).iter().map(|at| desired.id(*at).to_string()).collect();
         assert!(needed.contains("cluster/object/Namespace//data"), "{needed:?}");
         for (name, node) in &spec.nodes {
-            let image = ResourceId::node(name, key::image(PAUSE));
+            let image = ResourceId::node(name, key::image(BROUGHT));
             let expected = on_mains || node.role == Role::Work;
             assert_eq!(desired.find(&image).is_some(), expected, "{name}");
             assert_eq!(needed.contains(&image.to_string()), expected, "{name}");
@@ -278,6 +278,13 @@ fn what_a_person_brings_comes_after_its_namespace_and_the_bundles_images() {
             "what the bundle lacks is pulled"
         );
     }
+}
+
+#[test]
+fn an_image_that_every_node_has_anyway_is_there_once() {
+    let spec = bringing(&pod("").replace(BROUGHT, "registry.k8s.io/pause:3.9"));
+    let desired = lowered(&spec);
+    assert!(desired.find(&ResourceId::cluster(key::object("Pod/data/p"))).is_some());
 }
 
 #[test]

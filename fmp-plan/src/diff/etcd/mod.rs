@@ -151,6 +151,8 @@ fn birth(sides: Sides<'_>, host: &HostView<'_>) -> Delta {
     Delta::from(Work::new(Verb::Create, Task::Chain(vec![("bootstrap", bootstrap)]), facts.chain(members).collect()))
 }
 
+/// Whether etcd runs, be it that it still waits for the others: to start it again would change nothing.
 fn runs(host: &HostView<'_>) -> bool {
-    host.ask(|host| host.units.get(safety::ETCD)).known().is_some_and(|unit| unit.active == "active")
+    let unit = host.ask(|host| host.units.get(safety::ETCD));
+    unit.known().is_some_and(|unit| ["active", "activating"].contains(&unit.active.as_str()))
 }

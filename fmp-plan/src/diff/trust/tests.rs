@@ -1,9 +1,14 @@
 //! Who holds, makes, copies what, and what is left to a person.
 
+use fmp_core::{
+    observed::{Host, LedgerEntry},
+    role::paths::key,
+};
+
 use super::*;
 use crate::{
     Action, Plan,
-    testing::{Lab, authority, ids, node, step, waits},
+    testing::{CLUSTER, Lab, authority, ids, node, step, waits},
 };
 
 const CA: &str = "/etc/kubernetes/pki/ca.crt";
