@@ -374,17 +374,17 @@ async fn plans_on_facts_of_every_kind() -> Vec<(Plan, Observed)> {
     let mut plans = vec![fresh(&machines), fresh(&format!("{seven}\n{disk}")), of(&wiped, wiped.observed())];
     for file in [seven, many] {
         let lab = Lab::settled(&file).await;
-        let mut seen = lab.observed();
+        let mut shown = lab.observed();
         let (main, work) = (second_main(&file), lab.spec.workers().next().unwrap().0.to_string());
-        let host = known(&mut seen, main);
+        let host = known(&mut shown, main);
         host.files.insert("/etc/kubernetes/audit-policy.yaml".to_owned(), Fact::Absent);
         host.certificates.insert("/etc/kubernetes/pki/apiserver.crt".to_owned(), Fact::Absent);
-        known(&mut seen, &work).images = Fact::Known([].into());
-        let Fact::Known(api) = &mut seen.api else { panic!("{:?}", seen.api) };
+        known(&mut shown, &work).images = Fact::Known([].into());
+        let Fact::Known(api) = &mut shown.api else { panic!("{:?}", shown.api) };
         api.nodes.values_mut().for_each(|node| node.labels.clear());
         let object = api.objects.keys().next().unwrap().clone();
         api.objects.remove(&object);
-        plans.push(of(&lab, seen));
+        plans.push(of(&lab, shown));
     }
     plans
 }

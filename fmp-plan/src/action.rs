@@ -232,6 +232,7 @@ pub enum UnitBefore {
 }
 
 impl UnitBefore {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives what may be left out by reference")]
     const fn is_active(&self) -> bool {
         matches!(self, Self::Active)
     }

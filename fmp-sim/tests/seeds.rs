@@ -100,14 +100,14 @@ fn check(deck: Deck, seeds: u64) {
     let play = || {
         let mut catalog = Catalog::new(LOCK);
         while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed <= seeds) {
-            let report = scenario::run_of(deck, &mut catalog, seed).unwrap();
+            let report = scenario::run_of(deck, &mut catalog, seed).expect("what is drawn can be set up");
             if !report.violations.is_empty() {
-                failed.lock().unwrap().push(report);
+                failed.lock().expect("nobody panics meanwhile").push(report);
             }
         }
     };
     thread::scope(|scope| [(); 2].iter().for_each(|()| _ = scope.spawn(play)));
-    let told: String = failed.into_inner().unwrap().iter().map(told).collect();
+    let told: String = failed.into_inner().expect("nobody panics meanwhile").iter().map(told).collect();
     assert!(told.is_empty(), "{told}");
 }
 

@@ -1,6 +1,6 @@
 //! Kinds of objects that Kubernetes itself has, and whether they live in namespaces.
 //!
-//! Of these a manifest can be judged before there is an API. Others come with a CustomResourceDefinition.
+//! Of these a manifest can be judged before there is an API. Others come with a `CustomResourceDefinition`.
 
 /// Where objects of a kind live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -90,7 +90,7 @@ pub fn parse(files: &[ManifestFile]) -> Result<Vec<Object>, BadManifests> {
         match yaml::documents(&file.text) {
             Ok(documents) => {
                 for Document { tree, place } in documents.into_iter().flat_map(items) {
-                    match object(tree, &place) {
+                    match object(&tree, &place) {
                         Ok(object) => {
                             let key = object.key.clone();
                             let placed = Placed { object, file, place: place.clone() };
@@ -131,7 +131,7 @@ fn items(Document { tree, place }: Document) -> Vec<Document> {
     }
 }
 
-fn object(tree: Tree, at: &Range<usize>) -> Result<Object, Fault> {
+fn object(tree: &Tree, at: &Range<usize>) -> Result<Object, Fault> {
     let fault = |message: String, help: &str| Fault::new(message, at.clone(), "this object", help);
     let text = |keys: &[&str]| tree.at(keys.iter().copied()).and_then(Tree::text).filter(|text| !text.is_empty());
     let needed = |keys: &[&str]| {

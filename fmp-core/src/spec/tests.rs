@@ -132,8 +132,8 @@ fn the_digest_is_of_the_meaning() {
     let digest = |text: &str| parse("cluster.toml", text, &Profiles::shipped()).unwrap().digest;
     let (head, node) = SMALL.split_at(SMALL.find("[nodes").unwrap());
     assert_eq!(digest(&format!("# first the node\n{node}{head}")), digest(SMALL));
-    let none = "[components]\nmetrics.kind = 'none'\nvolumes.kind = 'none'\n";
-    assert_eq!(digest(&format!("{SMALL}{none}")), digest(SMALL));
+    let nobody = "[components]\nmetrics.kind = 'none'\nvolumes.kind = 'none'\n";
+    assert_eq!(digest(&format!("{SMALL}{nobody}")), digest(SMALL));
     for changed in [
         SMALL.replace("1.29.15", "1.29.14"),
         SMALL.replace("main-1", "main-2"),

@@ -192,7 +192,11 @@ fn written(path: &Path) -> String {
             text.push('.');
         }
         // A key with a dot of its own stands in quotation marks.
-        if part.contains('.') && !part.starts_with('[') { text += &format!("\"{part}\"") } else { text += part }
+        if part.contains('.') && !part.starts_with('[') {
+            text.extend(["\"", part, "\""]);
+        } else {
+            text += part;
+        }
     }
     text
 }

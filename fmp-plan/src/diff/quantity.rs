@@ -38,13 +38,11 @@ fn decimal(text: &str, power: i32) -> Option<i128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
     let exponent = power + 9 - i32::try_from(fraction.len()).ok()?;
-    match u32::try_from(exponent) {
-        Ok(exponent) => digits.checked_mul(10_i128.checked_pow(exponent)?),
-        Err(_) => {
-            let divisor = 10_i128.checked_pow(exponent.unsigned_abs())?;
-            (digits % divisor == 0).then(|| digits / divisor)
-        }
+    if let Ok(exponent) = u32::try_from(exponent) {
+        return digits.checked_mul(10_i128.checked_pow(exponent)?);
     }
+    let divisor = 10_i128.checked_pow(exponent.unsigned_abs())?;
+    (digits % divisor == 0).then(|| digits / divisor)
 }
 
 #[cfg(test)]

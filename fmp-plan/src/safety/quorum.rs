@@ -36,7 +36,7 @@ fn voters(spec: &Spec, etcd: &Etcd) -> BTreeMap<String, Health> {
     let alarmed = etcd.members.values().any(|member| !member.alarms.is_empty());
     let health = |member: &EtcdMember| match Health::of(&member.healthy) {
         Health::Unhealthy if alarmed => Health::Unknown,
-        health => health,
+        health @ (Health::Healthy | Health::Unhealthy | Health::Unknown) => health,
     };
     voters.map(|(url, member)| (owner(url), health(member))).collect()
 }

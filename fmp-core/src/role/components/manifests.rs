@@ -28,7 +28,7 @@ fn positions<'a>(objects: &'a [Object], kind: &str) -> BTreeMap<&'a str, usize> 
     of_kind.map(|(at, object)| (object.name(), at)).collect()
 }
 
-/// The kind that a CustomResourceDefinition brings, as keys name it.
+/// The kind that a `CustomResourceDefinition` brings, as keys name it.
 fn brings(definition: &Tree) -> Option<String> {
     let group = definition.at(["spec", "group"]).and_then(Tree::text)?;
     let kind = definition.at(["spec", "names", "kind"]).and_then(Tree::text)?;

@@ -106,11 +106,14 @@ fn begun<'a>(lab: &'a mut Lab, name: &str, what: Holding) -> &'a mut Host {
     host
 }
 
+/// What was begun, and which half of it lies there.
+type Half<'a> = (Holding, &'a dyn Fn(&mut Host));
+
 #[test]
 fn half_of_a_pair_of_which_nothing_was_signed_is_made_again() {
     let (half, public) = (Fact::Known(fmp_core::Digest::of("half")), authority(Authority::Cluster, "half"));
     let (ca, account) = (Holding::Authority(Authority::Cluster), Holding::ServiceAccountKey);
-    let halves: [(Holding, &dyn Fn(&mut Host)); 3] = [
+    let halves: [Half<'_>; 3] = [
         (ca, &|host| _ = host.secrets.insert(CA_KEY.into(), half.clone())),
         (ca, &|host| _ = host.certificates.insert(CA.into(), Fact::Known(public.clone()))),
         (account, &|host| _ = host.secrets.insert(TOKEN_KEY.into(), half.clone())),
