@@ -10,7 +10,6 @@ mod ailments;
 mod bring_up;
 mod components;
 mod crash;
-mod destroy;
 mod drift;
 mod entrance;
 mod foreign;
@@ -55,7 +54,6 @@ const CHECKS: &[Check] = &[
     Check { name: "real_crash_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
     Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
     // Last: it leaves no cluster behind.
-    Check { name: "real_destroy", begin: Begin::InSync, minutes: 12, run: destroy::run },
 ];
 
 fn main() -> ExitCode {

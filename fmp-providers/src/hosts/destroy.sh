@@ -74,6 +74,10 @@ if [ -n "$volume" ]; then
     systemctl --quiet disable $volume && systemctl stop $volume || exit 1
     rmdir ./srv/fmp 2>/dev/null
 fi
+# Networks of pods that are gone: with each goes the host's end of its cable.
+for space in /run/netns/cni-*; do
+    [ ! -e "$space" ] || { umount "$space" 2>/dev/null; rm -f "$space"; }
+done
 for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null; done
 
 # What runs goes before what it reads, and what says whose it is goes last.
