@@ -48,6 +48,8 @@ pub(crate) fn foreign(spec: &Spec, desired: &Desired, observed: &Observed) -> Fo
             });
         }
     }
+    // The cluster first, then host by host.
+    foreign.waiting.sort_by(|one, other| one.node.cmp(&other.node));
     foreign
 }
 
@@ -253,6 +255,11 @@ mod tests {
         assert_eq!(lab.plan().standing(), Standing::Steps, "one that is only silent holds nothing else up");
         lab.seen.other_keys.insert("work-1".parse().unwrap(), "the host key of w is another one".into());
         check_foreign(&lab, "work-1", "the host key of w is another one");
+        lab.host("main-1").cluster_id = Fact::Known("other".into());
+        lab.api().cluster_id = Fact::Known("other".into());
+        let plan = lab.plan();
+        let named: Vec<&str> = plan.waiting.iter().map(|item| item.what.as_str()).collect();
+        assert_eq!((named, lint(&plan)), (vec!["cluster", "main-1", "work-1"], Vec::new()), "whatever it is, in order");
     }
 
     #[test]
