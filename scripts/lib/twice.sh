@@ -3,7 +3,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 machines=/var/lib/fmp-local/fmp-local/machines
-was_there=$(find "$machines" -mindepth 2 -maxdepth 2 -name address 2>/dev/null | head -n 1)
+was_there=$(compgen -G "$machines/*/address" || true)
 ./scripts/local-cluster
 ./scripts/local-cluster | tee "$target/second-time.log"
 tail -n 1 "$target/second-time.log" | grep --quiet 'in sync'
