@@ -91,6 +91,9 @@ pub enum Action {
         peer_url: String,
         /// Which life of it: hexadecimal.
         id: String,
+        /// What is known of it.
+        #[serde(default, skip_serializing_if = "MemberBefore::is_silent")]
+        before: MemberBefore,
     },
     /// Announces a member that has no vote yet.
     AddEtcdLearner {
@@ -217,6 +220,24 @@ pub struct DiskBefore {
     pub bytes: u64,
     /// Its world-wide id or serial number; empty where it has none.
     pub identity: String,
+}
+
+/// What is known of a member that is to be taken out of etcd.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberBefore {
+    /// Its data is gone, or nothing starts it any more: it need not hear of it.
+    #[default]
+    Silent,
+    /// It answers and so hears of it, and ends by itself. Where it does not, the step is stale: what has not heard of its
+    /// removal is stopped first.
+    Answering,
+}
+
+impl MemberBefore {
+    const fn is_silent(&self) -> bool {
+        matches!(self, Self::Silent)
+    }
 }
 
 /// How far a unit has come that is to be restarted.

@@ -12,7 +12,7 @@ use fmp_core::{
 use super::machine::Machine;
 use crate::{
     Plan,
-    action::{Action, Evict},
+    action::{Action, Evict, MemberBefore},
     basis,
     diff::{self, Sides},
     fact::FactKey,
@@ -70,14 +70,7 @@ impl<'a> Departure<'a> {
             Some(object) if !units.is_empty() => self.pods_leave(object, &units)?,
             Some(_) | None => Vec::new(),
         };
-        if !units.is_empty() {
-            let reason = "what leaves takes part in nothing any more";
-            links.push(Link::new("stop", Action::StopUnits { units }, reason));
-        }
-        if let Some((peer_url, member)) = member {
-            let action = Action::RemoveEtcdMember { peer_url, id: member.id.clone() };
-            links.push(Link::new("member", action, "its vote is missed in every quorum"));
-        }
+        links.extend(stops(units, member));
         if object.is_some() {
             links.push(Link::new("delete", Action::DeleteNode { node: node() }, "no machine stands behind it"));
         }
@@ -195,6 +188,26 @@ impl<'a> Departure<'a> {
             plan.steps.push(Step { id, subject, action, after, unit, disrupts, watch, reason });
         }
     }
+}
+
+/// How what runs is stopped and its vote ends, in this order.
+///
+/// A member that answers is taken out of etcd before it is stopped: stopped first, it would be a voter that is down, and of
+/// four none more could be. It hears of its removal, ends by itself and is never heard again: no quorum knows it. It is
+/// stopped for good right after, and its apiserver, which needs it, before. One that does not answer may not hear of it, so
+/// it is stopped first.
+fn stops(units: Vec<Arc<str>>, member: Option<Member<'_>>) -> Vec<Link> {
+    let stop = |name, units: Vec<Arc<str>>| {
+        let reason = "what leaves takes part in nothing any more";
+        (!units.is_empty()).then(|| Link::new(name, Action::StopUnits { units }, reason))
+    };
+    let Some((peer_url, member)) = member else { return stop("stop", units).into_iter().collect() };
+    let answers = member.healthy == Fact::Known(true);
+    let before = if answers { MemberBefore::Answering } else { MemberBefore::Silent };
+    let action = Action::RemoveEtcdMember { peer_url, id: member.id.clone(), before };
+    let remove = Link::new("member", action, "its vote is missed in every quorum");
+    let (last, first): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| answers && &**unit == safety::ETCD);
+    stop("stop", first).into_iter().chain([remove]).chain(stop("etcd", last)).collect()
 }
 
 /// What is said to be gone and is heard of lives.

@@ -9,7 +9,7 @@ use fmp_core::{
 
 use crate::{
     Action, Plan, Standing, StepId,
-    action::Evict,
+    action::{Evict, MemberBefore},
     fact::FactKey,
     lint::lint,
     safety::ETCD,
@@ -120,12 +120,52 @@ fn what_would_start_at_the_next_boot_is_stopped_too() {
 fn a_main_leaves_with_its_member_and_one_at_a_time() {
     let lab = mains_leave(&["main-4", "main-5"]);
     let plan = planned(&lab);
-    check_chain(&plan, "main-4", &["cordon", "drain", "stop", "member", "delete"]);
+    check_chain(&plan, "main-4", &["cordon", "drain", "stop", "member", "etcd", "delete"]);
     assert_eq!(waits(&plan, "main-5"), Some("etcd's change of main-4 is over"));
     assert!(of(&plan, "main-5").is_empty());
-    let Action::StopUnits { units } = &step(&plan, "main-4/retire/stop").action else { panic!("it stops nothing") };
+    let stopped = |name: &str| match &step(&plan, name).action {
+        Action::StopUnits { units } => units.iter().map(|unit| &**unit).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(stopped("main-4/retire/etcd"), [ETCD], "it is no voter any more when it stops");
+    let member = &step(&plan, "main-4/retire/member").action;
+    assert!(matches!(member, Action::RemoveEtcdMember { before: MemberBefore::Answering, .. }), "{member:?}");
+    let first = stopped("main-4/retire/stop");
+    assert!(first.contains(&"kube-apiserver.service") && !first.contains(&ETCD), "{first:?}");
+    for name in ["main-4/retire/stop", "main-4/retire/etcd"] {
+        assert_eq!(step(&plan, name).unit, step(&plan, "main-4/retire/member").unit);
+    }
+}
+
+#[test]
+fn a_main_whose_departure_broke_off_after_its_vote_ended_is_stopped() {
+    let mut lab = mains_leave(&["main-5"]);
+    for (name, fact) in &mut lab.host("main-5").units {
+        if let Fact::Known(unit) = fact
+            && name != ETCD
+        {
+            "inactive".clone_into(&mut unit.active);
+            "disabled".clone_into(&mut unit.enabled);
+        }
+    }
+    let object = lab.api().nodes.get_mut("main-5").unwrap();
+    (object.ready, object.unschedulable) = (false, true);
+    check_chain(&planned(&lab), "main-5", &["member", "etcd", "delete"]);
+    lab.etcd().remove(&url(5));
+    "activating".clone_into(&mut lab.unit("main-5", ETCD).active);
+    check_chain(&planned(&lab), "main-5", &["stop", "delete"]);
+}
+
+#[test]
+fn a_member_that_does_not_answer_is_stopped_before_it_is_taken_out() {
+    let mut lab = mains_leave(&["main-5"]);
+    lab.member(5).healthy = Fact::Known(false);
+    let plan = planned(&lab);
+    check_chain(&plan, "main-5", &["cordon", "drain", "stop", "member", "delete"]);
+    let Action::StopUnits { units } = &step(&plan, "main-5/retire/stop").action else { panic!("it stops nothing") };
     assert!(units.iter().any(|unit| &**unit == ETCD));
-    assert_eq!(step(&plan, "main-4/retire/stop").unit, step(&plan, "main-4/retire/member").unit);
+    let member = &step(&plan, "main-5/retire/member").action;
+    assert!(matches!(member, Action::RemoveEtcdMember { before: MemberBefore::Silent, .. }), "{member:?}");
 }
 
 #[test]
@@ -284,7 +324,7 @@ fn a_plan_is_stale_once_what_was_gone_comes_back() {
 fn a_main_by_another_role_takes_its_vote_along() {
     let mut lab = mains_leave(&["main-5"]);
     lab.spec.retired.get_mut(&node("main-5")).unwrap().role = Role::Work;
-    check_chain(&planned(&lab), "main-5", &["cordon", "drain", "stop", "member", "delete"]);
+    check_chain(&planned(&lab), "main-5", &["cordon", "drain", "stop", "member", "etcd", "delete"]);
     lab.member(1).healthy = Fact::Known(false);
     lab.member(2).healthy = Fact::Known(false);
     assert!(of(&lab.plan(), "main-5").is_empty());

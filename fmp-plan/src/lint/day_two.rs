@@ -109,7 +109,8 @@ impl Life {
         }
     }
 
-    /// Drained, stopped, out of etcd, then deleted. An apiserver stops before the member that it needs is taken out.
+    /// Drained, stopped, out of etcd, then deleted. A member that answers is taken out just before etcd is stopped, one that
+    /// does not right after; an apiserver stops before the etcd that it needs.
     fn left(&self, graph: &Graph<'_>, findings: &mut Findings) {
         in_order(graph, Rule::Leaving, (&self.drain, &self.stop), findings);
         in_order(graph, Rule::Leaving, (&self.stop, &self.delete), findings);

@@ -453,6 +453,7 @@ fn a_departure_in_another_order() {
         ("work-2/retire/stop", "work-2/retire/cordon"),
         ("work-2/retire/delete", "work-2/retire/drain"),
         ("main-4/retire/member", "main-4/retire/drain"),
+        ("main-4/retire/etcd", "main-4/retire/stop"),
         ("main-4/retire/delete", "main-4/retire/stop"),
     ] {
         check(Rule::Leaving, departure(), |plan| waits_for(plan, later, &[after]));

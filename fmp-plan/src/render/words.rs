@@ -3,7 +3,7 @@
 use fmp_core::resource::{Capability, Check};
 
 use crate::{
-    action::{Action, Evict, TrustSource, UnitBefore},
+    action::{Action, Evict, MemberBefore, TrustSource, UnitBefore},
     plan::Verb,
 };
 
@@ -39,7 +39,12 @@ pub(super) fn action(action: &Action) -> String {
         Action::ReloadUnit { .. } => "reload".to_owned(),
         Action::EnableUnit { .. } => "enable, leave it running".to_owned(),
         Action::BootstrapEtcd { members } => format!("give life to the first member of {}", members.len()),
-        Action::RemoveEtcdMember { peer_url, id } => format!("remove etcd member {id} at {peer_url}"),
+        Action::RemoveEtcdMember { peer_url, id, before: MemberBefore::Silent } => {
+            format!("remove etcd member {id} at {peer_url}")
+        }
+        Action::RemoveEtcdMember { peer_url, id, before: MemberBefore::Answering } => {
+            format!("remove etcd member {id} at {peer_url}, while it answers")
+        }
         Action::AddEtcdLearner { peer_url } => format!("announce etcd learner {peer_url}"),
         Action::StartEtcdLearner { .. } => "start the learner on an empty data directory".to_owned(),
         Action::PromoteEtcdLearner { peer_url } => format!("promote etcd learner {peer_url} once it is in sync"),

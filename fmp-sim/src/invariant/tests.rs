@@ -6,7 +6,7 @@ use fmp_core::{NodeName, resource::Holding};
 use fmp_exec::Context;
 use fmp_plan::{
     Action, Plan, Step, StepId,
-    action::{TrustItem, TrustSource, UnitBefore},
+    action::{MemberBefore, TrustItem, TrustSource, UnitBefore},
     step::{Budget, Subject},
 };
 
@@ -200,13 +200,34 @@ fn a_plan_that_cannot_be_carried_out_is_found() {
     assert_eq!(steps(vec![waits]), ["no-plan"]);
 }
 
-#[test]
-fn a_member_that_is_removed_with_its_data_is_found() {
-    let sim = standing(1, "local", Vec::new());
+/// What is found where the member of a main is taken out that this befell before.
+fn removed(before: MemberBefore, befalls: impl FnOnce(&mut Simulation)) -> Vec<&'static str> {
+    let mut sim = standing(1, "local", Vec::new());
     let seen = sim.world.observe(&sim.case.questions);
     let (peer_url, member) = seen.etcd.known().unwrap().members.iter().next().unwrap();
-    let action = Action::RemoveEtcdMember { peer_url: peer_url.clone(), id: member.id.clone() };
-    assert_eq!(steps(vec![step("main-1/remove", "main-1", action)]), ["removed-alive"]);
+    let action = Action::RemoveEtcdMember { peer_url: peer_url.clone(), id: member.id.clone(), before };
+    befalls(&mut sim);
+    let later = sim.world.clock_ms() + 5_000;
+    sim.world.advance(later);
+    let plan = Plan {
+        steps: vec![step("main-1/remove", "main-1", action)],
+        waiting: Vec::new(),
+        budgets: BTreeMap::new(),
+        ..plan(&sim)
+    };
+    sim.carry_out(plan);
+    sim.run_out();
+    let main = sim.world.observe(&sim.case.questions).host(&node("main-1")).cloned();
+    assert!(main.is_none_or(|host| host.units["etcd.service"].known().unwrap().active != "active"));
+    sim.violations().iter().map(Violation::kind).collect()
+}
+
+#[test]
+fn a_member_that_is_removed_with_its_data_and_does_not_hear_of_it_is_found() {
+    let off = |sim: &mut Simulation| sim.world.power_off(&node("main-1"));
+    assert_eq!(removed(MemberBefore::Silent, off), ["removed-alive"]);
+    assert_eq!(removed(MemberBefore::Answering, off), Vec::<&str>::new(), "it is stale, and stays");
+    assert_eq!(removed(MemberBefore::Answering, |_| {}), Vec::<&str>::new(), "it hears of it and ends");
 }
 
 #[test]

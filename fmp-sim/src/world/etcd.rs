@@ -175,6 +175,20 @@ impl World {
         }
     }
 
+    /// A process whose member was taken out ends, as soon as those who have the quorum tell it.
+    pub(crate) fn removed_members_end(&mut self) {
+        let Some(part) = self.quorum_part() else { return };
+        let is_out = |(_, host): &(&NodeName, &Host)| {
+            host.part == part && host.answers(ETCD) && host.etcd_data.is_some() && self.member_of(host).is_none()
+        };
+        let out: Vec<NodeName> = self.mains().filter(is_out).map(|(node, _)| node.clone()).collect();
+        for node in out {
+            if let Some(host) = self.hosts.get_mut(&node) {
+                host.end(ETCD);
+            }
+        }
+    }
+
     /// A process whose member has a leader tells systemd that it runs, a learner's as well.
     pub(crate) fn members_come_up(&mut self) {
         let Some(part) = self.quorum_part().filter(|_| self.has_leader()) else { return };

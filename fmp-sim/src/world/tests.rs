@@ -19,7 +19,7 @@ use fmp_exec::{
 };
 use fmp_plan::{
     Action, Step, StepId,
-    action::{Before, Evict, FileRemoval, FileWrite, MountPoint, UnitBefore},
+    action::{Before, Evict, FileRemoval, FileWrite, MemberBefore, MountPoint, UnitBefore},
     step::Subject,
 };
 
@@ -203,7 +203,7 @@ fn a_wiped_member_stays_down_by_itself_and_joins_as_a_learner() {
     assert!(matches!(born_again, Applied::Stale(_)), "{born_again:?}");
 
     let id = observe(&world).etcd.known().unwrap().members[&url(1)].id.clone();
-    done(&mut world, "main-1", Action::RemoveEtcdMember { peer_url: url(1), id });
+    done(&mut world, "main-1", Action::RemoveEtcdMember { peer_url: url(1), id, before: MemberBefore::Silent });
     done(&mut world, "main-1", Action::AddEtcdLearner { peer_url: url(1) });
     assert!(apply(&mut world, "main-1", Action::PromoteEtcdLearner { peer_url: url(1) }, &[]).is_err());
     done(&mut world, "main-1", Action::StartEtcdLearner { members: members() });

@@ -32,6 +32,7 @@ impl World {
         self.members_begin();
         let units = self.units_come_up();
         let election = self.elect();
+        self.removed_members_end();
         self.members_come_up();
         self.note_births();
         self.register_nodes();

@@ -17,7 +17,12 @@ use fmp_core::{
 pub(crate) use membership::Joining;
 
 use super::{Delta, HostView, Sides, Task, Work};
-use crate::{action::Action, fact::FactKey, plan::Verb, safety};
+use crate::{
+    action::{Action, MemberBefore},
+    fact::FactKey,
+    plan::Verb,
+    safety,
+};
 
 type Link = (&'static str, Action);
 
@@ -83,7 +88,8 @@ fn without_data(sides: Sides<'_>, etcd: &Etcd, host: &HostView<'_>, peer_url: &s
         None => create(vec![add(), start(sides, etcd, node), promote()], "etcd does not know it"),
         Some(member) if let Some(until) = removal_blocked(etcd, member, node) => Delta::Blocked { until },
         Some(member) => {
-            let remove = ("remove", Action::RemoveEtcdMember { peer_url: url(), id: member.id.clone() });
+            let (id, before) = (member.id.clone(), MemberBefore::Silent);
+            let remove = ("remove", Action::RemoveEtcdMember { peer_url: url(), id, before });
             let why = "its data directory is empty: it was wiped, and would vote twice if it started as it is";
             create(vec![remove, add(), start(sides, etcd, node), promote()], why)
         }

@@ -26,7 +26,7 @@ use fmp_core::{Digest, NodeName, Secret, profile::Directories};
 use fmp_exec::{Applied, Context, Effect, Failure, FailureKind, Retry};
 use fmp_plan::{
     Step,
-    action::{Action, Before, Evict, UnitBefore},
+    action::{Action, Before, Evict, MemberBefore, UnitBefore},
 };
 
 use self::volumes::Which;
@@ -68,7 +68,12 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         Action::EnableUnit { unit } => unit::change(work, "enable", unit).await,
         Action::BootstrapEtcd { members } => etcd::start(work, "new", members).await,
         Action::StartEtcdLearner { members } => etcd::start(work, "existing", members).await,
-        Action::RemoveEtcdMember { peer_url, id } => etcd::change(work, "remove", peer_url, id).await,
+        Action::RemoveEtcdMember { peer_url, id, before: MemberBefore::Silent } => {
+            etcd::change(work, "remove", peer_url, id).await
+        }
+        Action::RemoveEtcdMember { peer_url, id, before: MemberBefore::Answering } => {
+            etcd::change(work, "remove-answering", peer_url, id).await
+        }
         Action::AddEtcdLearner { peer_url } => etcd::change(work, "add", peer_url, "-").await,
         Action::PromoteEtcdLearner { peer_url } => etcd::change(work, "promote", peer_url, "-").await,
         Action::ImportImage { reference, archive, bytes } => image::import(work, reference, *archive, *bytes).await,

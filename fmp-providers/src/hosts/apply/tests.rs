@@ -13,7 +13,7 @@ use fmp_core::{
 };
 use fmp_exec::{Applied, Effect, FailureKind, Retry, failure::Holdup};
 use fmp_plan::action::{
-    Action, Before, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem, TrustSource, UnitBefore,
+    Action, Before, CertificateIssue, Evict, FileRemoval, FileWrite, MemberBefore, TrustItem, TrustSource, UnitBefore,
 };
 
 use crate::{

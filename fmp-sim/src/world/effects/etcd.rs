@@ -7,6 +7,7 @@ use fmp_core::{
     role::paths::{ETCD_BORN, ETCD_PERMIT, key},
 };
 use fmp_exec::{Applied, Failure, FailureKind};
+use fmp_plan::action::MemberBefore;
 
 use super::stale;
 use crate::world::{
@@ -66,16 +67,23 @@ impl World {
         &mut self,
         by: Option<&NodeName>,
         peer_url: &str,
-        id: &str,
+        (id, before): (&str, MemberBefore),
     ) -> Result<Applied, Failure> {
         let holds = |host: &Host| host.etcd_data.as_ref().is_some_and(|data| data.member == id);
         let may_start = |host: &Host| host.units.get(ETCD).is_some_and(|unit| unit.enabled || unit.running.is_some());
-        let may_vote = self.hosts.values().any(|host| holds(host) && may_start(host));
+        // One that answers hears of it.
+        let hears = self.etcd.iter().flat_map(|etcd| etcd.members.values()).any(|member| {
+            member.id == id && self.runner(member).is_some_and(|host| Some(host.part) == self.quorum_part())
+        });
+        let may_vote = !hears && self.hosts.values().any(|host| holds(host) && may_start(host));
         let etcd = self.with_quorum(by)?;
         match etcd.members.get(peer_url) {
             None => Ok(Applied::AlreadyDone),
             Some(member) if member.id != id => {
                 Ok(stale(format!("etcd member {peer_url}"), format!("id {id}"), format!("id {}", member.id)))
+            }
+            Some(_) if before == MemberBefore::Answering && !hears => {
+                Ok(stale(format!("etcd member {peer_url}"), "it answers", "it does not"))
             }
             Some(_) => {
                 etcd.members.remove(peer_url);

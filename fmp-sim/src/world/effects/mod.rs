@@ -129,7 +129,7 @@ impl World {
             Action::ReloadUnit { unit } => self.reload_unit(node()?, unit),
             Action::EnableUnit { unit } => self.enable_unit(node()?, unit),
             Action::BootstrapEtcd { members } => self.bootstrap_etcd(node()?, members),
-            Action::RemoveEtcdMember { peer_url, id } => self.remove_member(by, peer_url, id),
+            Action::RemoveEtcdMember { peer_url, id, before } => self.remove_member(by, peer_url, (id, *before)),
             Action::AddEtcdLearner { peer_url } => self.add_learner(by, peer_url),
             Action::StartEtcdLearner { members } => self.start_learner(node()?, members),
             Action::PromoteEtcdLearner { peer_url } => self.promote_learner(by, peer_url),

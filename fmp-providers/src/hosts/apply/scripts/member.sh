@@ -1,5 +1,5 @@
-# Membership of etcd, by peer URL: `HOW PEER_URL ID`; HOW is `remove`, `add` or `promote`. Run on any main whose member
-# answers.
+# Membership of etcd, by peer URL: `HOW PEER_URL ID`; HOW is `remove`, `add` or `promote`; `remove-answering` removes one that
+# hears of it, and is stale where it does not answer. Run on any main whose member answers.
 
 how=$1
 peer_url=$2
@@ -11,10 +11,12 @@ lock
 list=$(etcd member list) || answer no-answer
 found=absent
 present=
-while IFS=, read -r member _ _ peers _ learner; do
+client_url=
+while IFS=, read -r member _ _ peers clients learner; do
     case "$peers," in
         " $peer_url,"*)
             present=$member
+            client_url=${clients# }
             found="voter $member"
             [ "$learner" != " true" ] || found="learner $member"
             ;;
@@ -23,6 +25,12 @@ done <<LIST
 $list
 LIST
 case $how:$found in
+    remove-answering:absent) answer already-done ;;
+    remove-answering:*)
+        [ "$present" = "$id" ] || stale "etcd member $peer_url" "$id" "$found"
+        etcd --endpoints="$client_url" endpoint health >/dev/null 2>&1 ||
+            stale "etcd member $peer_url" "it answers" "it does not"
+        ;;
     remove:absent) answer already-done ;;
     remove:*) [ "$present" = "$id" ] || stale "etcd member $peer_url" "$id" "$found" ;;
     add:absent) ;;
@@ -33,7 +41,7 @@ case $how:$found in
 esac
 begin
 case $how in
-    remove) etcd member remove "$present" >/dev/null ;;
+    remove | remove-answering) etcd member remove "$present" >/dev/null ;;
     add) etcd member add fmp --learner --peer-urls="$peer_url" >/dev/null ;;
     promote) etcd member promote "$present" >/dev/null ;;
 esac || exit 1

@@ -56,7 +56,10 @@ async fn a_member_is_matched_by_its_peer_url_and_its_id() {
     let lab = Lab::new();
     lab.program("etcdctl", &etcdctl("true"));
     let member = |node: u8| format!("https://192.0.2.{node}:2380");
-    let remove = |node, id: &str| Action::RemoveEtcdMember { peer_url: member(node), id: id.to_owned() };
+    let remove = |node, id: &str| {
+        let before = MemberBefore::Silent;
+        Action::RemoveEtcdMember { peer_url: member(node), id: id.to_owned(), before }
+    };
     // The member that is changed is asked about it last: host `b` has no etcdctl, and so `a` is asked.
     let cases = [
         (remove(1, "1a"), "done"),
@@ -76,6 +79,24 @@ async fn a_member_is_matched_by_its_peer_url_and_its_id() {
             Applied::Stale(_) => "stale",
         };
         assert_eq!(found, expected, "{action:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_is_to_hear_of_its_removal_stays_where_it_does_not_answer() {
+    let remove = |id: &str| {
+        let (peer_url, before) = ("https://192.0.2.1:2380".to_owned(), MemberBefore::Answering);
+        Action::RemoveEtcdMember { peer_url, id: id.to_owned(), before }
+    };
+    for (health, id, is_removed) in [("true", "1a", true), ("exit 1", "1a", false), ("true", "ff", false)] {
+        let lab = Lab::new();
+        let program = format!("case \"$*\" in *'endpoint health') {health} ;; esac; {}", etcdctl("true"));
+        lab.program("etcdctl", &program);
+        let applied = lab.apply_to("b", remove(id)).await.unwrap();
+        assert_eq!(matches!(applied, Applied::Done), is_removed, "{health} {id}: {applied:?}");
+        let calls = lab.read("calls");
+        assert_eq!(calls.contains("member remove"), is_removed, "{calls}");
+        assert_eq!(calls.contains("--endpoints=https://192.0.2.1:2379 endpoint health"), id == "1a", "{calls}");
     }
 }
 
