@@ -10,12 +10,12 @@ use std::{fs, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use fmp_bundle::Store;
 use fmp_core::{NodeName, resource::Check};
-use fmp_exec::{Provider, Task};
+use fmp_exec::{Environment, Provider, Task};
 use fmp_plan::step::Subject;
 use fmp_providers::{
     conformance::{self as provider_conformance, Bed},
     environment::{
-        Local, MachineProvider,
+        Local, MachineProvider, conformance as environment_conformance,
         local::{Done, missing_programs},
     },
     hosts::{HostProvider, Managed},
@@ -185,6 +185,54 @@ fn real_host_provider_conforms() {
         provider_conformance::claims_are_exclusive(&[&machines, bed.provider()], &subjects);
         provider_conformance::all(&bed).await;
     });
+}
+
+/// A machine beside the one that all tests share: the environment keeps its network and its key.
+struct MachineBed<'a>(&'a Lab);
+
+impl MachineBed<'_> {
+    async fn sh(&self, script: &str) -> Result<String, String> {
+        let endpoint =
+            self.0.local.endpoint(&environment_conformance::Bed::node(self)).map_err(|error| error.to_string())?;
+        let run = async { Ssh::new(endpoint).run("sh", &["-c", script], Input::Empty).await };
+        let output = timeout(BACK, run).await.map_err(|_| "it hangs".to_owned())?.map_err(|error| error.to_string())?;
+        if output.success() { Ok(output.text().into_owned()) } else { Err(output.complaint().into_owned()) }
+    }
+}
+
+impl environment_conformance::Bed for MachineBed<'_> {
+    fn environment(&self) -> &dyn Environment {
+        &self.0.local
+    }
+
+    fn node(&self) -> NodeName {
+        "h-9".parse().unwrap()
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        Ipv4Addr::new(198, 18, 7, 19)
+    }
+
+    fn other_address(&self) -> Ipv4Addr {
+        Ipv4Addr::new(198, 18, 7, 20)
+    }
+
+    fn answers(&self) -> Task<'_, Result<(), String>> {
+        Box::pin(async { self.sh("true").await.map(drop) })
+    }
+
+    fn write<'a>(&'a self, words: &'a str) -> Task<'a, ()> {
+        Box::pin(async move { self.sh(&format!("printf '{words}' >/root/words; sync")).await.map(drop).unwrap() })
+    }
+
+    fn read(&self) -> Task<'_, Option<String>> {
+        Box::pin(async { self.sh("cat /root/words").await.ok() })
+    }
+}
+
+#[test]
+fn real_environment_of_this_computer_conforms() {
+    with_machine(async |lab| environment_conformance::all(&MachineBed(lab)).await);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod ailments;
 mod bring_up;
 mod components;
 mod crash;
+mod destroy;
 mod drift;
 mod entrance;
 mod foreign;
@@ -22,6 +23,7 @@ mod main_off;
 mod objects;
 mod power;
 mod rebirth;
+mod rehearse;
 mod runner;
 mod security;
 mod stale;
@@ -38,6 +40,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
     Check { name: "real_kubeconfig", begin: Begin::InSync, minutes: 5, run: kubeconfig::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
+    Check { name: "real_rehearse", begin: Begin::InSync, minutes: 12, run: rehearse::run },
     Check { name: "real_doctor", begin: Begin::InSync, minutes: 8, run: ailments::run },
     Check { name: "real_objects", begin: Begin::InSync, minutes: 10, run: objects::run },
     Check { name: "real_components", begin: Begin::InSync, minutes: 15, run: components::run },
@@ -54,6 +57,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_crash_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
     Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
     // Last: it leaves no cluster behind.
+    Check { name: "real_destroy", begin: Begin::InSync, minutes: 20, run: destroy::run },
 ];
 
 fn main() -> ExitCode {

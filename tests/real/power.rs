@@ -24,7 +24,7 @@ pub(crate) fn reboots(lab: &Lab) {
         say(&format!("  {node}: back by itself"));
     }
     lab.in_sync_by_itself();
-    workload::answers(lab);
+    workload::all_ways(lab);
     lab.fmp(&["plan"]).exits(0);
 }
 
@@ -36,6 +36,6 @@ pub(crate) fn cut(lab: &Lab) {
     let since = now();
     lab.switch_on(&all);
     lab.ready_since(&since, &all, MAINS[0]);
-    workload::answers(lab);
+    workload::all_ways(lab);
     lab.in_sync_by_itself();
 }

@@ -34,6 +34,11 @@ struct Pod {
 
 pub(crate) fn run(lab: &Lab) {
     deploy(lab);
+    all_ways(lab);
+}
+
+/// Every way to a pod: from nodes, from pods, by name, and by kubectl.
+pub(crate) fn all_ways(lab: &Lab) {
     answers(lab);
     people_reach_pods(lab);
 }
@@ -104,7 +109,7 @@ fn pods(lab: &Lab) -> Result<BTreeMap<String, Pod>, String> {
 }
 
 /// Each node answers for each pod, by `NodePort` and by `ClusterIP`, and pods see each other's own addresses.
-pub(crate) fn answers(lab: &Lab) {
+fn answers(lab: &Lab) {
     let pods = until("one pod is ready on each work node", SOON, || pods(lab));
     let cluster_ip = lab.kubectl(&["get", "service", "who", "-o", "jsonpath={.spec.clusterIP}"]);
     for node in everyone() {

@@ -258,4 +258,10 @@ mod tests {
         assert!(text.contains(r"-\u{1b}[2J\tcaf\u{e9}"), "{text}");
         assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()), "{text:?}");
     }
+
+    #[test]
+    fn hosts_that_exist_are_planned_without_making_them() {
+        let plan = Lab::bare_of(include_str!("../../../fixtures/ssh-7/cluster.toml")).plan();
+        insta::assert_snapshot!("a_fresh_install_by_ssh", text(&plan));
+    }
 }

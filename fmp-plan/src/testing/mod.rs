@@ -168,13 +168,22 @@ impl Lab {
 
     /// Hosts that answer and hold nothing.
     pub(crate) fn bare(mains: u8, works: u16) -> Self {
-        let mut lab = Self::settled(mains, works);
+        Self::settled(mains, works).emptied()
+    }
+
+    /// The same of a file.
+    pub(crate) fn bare_of(text: &str) -> Self {
+        Self::of(parsed(text), lock_at("1.29.15")).emptied()
+    }
+
+    fn emptied(mut self) -> Self {
+        let lab = &mut self;
         for name in lab.spec.nodes.keys().cloned().collect::<Vec<_>>() {
             lab.clear(name.as_str());
         }
         lab.seen.etcd = Fact::Absent;
         lab.seen.api = Fact::Absent;
-        lab
+        self
     }
 
     pub(crate) fn plan(&self) -> Plan {
