@@ -16,6 +16,7 @@ use fmp::{
     exec::{Progress, critical, progress::News},
     planner::{Plan, codec},
     providers::environment::Local,
+    sim::step_times::Tally,
 };
 
 /// Runs of each figure.
@@ -85,6 +86,7 @@ fn row(what: &str, unit: &str, mut figures: Vec<f64>) {
     println!("| {what} | {:.2} {unit} | {first:.2} to {last:.2} |", figures[figures.len() / 2]);
 }
 
+#[expect(clippy::print_stdout, reason = "a table of step times")]
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
@@ -96,6 +98,7 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let machines = Local::new(NAME);
     let mut figures: BTreeMap<&str, (&str, Vec<f64>)> = BTreeMap::new();
+    let mut tally = Tally::default();
     let mut note = |what, unit, figure| figures.entry(what).or_insert((unit, Vec::new())).1.push(figure);
     for _ in 0..RUNS {
         bench.fmp(&["destroy", "--name", NAME]);
@@ -106,7 +109,7 @@ fn main() {
         });
         let plan = codec::read(&bench.run(&["plan", "--format", "json"], 2).out).unwrap();
         let run = bench.fmp(&["apply", "--yes", "--json"]);
-        where_it_goes(&plan, &run.out, &mut note);
+        where_it_goes(&plan, &run.out, &mut note, &mut tally);
         note("1 bring-up, in sync at its end", "s", run.took.as_secs_f64());
         note("2 bytes sent by SSH", "GB", sent_gb(&run.complaint));
         note("3 peak memory of fmp apply", "MB", f64::from(u32::try_from(run.peak_mb).unwrap_or(0)));
@@ -121,6 +124,7 @@ fn main() {
         let name = what.split_once(' ').map_or(what, |(_, name)| name);
         row(name, unit, all);
     }
+    println!("\nstep times, for fmp-sim/data/step-times.toml:\n\n{}", tally.table());
 }
 
 /// How many kinds of steps are told of: the others take less than a second.
@@ -128,12 +132,18 @@ const KINDS: usize = 6;
 
 /// The run's own length, that of its critical path, and the kinds of steps that took longest.
 #[expect(clippy::print_stdout, reason = "what a run was spent on")]
-fn where_it_goes(plan: &Plan, events: &str, note: &mut impl FnMut(&'static str, &'static str, f64)) {
+fn where_it_goes(
+    plan: &Plan,
+    events: &str,
+    note: &mut impl FnMut(&'static str, &'static str, f64),
+    tally: &mut Tally,
+) {
     let news: Vec<Progress> = events.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let wall = news.iter().find_map(|progress| match progress.news {
         News::RunFinished { millis, .. } => Some(millis),
         _ => None,
     });
+    tally.add(plan, &news);
     let durations = critical::durations(&news);
     assert_eq!(durations.len(), plan.steps.len(), "the run carried out the plan that was made before it");
     let path = critical::critical_path(plan, &durations).unwrap();

@@ -9,6 +9,7 @@ pub mod random;
 pub mod rehearsal;
 pub mod run;
 pub mod scenario;
+pub mod step_times;
 #[cfg(test)]
 mod testing;
 pub mod world;

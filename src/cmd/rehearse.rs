@@ -35,7 +35,7 @@ pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<
         }
         Standing::Steps => {}
     }
-    let world = case.mirror(&observed, Pace::Machines).into_diagnostic()?;
+    let world = case.mirror(&observed, Pace::Measured).into_diagnostic()?;
     faithful(&plan, &case, &world)?;
     let report = on_all_processors(&case, &world, args)?;
     if args.json {

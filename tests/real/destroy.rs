@@ -61,6 +61,8 @@ fn bare(lab: &Lab, node: &str) {
     assert_eq!(lab.sh(node, units), "", "{node}: a unit of ours");
     let processes = "cat /proc/[0-9]*/comm 2>/dev/null | grep -xE 'etcd|kube-.*|kubelet|containerd.*|flanneld' || true";
     assert_eq!(lab.sh(node, processes), "", "{node}: a process of ours");
+    let failed = "systemctl list-units --all --plain --no-legend --state=failed";
+    assert_eq!(lab.sh(node, failed), "", "{node}: a unit that failed");
     let links = "ip -o link show | grep -E 'cni0|flannel|veth' || true";
     assert_eq!(lab.sh(node, links), "", "{node}: a link of ours");
 }

@@ -6,16 +6,22 @@ use std::{fs, path::PathBuf};
 use fmp::{
     exec::{Progress, critical, progress::News},
     planner::codec,
+    sim::step_times::Tally,
 };
 use serde_json::Value;
 
-use crate::{lab::Lab, runner::say};
+use crate::{
+    drift,
+    lab::{Lab, MAINS},
+    runner::say,
+};
 
 /// Runs of the rehearsal. Seeds are those from 1 on.
 const RUNS: &str = "40";
 
 pub(crate) fn run(lab: &Lab) {
     let file = changed(lab);
+    MAINS.iter().for_each(|main| _ = lab.sh(main, drift::EDIT));
     let plan = codec::read(&lab.fmp_for(&file, &["plan", "--format", "json"]).exits(2).out).expect("it is a plan");
     let rehearsal = lab.fmp_for(&file, &["rehearse", "--runs", RUNS, "--json"]).exits(0);
     let report: Value = serde_json::from_str(&rehearsal.out).expect("it is JSON");
@@ -41,13 +47,14 @@ pub(crate) fn run(lab: &Lab) {
         seconds("critical-millis"),
         path.millis as f64 / 1000.0,
     ));
-    for (kind, millis) in critical::by_kind(&plan, &durations) {
-        say(&format!("    {kind:?}: {millis} ms together"));
-    }
+    let mut tally = Tally::default();
+    tally.add(&plan, &news);
+    say(&tally.table());
     lab.fmp_for(&file, &["plan"]).exits(0);
 }
 
-/// The API's entrance moves to another address: certificates, balancers, and every apiserver one after the other.
+/// The API's entrance moves to another address: certificates and balancers. With the edited unit files, every apiserver
+/// restarts as well, one after the other.
 fn changed(lab: &Lab) -> PathBuf {
     let text = fs::read_to_string(lab.place("cluster.toml")).expect("the lab has a file");
     let moved = text.replace("198.18.0.10", "198.18.0.9");

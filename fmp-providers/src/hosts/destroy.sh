@@ -52,6 +52,9 @@ if [ -n "$units" ]; then
     systemctl kill --signal=KILL $units 2>/dev/null
     # shellcheck disable=SC2086
     systemctl stop $units || exit 1
+    # They were killed, which is no failure that anybody should still see.
+    # shellcheck disable=SC2086
+    systemctl reset-failed $units 2>/dev/null
 fi
 
 # Pods and their shims outlive the runtime by design.

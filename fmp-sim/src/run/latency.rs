@@ -3,7 +3,7 @@
 use fmp_core::resource::Check;
 use fmp_plan::Action;
 
-use crate::random::Stream;
+use crate::{random::Stream, step_times::StepTimes, world::Pace};
 
 /// Milliseconds from a controller to a host.
 pub(super) const WAY: u64 = 20;
@@ -71,7 +71,12 @@ const fn usual(action: &Action) -> u64 {
 }
 
 /// How long a host is busy with an action this time: from half of what is usual to one and a half, and what is steady.
-pub(super) fn of(action: &Action, stream: &mut Stream) -> u64 {
+/// Where it was measured, from nine to eleven tenths of that.
+pub(super) fn of(action: &Action, pace: Pace, stream: &mut Stream) -> u64 {
+    let measured = (pace == Pace::Measured).then(|| StepTimes::measured().of(action)).flatten();
+    if let Some(time) = measured {
+        return time.applied_ms * 9 / 10 + stream.below(time.applied_ms / 5 + 1);
+    }
     let usual = usual(action);
     steady(action) + usual / 2 + stream.below(usual + 1)
 }

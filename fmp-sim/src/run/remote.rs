@@ -80,7 +80,7 @@ impl Simulation {
         }
         let fate = self.fate();
         let slow = node.as_ref().and_then(|node| self.slow.get(node)).copied().unwrap_or(1);
-        let busy = latency::of(&step.action, &mut self.latency) * slow;
+        let busy = latency::of(&step.action, self.world.pace(), &mut self.latency) * slow;
         let boots = node.as_ref().map_or(0, |node| self.world.boots(node));
         self.sent += 1;
         let flight =

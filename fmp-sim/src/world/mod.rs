@@ -123,6 +123,11 @@ impl World {
         world
     }
 
+    /// How fast its machines are.
+    pub(crate) const fn pace(&self) -> Pace {
+        self.pace
+    }
+
     fn next(&mut self) -> u64 {
         self.serial += 1;
         self.serial

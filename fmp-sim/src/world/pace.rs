@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::random::Stream;
+use crate::{random::Stream, step_times::StepTimes};
 
 /// How fast the machines of a world are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,8 +10,10 @@ use crate::random::Stream;
 pub enum Pace {
     /// Everything answers at once: for tests of what is done, not of when.
     Instant,
-    /// About as fast as machines are.
+    /// About as fast as machines are, with round figures that never change: seeds rest on them.
     Machines,
+    /// As fast as machines were when it was measured: [`StepTimes::measured`].
+    Measured,
 }
 
 /// Milliseconds until a unit answers, by its name; others take [`OTHERS`]. Measured on small virtual machines, rounded.
@@ -37,8 +39,9 @@ const CATCH_UP: u64 = 2_000;
 impl Pace {
     /// Milliseconds until a unit answers that was started now; `serial` makes starts differ.
     pub(crate) fn unit(self, name: &str, serial: u64) -> u64 {
-        let usual = UNITS.iter().find(|(unit, _)| *unit == name).map_or(OTHERS, |(_, usual)| *usual);
-        self.about(usual, serial)
+        let round = || UNITS.iter().find(|(unit, _)| *unit == name).map_or(OTHERS, |(_, usual)| *usual);
+        let measured = (self == Self::Measured).then(|| StepTimes::measured().unit(name)).flatten();
+        self.about(measured.unwrap_or_else(round), serial)
     }
 
     /// Milliseconds until a learner has caught up.
@@ -60,7 +63,7 @@ impl Pace {
     fn about(self, usual: u64, serial: u64) -> u64 {
         match self {
             Self::Instant => 0,
-            Self::Machines => usual * 3 / 4 + Stream::of(serial).below(usual / 2 + 1),
+            Self::Machines | Self::Measured => usual * 3 / 4 + Stream::of(serial).below(usual / 2 + 1),
         }
     }
 }

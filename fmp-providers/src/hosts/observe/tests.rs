@@ -21,7 +21,8 @@ use crate::{
 
 const SYSTEMCTL: &str = "case $1 in --version) echo 'systemd 252 (252.39)' ;; *) \
     printf 'Id=x.service\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\nUnitFileState=enabled\\nNeedDaemonReload=no\\nDropInPaths=\\nConditionResult=yes\\nInvocationID=abc\\nMainPID=0\\n\\n'; \
-    printf 'Id=y.service\\nLoadState=not-found\\nActiveState=inactive\\nMainPID=0\\n' ;; esac";
+    printf 'Id=y.service\\nLoadState=not-found\\nActiveState=inactive\\nMainPID=0\\n\\n'; \
+    printf 'Id=w.service\\nLoadState=not-found\\nActiveState=failed\\nMainPID=0\\n' ;; esac";
 
 async fn look(lab: &Lab, ask: HostQuestions) -> Observed {
     for name in ["a", "b"] {
@@ -123,10 +124,12 @@ async fn secrets_are_equal_on_two_hosts_exactly_when_their_bytes_are() {
 async fn units_are_known_absent_or_stamped() {
     let lab = Lab::new();
     lab.put("/run/fmp/stamp/x.service", "invocation abc\n/etc/x\tsha256:1\n");
-    let units = ["x.service".into(), "y.service".into(), "z.service".into()].into();
+    let units = ["x.service".into(), "y.service".into(), "w.service".into(), "z.service".into()].into();
     let host = look_at_one(&lab, HostQuestions { units, ..HostQuestions::default() }).await;
     assert_eq!(host.units["x.service"].known().unwrap().stamp.as_ref().unwrap().0["/etc/x"], "sha256:1");
     assert_eq!(host.units["y.service"], Fact::Absent);
+    // systemd remembers how it ended until it is told to forget.
+    assert_eq!(host.units["w.service"], Fact::Absent);
     assert!(matches!(host.units["z.service"], Fact::Unknown(_)));
 }
 

@@ -64,7 +64,8 @@ impl<'a> Units<'a> {
             return Fact::Unknown("systemd did not answer about it".to_owned());
         }
         let active = self.property(name, "ActiveState").to_owned();
-        if self.property(name, "LoadState") == "not-found" && active == "inactive" {
+        // Of a unit without a file systemd still knows that it failed, until it is told to forget or reboots.
+        if self.property(name, "LoadState") == "not-found" && matches!(&*active, "inactive" | "failed") {
             return Fact::Absent;
         }
         let mut drop_ins = BTreeMap::new();
