@@ -296,6 +296,29 @@ pub(crate) enum Fault {
         /// By how many GB
         gb: u32,
     },
+    /// Its root file system fills up
+    DiskFills,
+    /// It has room again
+    DiskDrains,
+    /// Its disk takes so long for each write of etcd
+    SlowDisk {
+        /// Milliseconds; 0: as long as it should
+        ms: u32,
+    },
+    /// `ip link set mtu`: its link takes smaller or larger packets
+    Mtu {
+        /// The largest one
+        bytes: u32,
+    },
+    /// `ip route del`: it loses its routes to other nodes' pods
+    DropRoutes,
+    /// Somebody runs pods with a disruption budget: anywhere, not only there
+    Deploy {
+        /// How many
+        pods: usize,
+        /// How many of them must stay, as the budget says
+        least: usize,
+    },
     /// Nothing but time: everywhere, not only there
     Later {
         /// How much of it
