@@ -189,6 +189,9 @@ pub(crate) struct DoctorArgs {
     /// Print what was found as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Collect all that support asks for into this file (tar, gzip), readable by you alone, without secrets
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 /// `fmp rehearse`.
