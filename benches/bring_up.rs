@@ -132,12 +132,7 @@ const KINDS: usize = 6;
 
 /// The run's own length, that of its critical path, and the kinds of steps that took longest.
 #[expect(clippy::print_stdout, reason = "what a run was spent on")]
-fn where_it_goes(
-    plan: &Plan,
-    events: &str,
-    note: &mut impl FnMut(&'static str, &'static str, f64),
-    tally: &mut Tally,
-) {
+fn where_it_goes(plan: &Plan, events: &str, note: &mut impl FnMut(&'static str, &'static str, f64), tally: &mut Tally) {
     let news: Vec<Progress> = events.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let wall = news.iter().find_map(|progress| match progress.news {
         News::RunFinished { millis, .. } => Some(millis),

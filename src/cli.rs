@@ -189,6 +189,9 @@ pub(crate) struct DoctorArgs {
     /// Print what was found as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Collect all that support asks for into this file (tar, gzip), readable by you alone, without secrets
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 /// `fmp rehearse`.
@@ -295,6 +298,29 @@ pub(crate) enum Fault {
     DiskGrows {
         /// By how many GB
         gb: u32,
+    },
+    /// Its root file system fills up
+    DiskFills,
+    /// It has room again
+    DiskDrains,
+    /// Its disk takes so long for each write of etcd
+    SlowDisk {
+        /// Milliseconds; 0: as long as it should
+        ms: u32,
+    },
+    /// `ip link set mtu`: its link takes smaller or larger packets
+    Mtu {
+        /// The largest one
+        bytes: u32,
+    },
+    /// `ip route del`: it loses its routes to other nodes' pods
+    DropRoutes,
+    /// Somebody runs pods with a disruption budget: anywhere, not only there
+    Deploy {
+        /// How many
+        pods: usize,
+        /// How many of them must stay, as the budget says
+        least: usize,
     },
     /// Nothing but time: everywhere, not only there
     Later {

@@ -1,8 +1,21 @@
 //! One observation by several providers.
 
-use fmp_core::{bundle::Lock, check, role, spec::Spec};
-use fmp_exec::{Questions, ask};
+use std::net::SocketAddrV4;
+
+use fmp_core::{
+    bundle::Lock,
+    check,
+    role::{self, paths},
+    spec::{Dns, Role, Spec},
+};
+use fmp_exec::{
+    Questions, ask,
+    provider::{HealthQuestion, NameQuestion},
+};
 pub use fmp_providers::driver::observe;
+
+/// Where everybody asks for names.
+const DNS_PORT: u16 = 53;
 
 /// What must be asked to plan for `spec`.
 ///
@@ -24,5 +37,35 @@ pub fn add_requirements(questions: &mut Questions, spec: &Spec) {
             host.sysctls = wanted.sysctls;
             host.ports = wanted.ports.into_iter().flat_map(|ports| ports.0).collect();
         }
+    }
+}
+
+/// What only the doctor wants to know besides: how hosts feel, pods in trouble, leases, budgets, names.
+pub fn add_ailments(questions: &mut Questions, spec: &Spec) {
+    questions.ailments = true;
+    let directories = &spec.profile.settings.directories;
+    for (name, node) in &spec.nodes {
+        let Some(host) = questions.hosts.get_mut(name) else { continue };
+        let is_main = node.role == Role::Main;
+        let all = [&directories.containerd, &directories.kubelet].into_iter();
+        let all = all.chain(is_main.then_some(&directories.etcd));
+        host.health = Some(HealthQuestion {
+            directories: all.map(|path| path.as_str().into()).collect(),
+            etcd_metrics: is_main.then_some(paths::ETCD_METRICS),
+            name: name_question(spec),
+        });
+    }
+}
+
+/// The name that every cluster has, where somebody of ours is to answer for it.
+fn name_question(spec: &Spec) -> Option<NameQuestion> {
+    let network = &spec.network;
+    match &spec.components.dns {
+        Dns::None => None,
+        Dns::Coredns { .. } => Some(NameQuestion {
+            server: SocketAddrV4::new(network.cluster_dns(), DNS_PORT),
+            name: format!("kubernetes.default.svc.{}", network.domain),
+            address: network.kubernetes_service(),
+        }),
     }
 }

@@ -6,13 +6,17 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use fmp::{
-    core::{Digest, bundle::Lock},
-    planner::{Action, Plan, StepId, codec},
+    core::{Digest, bundle::Lock, observed::Observed},
+    planner::{
+        Action, Plan, StepId, codec,
+        doctor::{Ailment, Fix, Kind},
+    },
 };
 use support::{Lab, fixtures, node};
 
@@ -229,4 +233,81 @@ fn a_corrupted_blob_is_found_and_named() {
     let verify = folder.fmp(&["bundle", "verify"]);
     assert_eq!(code(&verify), 1);
     assert!(said(&verify).contains("kubelet") && said(&verify).contains("fmp bundle build"), "{}", said(&verify));
+}
+
+/// A simulated cluster that was just brought up.
+fn simulated() -> Folder {
+    let folder = Folder::new();
+    fs::copy(fixtures().join("sim-7/cluster.toml"), folder.file("cluster.toml")).unwrap();
+    let apply = folder.fmp(&["apply", "--yes"]);
+    assert_eq!(code(&apply), 0, "{}", said(&apply));
+    folder
+}
+
+#[test]
+fn what_ails_a_cluster_is_told_to_programs_too() {
+    let folder = simulated();
+    let read = |output: &Output| serde_json::from_slice::<Vec<Ailment>>(&output.stdout).unwrap();
+    let well = folder.fmp(&["doctor", "--json"]);
+    assert_eq!((code(&well), read(&well)), (0, Vec::new()));
+    assert_eq!(code(&folder.fmp(&["fault", "main-2", "stop", "etcd.service"])), 0);
+    let ill = folder.fmp(&["doctor", "--json"]);
+    let found = read(&ill);
+    let kinds: Vec<(&str, Kind)> = found.iter().map(|ailment| (&*ailment.subject, ailment.kind)).collect();
+    assert_eq!(kinds, [Kind::UnitDown, Kind::EtcdMember, Kind::Apiserver].map(|kind| ("main-2", kind)));
+    for ailment in &found {
+        assert!(!ailment.evidence.is_empty() && !ailment.cause.is_empty(), "{ailment:?}");
+        assert!(matches!(&ailment.fix, Fix::Apply(steps) if steps.len() == 1), "{ailment:?}");
+    }
+    assert_eq!(code(&ill), 1);
+}
+
+#[test]
+fn what_support_asks_for_is_one_private_file() {
+    let folder = simulated();
+    let planted = "# token: canary-of-a-token\n# https://me:canary-in-an-address@proxy:3128/\n\
+        # client-key-data: canary-in-a-kubeconfig\n# password: \"a canary of two words\"\n[cluster]";
+    folder.edit("cluster.toml", "[cluster]", planted);
+    let doctor = folder.fmp(&["doctor", "--bundle", "out.tar.gz"]);
+    assert_eq!(code(&doctor), 0, "{}", said(&doctor));
+    assert!(said(&doctor).contains("nothing is wrong"), "{}", said(&doctor));
+    let mode = fs::metadata(folder.file("out.tar.gz")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let unpacked = Command::new("tar").args(["-xzf", "out.tar.gz"]).current_dir(folder.path.path()).status().unwrap();
+    assert!(unpacked.success());
+    let read = |name: &str| fs::read_to_string(folder.file("fmp-fmp-sim").join(name)).unwrap();
+    assert!(read("about.txt").contains("Kubernetes 1.29.15"), "{}", read("about.txt"));
+    assert!(read("cluster.toml").contains("token: [removed]"), "{}", read("cluster.toml"));
+    assert!(codec::read(&read("plan.json")).unwrap().steps.is_empty());
+    let observed: Observed = serde_json::from_str(&read("observed.json")).unwrap();
+    assert!(observed.hosts.values().all(|host| host.known().is_some_and(|host| host.health.is_some())));
+    assert_eq!(read("doctor.json"), "[]");
+    for name in ["plan.txt", "doctor.txt", "status.txt", "bundle.lock"] {
+        assert!(!read(name).is_empty(), "{name}");
+    }
+    for entry in fs::read_dir(folder.file("fmp-fmp-sim")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!fs::read_to_string(&path).unwrap().contains("canary"), "{} holds a secret", path.display());
+    }
+}
+
+#[test]
+fn a_plan_without_secrets_keeps_its_seal_among_what_support_asks_for() {
+    let folder = Folder::new();
+    fs::copy(fixtures().join("sim-7/cluster.toml"), folder.file("cluster.toml")).unwrap();
+    folder.fmp(&["doctor", "--bundle", "out.tar.gz"]);
+    let unpacked = Command::new("tar").args(["-xzf", "out.tar.gz"]).current_dir(folder.path.path()).status().unwrap();
+    assert!(unpacked.success());
+    let json = fs::read_to_string(folder.file("fmp-fmp-sim/plan.json")).unwrap();
+    assert!(codec::read(&json).unwrap().steps.len() > 50, "the plan of a fresh install");
+}
+
+#[test]
+fn what_support_asks_for_is_there_whole_or_not_at_all() {
+    let folder = simulated();
+    let refused = folder.fmp(&["doctor", "--bundle", "nowhere/out.tar.gz"]);
+    assert_eq!(code(&refused), 1);
+    assert!(said(&refused).contains("nowhere/out.tar.gz can't be written"), "{}", said(&refused));
+    let left: Vec<_> = fs::read_dir(folder.path.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains(".gz")), "{left:?}");
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     future::Future,
+    net::{Ipv4Addr, SocketAddrV4},
     pin::Pin,
     sync::Arc,
 };
@@ -63,7 +64,7 @@ pub trait Environment: Send + Sync {
     ///
     /// # Errors
     /// With what is known of the effect.
-    fn create<'a>(&'a self, node: &'a NodeName, address: std::net::Ipv4Addr) -> Task<'a, Result<Applied, Failure>>;
+    fn create<'a>(&'a self, node: &'a NodeName, address: Ipv4Addr) -> Task<'a, Result<Applied, Failure>>;
 
     /// Switches a machine on or off. Off is a power cut.
     ///
@@ -134,8 +135,8 @@ pub struct Questions {
     pub kinds: BTreeSet<String>,
     /// Whether network policies are looked for, whoever applied them.
     pub network_policies: bool,
-    /// Whether pods in trouble are looked for.
-    pub pods: bool,
+    /// Whether what only the doctor wants to know is asked: pods in trouble, leases, budgets, who answers for names.
+    pub ailments: bool,
 }
 
 /// What one host is asked.
@@ -157,6 +158,8 @@ pub struct HostQuestions {
     pub main: bool,
     /// The volume.
     pub volume: Option<VolumeQuestion>,
+    /// What only the doctor wants to know.
+    pub health: Option<HealthQuestion>,
     /// What the requirement profile wants to know.
     pub programs_wanted: BTreeSet<String>,
     /// Kernel modules.
@@ -165,6 +168,28 @@ pub struct HostQuestions {
     pub sysctls: BTreeSet<String>,
     /// TCP ports.
     pub ports: BTreeSet<u16>,
+}
+
+/// What a host is asked about how it feels; links and routes are told in any case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HealthQuestion {
+    /// Directories whose file systems are looked at.
+    pub directories: BTreeSet<Arc<str>>,
+    /// Where its etcd tells its figures, if it has one.
+    pub etcd_metrics: Option<SocketAddrV4>,
+    /// A name that the cluster's DNS should know.
+    pub name: Option<NameQuestion>,
+}
+
+/// A name that somebody should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameQuestion {
+    /// Who is asked.
+    pub server: SocketAddrV4,
+    /// The name.
+    pub name: String,
+    /// Its address.
+    pub address: Ipv4Addr,
 }
 
 /// What a host is asked about its volume.

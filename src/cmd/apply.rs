@@ -223,12 +223,17 @@ fn interrupts() -> mpsc::Receiver<()> {
     receive
 }
 
-/// Where this run is noted down: a hint for people, nothing is ever decided by it.
-fn journal(session: &Session, plan: &Plan, epoch: u64, began: i64) -> Option<(PathBuf, Header)> {
+/// Where the last run is noted down.
+pub(crate) fn journal_path(session: &Session) -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let state = state.or_else(|| Some(std::env::home_dir()?.join(".local/state")))?;
-    let folder = state.join("fmp").join(&session.spec.name);
-    std::fs::create_dir_all(&folder).ok()?;
+    Some(state.join("fmp").join(&session.spec.name).join("journal.jsonl"))
+}
+
+/// Where this run is noted down: a hint for people, nothing is ever decided by it.
+fn journal(session: &Session, plan: &Plan, epoch: u64, began: i64) -> Option<(PathBuf, Header)> {
+    let path = journal_path(session)?;
+    std::fs::create_dir_all(path.parent()?).ok()?;
     let header = Header {
         format: fmp_exec::journal::FORMAT,
         cluster: session.spec.name.clone(),
@@ -236,7 +241,7 @@ fn journal(session: &Session, plan: &Plan, epoch: u64, began: i64) -> Option<(Pa
         epoch,
         began,
     };
-    Some((folder.join("journal.jsonl"), header))
+    Some((path, header))
 }
 
 /// Why nothing follows: steps failed, were stale, or were never begun.

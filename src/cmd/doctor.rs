@@ -1,5 +1,9 @@
 //! `fmp doctor`: what ails the cluster, why, and the way out.
 
+mod bundle;
+mod journals;
+mod scrub;
+
 use std::fmt::Write as _;
 
 use fmp_core::Severity;
@@ -23,9 +27,14 @@ const NAMED: usize = 3;
 /// Observes, plans, and tells what is wrong, what matters most first. Exit code 1 where something is. Touches no host.
 pub(crate) async fn run(places: &Places, args: &DoctorArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
-    let observed = super::look(&session, &session.reach()?, Depth::Ailments).await?;
+    let reach = session.reach()?;
+    let observed = super::look(&session, &reach, Depth::Ailments).await?;
     let plan = super::plan::make(&session, &observed)?;
     let ailments = doctor::diagnose(&session.spec, &observed, &plan);
+    if let Some(path) = &args.bundle {
+        let seen = bundle::Seen { observed: &observed, plan: &plan, ailments: &ailments };
+        bundle::collect(places, &session, &reach, &seen, path).await?;
+    }
     if args.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&ailments).into_diagnostic()?));
     } else {

@@ -59,6 +59,12 @@ fn happen(world: &mut World, node: &NodeName, what: &Fault) -> bool {
         Fault::DiskHolds { what } => world.use_disk(node, what),
         Fault::DiskEmpty => world.empty_disk(node),
         Fault::DiskGrows { gb } => world.enlarge_disk(node, *gb),
+        Fault::DiskFills => world.set_full(node, true),
+        Fault::DiskDrains => world.set_full(node, false),
+        Fault::SlowDisk { ms } => world.slow_disk(node, *ms),
+        Fault::Mtu { bytes } => world.set_mtu(node, *bytes),
+        Fault::DropRoutes => world.drop_routes(node),
+        Fault::Deploy { pods, least } => world.deploy(*pods, *least),
         Fault::Later { seconds } => world.pass_s(i64::from(*seconds)),
     }
     true

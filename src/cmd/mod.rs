@@ -57,7 +57,7 @@ enum Depth {
     Deep,
     /// What planning needs and what the profile requires.
     Requirements,
-    /// The same, and which pods are in trouble.
+    /// The same, and what only the doctor wants to know.
     Ailments,
 }
 
@@ -70,7 +70,7 @@ async fn look(session: &Session, reach: &Reach, depth: Depth) -> miette::Result<
         Depth::Requirements => fmp::observe::add_requirements(&mut questions, &session.spec),
         Depth::Ailments => {
             fmp::observe::add_requirements(&mut questions, &session.spec);
-            questions.pods = true;
+            fmp::observe::add_ailments(&mut questions, &session.spec);
         }
     }
     Ok(fmp::observe::observe(&reach.providers, &Context::default(), &questions).await)

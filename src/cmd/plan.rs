@@ -1,6 +1,6 @@
 //! `fmp plan`: what would be done.
 
-use std::{fs, io::Write as _, path::Path};
+use std::path::Path;
 
 use fmp_core::{observed::Observed, role::LowerError};
 use fmp_plan::{Plan, codec, render};
@@ -22,7 +22,7 @@ pub(crate) async fn run(places: &Places, args: &PlanArgs) -> miette::Result<Exit
     };
     let plan = make(&session, &observed)?;
     if let Some(path) = &args.out {
-        write(&plan, path)?;
+        output::whole(path, None, |out| codec::write(&plan, out))?;
     }
     if let Some(path) = &args.check {
         return compare(&plan, path);
@@ -59,24 +59,6 @@ fn stored(path: &Path) -> miette::Result<Observed> {
     serde_json::from_str(&text)
         .into_diagnostic()
         .wrap_err_with(|| format!("{} is no observation; `fmp observe` prints one", path.display()))
-}
-
-/// The whole file or none of it: it is written beside its place, then moved there.
-fn write(plan: &Plan, path: &Path) -> miette::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| miette!("{} names no file", path.display()))?;
-    let beside = folder.join(format!(".{}.tmp", name.display()));
-    let written = || -> std::io::Result<()> {
-        let mut file = std::io::BufWriter::new(fs::File::create(&beside)?);
-        codec::write(plan, &mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&beside, path)
-    };
-    written()
-        .inspect_err(|_| _ = fs::remove_file(&beside))
-        .into_diagnostic()
-        .wrap_err_with(|| format!("{} can't be written", path.display()))
 }
 
 fn compare(plan: &Plan, path: &Path) -> miette::Result<Exit> {

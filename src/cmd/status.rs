@@ -19,7 +19,8 @@ pub(crate) async fn run(places: &Places) -> miette::Result<Exit> {
     Ok(if well { Exit::Fine } else { Exit::Error })
 }
 
-fn told(spec: &Spec, observed: &Observed) -> (String, bool) {
+/// In words, and whether everything that should be up is.
+pub(crate) fn told(spec: &Spec, observed: &Observed) -> (String, bool) {
     let mut out = format!("cluster {}, Kubernetes {}\n", spec.name, spec.kubernetes);
     let etcd = etcd(&mut out, observed);
     let api = api(&mut out, spec, observed);

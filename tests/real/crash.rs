@@ -77,10 +77,14 @@ pub(crate) fn moments(lab: &Lab) {
 /// Processes die, a cable is pulled, a main loses its power, each while a run goes on.
 pub(crate) fn faults(lab: &Lab) {
     let kill = |unit: &str| format!("systemctl kill --signal=KILL {unit}.service");
-    during(lab, Work::Mend, "etcd on main-1 killed", |lab| _ = lab.sh("main-1", &kill("etcd")));
-    during(lab, Work::Mend, "the apiserver of main-2 killed", |lab| _ = lab.sh("main-2", &kill("kube-apiserver")));
-    during(lab, Work::Mend, "main-3 without power", |lab| lab.cut_power(&["main-3"]));
-    during(lab, Work::Install, "the cable of main-2 pulled for 20 s", |lab| pulled(lab, "main-2"));
+    let restart = Inside { kind: ActionKind::RestartUnit, of: "" };
+    let upload = Inside { kind: ActionKind::Upload, of: "main-2/" };
+    during(lab, Work::Mend, restart, "etcd on main-1 killed", |lab| _ = lab.sh("main-1", &kill("etcd")));
+    during(lab, Work::Mend, restart, "the apiserver of main-2 killed", |lab| {
+        _ = lab.sh("main-2", &kill("kube-apiserver"));
+    });
+    during(lab, Work::Mend, restart, "main-3 without power", |lab| lab.cut_power(&["main-3"]));
+    during(lab, Work::Install, upload, "the cable of main-2 pulled for 20 s", |lab| pulled(lab, "main-2"));
     lab.fmp(&["plan", "--deep"]).exits(0);
     nothing_half_written(lab);
 }
@@ -89,7 +93,7 @@ pub(crate) fn faults(lab: &Lab) {
 pub(crate) fn takeover(lab: &Lab) {
     edit_everywhere(lab);
     let paused = Run::start(lab);
-    begun(&paused, ActionKind::RestartUnit);
+    begun(&paused, Inside { kind: ActionKind::RestartUnit, of: "" });
     paused.signal("STOP");
     lab.fmp(&["apply", "--yes"]).exits(1).says(&[&format!("process {}", paused.child.id()), "since", "runs fmp on"]);
     lab.settle();
@@ -122,12 +126,18 @@ fn state(lab: &Lab, node: &str) -> String {
     lab.sh(node, &format!("cat /var/lib/fmp/epoch; systemctl show --property=InvocationID --value {units}"))
 }
 
-/// One fault while a run is about `work`, after the first unit has begun to start or restart.
-fn during(lab: &Lab, work: Work, what: &str, fault: impl Fn(&Lab)) {
+/// The first step of this kind whose id begins so.
+#[derive(Debug, Clone, Copy)]
+struct Inside {
+    kind: ActionKind,
+    of: &'static str,
+}
+
+/// One fault while a run is about `work`, in the middle of a step.
+fn during(lab: &Lab, work: Work, inside: Inside, what: &str, fault: impl Fn(&Lab)) {
     begin(lab, work);
     let run = Run::start(lab);
-    let kind = if work == Work::Install { ActionKind::StartUnit } else { ActionKind::RestartUnit };
-    begun(&run, kind);
+    begun(&run, inside);
     fault(lab);
     let Ended::ByItself { code, said } = run.ended() else { unreachable!("nobody killed it") };
     let began = Instant::now();
@@ -189,10 +199,10 @@ fn killed_at(lab: &Lab, work: Work, mut after: Duration) -> (String, Duration) {
     }
 }
 
-/// Waits until a step of this kind has begun.
-fn begun(run: &Run, kind: ActionKind) {
+/// Waits until such a step has begun.
+fn begun(run: &Run, Inside { kind, of }: Inside) {
     let found = until("a step begins", SOON, || match run.events.recv_timeout(SOON).map(|told| told.news) {
-        Ok(News::StepStarted { step, kind: begun }) if begun == kind => Ok(step),
+        Ok(News::StepStarted { step, kind: begun }) if begun == kind && step.as_str().starts_with(of) => Ok(step),
         Ok(other) => Err(format!("{other:?}")),
         Err(error) => panic!("the run told of no step of the kind {kind:?}: {error}"),
     });

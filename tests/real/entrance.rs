@@ -13,7 +13,8 @@ use crate::{
 };
 
 const ENTRANCE: &str = "198.18.0.10:8443";
-const ADDRESS: &str = "198.18.0.10";
+/// The address that mains share.
+pub(crate) const ADDRESS: &str = "198.18.0.10";
 
 /// How long clients may wait for an answer, and how long they are watched after something died: longer than any bound, so
 /// that a client which is never answered again breaks it.

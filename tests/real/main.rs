@@ -41,7 +41,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_kubeconfig", begin: Begin::InSync, minutes: 5, run: kubeconfig::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
     Check { name: "real_rehearse", begin: Begin::InSync, minutes: 12, run: rehearse::run },
-    Check { name: "real_doctor", begin: Begin::InSync, minutes: 8, run: ailments::run },
+    Check { name: "real_doctor", begin: Begin::InSync, minutes: 30, run: ailments::run },
     Check { name: "real_objects", begin: Begin::InSync, minutes: 10, run: objects::run },
     Check { name: "real_components", begin: Begin::InSync, minutes: 15, run: components::run },
     Check { name: "real_entrance", begin: Begin::InSync, minutes: 60, run: entrance::run },

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fact, ObjectSeen};
+use super::{ApiHealth, Fact, ObjectSeen};
 use crate::{NodeName, net::Cidr};
 
 /// The etcd cluster.
@@ -64,6 +64,9 @@ pub struct Api {
     /// Pods in trouble, whoever made them; the first fifty. Volatile.
     #[serde(default = "not_asked")]
     pub pods: Fact<Vec<PodSeen>>,
+    /// What only the doctor wants to know. None: nobody asked. Volatile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<ApiHealth>,
 }
 
 fn not_asked<T>() -> Fact<T> {
@@ -94,6 +97,9 @@ pub struct NodeSeen {
     pub ready: bool,
     /// Why it is not ready, as the kubelet says; empty when ready. Volatile.
     pub message: String,
+    /// What it is short of, as the kubelet says: `DiskPressure`, `MemoryPressure`, `PIDPressure`. Volatile.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pressures: BTreeSet<String>,
     /// The kubelet's version, empty before the kubelet registered.
     pub kubelet_version: String,
     /// `spec.podCIDR`.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fact, VolumeSeen};
+use super::{Fact, HostHealth, VolumeSeen};
 use crate::{Digest, KubeVersion, net::Cidr, role::paths::kubernetes_version};
 
 /// Everything seen on one host in one round trip. Paths are absolute.
@@ -44,6 +44,9 @@ pub struct Host {
     /// The volume that was asked for. None: nobody asked, since none is wanted here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<VolumeSeen>,
+    /// What only the doctor wants to know. None: nobody asked. Volatile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HostHealth>,
     /// Signs of another installer at our paths: `kubeadm`, `k3s`, `docker`, …, each with what was found.
     pub strangers: BTreeMap<String, String>,
 }

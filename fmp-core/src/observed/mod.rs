@@ -3,6 +3,7 @@
 //! An observation is data. It holds its own `now`, so that a plan made from a stored one is the same on another day.
 
 mod cluster;
+mod health;
 mod host;
 mod object;
 mod volume;
@@ -10,6 +11,9 @@ mod volume;
 use std::collections::BTreeMap;
 
 pub use cluster::{Api, Etcd, EtcdMember, NodeSeen, PodSeen};
+pub use health::{
+    ApiHealth, BudgetSeen, EndpointSeen, FileSystem, HostHealth, Latencies, LeaseSeen, Link, NameAnswer, Route,
+};
 pub use object::{FieldsSeen, ObjectSeen};
 /// Words of the sets of fields that the API writes.
 pub mod field {

@@ -101,7 +101,7 @@ fn command(common: &Common<'_>, server: &Pair, peer: &Pair) -> Vec<String> {
         "--advertise-client-urls=https://${NODE_IP}:2379".to_owned(),
         "--listen-peer-urls=https://${NODE_IP}:2380".to_owned(),
         "--initial-advertise-peer-urls=https://${NODE_IP}:2380".to_owned(),
-        "--listen-metrics-urls=http://127.0.0.1:2381".to_owned(),
+        format!("--listen-metrics-urls=http://{}", paths::ETCD_METRICS),
         format!("--cert-file={}", server.certificate),
         format!("--key-file={}", server.key),
         format!("--trusted-ca-file={trust}"),

@@ -2,7 +2,10 @@
 //!
 //! Owns every path that more than one part of FMP must agree on. Paths never depend on facts.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use crate::{Digest, KubeVersion};
 
@@ -16,6 +19,9 @@ pub const ETCD_PERMIT: &str = "/run/fmp/etcd-permit.env";
 
 /// Written by etcd's unit when it was ready for the first time: an empty data directory was wiped then.
 pub const ETCD_BORN: &str = "/var/lib/fmp/etcd-born";
+
+/// Where a main's etcd tells its figures: on loopback, without TLS.
+pub const ETCD_METRICS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2381);
 
 /// The id of the machine that took the cluster's id, written with it.
 pub const MACHINE_ID: &str = "/var/lib/fmp/machine-id";

@@ -103,6 +103,7 @@ mod tests {
         NodeSeen {
             ready: true,
             message: String::new(),
+            pressures: BTreeSet::new(),
             kubelet_version: String::new(),
             pod_cidr: Some(range.parse().unwrap()),
             address: None,
@@ -123,6 +124,7 @@ mod tests {
             objects: BTreeMap::new(),
             network_policies: Fact::Absent,
             pods: Fact::Absent,
+            health: None,
         });
         let observed = Observed { api, ..nothing(&spec) };
         allocate(&spec, Some(&observed)).iter().map(|(name, range)| format!("{name} {range}")).collect()

@@ -10,7 +10,7 @@ const UNIT: &str = "fmp-entrance.service";
 pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
     let Some(shared) = patient.spec.api_entrance.shared() else { return Vec::new() };
     let seen: Vec<(&NodeName, &Host)> =
-        patient.spec.nodes.keys().filter_map(|name| Some((name, patient.observed.host(name)?))).collect();
+        patient.spec.everyone().filter_map(|(name, _)| Some((name, patient.observed.host(name)?))).collect();
     let mains = patient.spec.mains().filter(|(name, _)| seen.iter().any(|(seen, _)| seen == name));
     let all_mains_seen = mains.count() == patient.spec.mains().count();
     let takes_part = seen.iter().any(|(_, host)| host.units.get(UNIT).is_some_and(|unit| unit.known().is_some()));

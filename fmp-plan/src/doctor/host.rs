@@ -5,7 +5,7 @@ use fmp_core::{
     observed::{Fact, Host},
 };
 
-use super::{Ailment, Fix, Kind, Patient, is_off, told};
+use super::{Ailment, Fix, Kind, Patient, disk, is_off, told, zombies};
 use crate::{Step, action::Action};
 
 pub(super) fn ailments(patient: &Patient<'_>, name: &NodeName) -> Vec<Ailment> {
@@ -14,7 +14,7 @@ pub(super) fn ailments(patient: &Patient<'_>, name: &NodeName) -> Vec<Ailment> {
         Some(Fact::Unknown(why)) => vec![silent(patient, name, why)],
         Some(Fact::Known(host)) => {
             let units = units(patient, name, host);
-            units.into_iter().chain(zombies(name, host)).collect()
+            units.into_iter().chain(zombies::commands(name, host)).chain(disk::ailments(patient, name)).collect()
         }
         Some(Fact::Absent) | None => Vec::new(),
     };
@@ -78,18 +78,6 @@ fn units(patient: &Patient<'_>, name: &NodeName, host: &Host) -> Vec<Ailment> {
         fix: patient.fix_unit(name, unit),
     };
     down.map(ailment).collect()
-}
-
-fn zombies(name: &NodeName, host: &Host) -> Option<Ailment> {
-    (!host.running.is_empty()).then(|| Ailment {
-        subject: name.to_string(),
-        kind: Kind::Zombie,
-        severity: Severity::Warning,
-        what: "commands of some run of fmp still run".to_owned(),
-        evidence: host.running.iter().cloned().collect(),
-        cause: "a run goes on now, or it was killed and its commands outlived it".to_owned(),
-        fix: Fix::Hand("wait; the next `fmp apply` waits for them and refuses what they would still begin".to_owned()),
-    })
 }
 
 /// What the profile finds of what may change while a cluster runs.

@@ -4,14 +4,21 @@
 //! plan waits for, or what a person can do. Pure, and knows nothing of how to plan: it reads a plan. A file a part of the
 //! cluster.
 
+mod budgets;
 mod certificate;
+mod disk;
 mod entrance;
 mod etcd;
 mod host;
+mod leases;
+mod names;
+mod network;
 mod node;
 mod pods;
 #[cfg(test)]
 mod tests;
+mod versions;
+mod zombies;
 
 use fmp_core::{
     Finding, NodeName, Severity, check,
@@ -48,19 +55,31 @@ pub enum Kind {
     EtcdLag,
     /// The database of a member of etcd nears its quota.
     EtcdDatabase,
+    /// A disk is slow to take what etcd writes.
+    EtcdFsync,
     /// Nobody answers for the API.
     ApiSilent,
     /// An apiserver is not ready.
     Apiserver,
     /// Nobody holds the API's entrance, or several machines do.
     Entrance,
+    /// Nobody renews a lease that somebody should.
+    Lease,
+    /// A node has no way to the pods of others.
+    Route,
+    /// A link takes smaller packets than others, or than pods send.
+    Mtu,
+    /// Names in the cluster don't resolve.
+    Dns,
     /// A node is not Ready.
     NodeNotReady,
+    /// A kubelet is short of room, memory or process numbers.
+    Pressure,
     /// Pods are kept away from a node.
     Cordoned,
-    /// A kubelet is of another minor version than what is wanted.
+    /// Something is of another minor version than what is wanted, or than others allow.
     VersionSkew,
-    /// Commands of a run that ended still run.
+    /// Something goes on that ended: commands of a run, a machine that left, what stands for nobody.
     Zombie,
     /// Pods have no image.
     ImagePull,
@@ -70,6 +89,8 @@ pub enum Kind {
     PodUnbound,
     /// Pods are to end on nodes that are lost.
     PodStuck,
+    /// Budgets keep pods from leaving a node.
+    EvictionBlocked,
 }
 
 impl Kind {
@@ -87,10 +108,16 @@ impl Kind {
             Self::EtcdAlarm => "etcd-alarm",
             Self::EtcdLag => "etcd-lag",
             Self::EtcdDatabase => "etcd-database",
+            Self::EtcdFsync => "etcd-fsync",
             Self::ApiSilent => "api-silent",
             Self::Apiserver => "apiserver",
             Self::Entrance => "entrance",
+            Self::Lease => "lease",
+            Self::Route => "route",
+            Self::Mtu => "mtu",
+            Self::Dns => "dns",
             Self::NodeNotReady => "node-not-ready",
+            Self::Pressure => "pressure",
             Self::Cordoned => "cordoned",
             Self::VersionSkew => "version-skew",
             Self::Zombie => "zombie",
@@ -98,6 +125,7 @@ impl Kind {
             Self::PodFails => "pod-fails",
             Self::PodUnbound => "pod-unbound",
             Self::PodStuck => "pod-stuck",
+            Self::EvictionBlocked => "eviction-blocked",
         }
     }
 }
@@ -140,9 +168,16 @@ pub fn diagnose(spec: &Spec, observed: &Observed, plan: &Plan) -> Vec<Ailment> {
     ailments.extend(node::api(&patient));
     ailments.extend(entrance::ailments(&patient));
     ailments.extend(pods::ailments(&patient));
+    ailments.extend(budgets::ailments(&patient));
+    ailments.extend(leases::controllers(&patient));
+    ailments.extend(names::ailments(&patient));
+    ailments.extend(network::mtus(&patient));
+    ailments.extend(versions::broken(&patient));
+    ailments.extend(zombies::ailments(&patient));
     for name in spec.nodes.keys() {
         let mut own = host::ailments(&patient, name);
         own.extend(certificate::ailments(&patient, name));
+        own.extend(network::routes(&patient, name));
         own.extend(node::ailments(&patient, name, &own));
         ailments.extend(own);
     }

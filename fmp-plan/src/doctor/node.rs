@@ -6,14 +6,16 @@ use fmp_core::{
     resource::CORDONED,
 };
 
-use super::{Ailment, Fix, Kind, Patient, starts};
+use super::{Ailment, Fix, Kind, Patient, leases, starts, versions};
 use crate::{Step, action::Action, safety};
 
 const APISERVER: &str = "kube-apiserver.service";
 
+const KUBELET: &str = "kubelet.service";
+
 /// Units without which a node is not Ready, those that others rest on first.
 const OF_A_NODE: [&str; 5] =
-    ["fmp-host.service", "containerd.service", "fmp-balancer.service", "kubelet.service", "flanneld.service"];
+    ["fmp-host.service", "containerd.service", "fmp-balancer.service", KUBELET, "flanneld.service"];
 
 /// The API as a whole, and each apiserver.
 pub(super) fn api(patient: &Patient<'_>) -> Vec<Ailment> {
@@ -73,17 +75,24 @@ fn silent(patient: &Patient<'_>, why: &str) -> Ailment {
 pub(super) fn ailments(patient: &Patient<'_>, name: &NodeName, own: &[Ailment]) -> Vec<Ailment> {
     let seen = patient.observed.api.known().and_then(|api| api.nodes.get(name.as_str()));
     let Some(seen) = seen else { return Vec::new() };
-    let unready = (!seen.ready && !seen.kubelet_version.is_empty()).then(|| not_ready(name, seen, own));
-    unready.into_iter().chain(cordoned(patient, name, seen)).chain(skewed(patient, name, seen)).collect()
+    let is_unready = !seen.ready && !seen.kubelet_version.is_empty();
+    let unready = is_unready.then(|| not_ready(patient, name, seen, own)).or_else(|| leases::of_node(patient, name));
+    let pressures = seen.pressures.iter().map(|pressure| short(name, pressure, own));
+    let others = [cordoned(patient, name, seen), versions::of_node(patient, name, seen)];
+    unready.into_iter().chain(pressures).chain(others.into_iter().flatten()).collect()
 }
 
 /// Why it is not Ready: what ails its host, else what the kubelet says.
-fn not_ready(name: &NodeName, seen: &NodeSeen, own: &[Ailment]) -> Ailment {
+fn not_ready(patient: &Patient<'_>, name: &NodeName, seen: &NodeSeen, own: &[Ailment]) -> Ailment {
+    let host = patient.observed.host(name);
+    let is_gone = host.is_some_and(|host| host.units.get(KUBELET) == Some(&Fact::Absent));
     let (cause, fix) = match root(own) {
         Some(ailment) => (ailment.what.clone(), ailment.fix.clone()),
+        // Its machine was wiped, or another one stands in its place.
+        None if is_gone => (format!("{KUBELET} is not there"), patient.fix_unit(name, KUBELET)),
         None => (
             "nothing on its host explains it: what its kubelet says does".to_owned(),
-            Fix::Hand(format!("`fmp kubectl -- describe node {name}`; `journalctl -u kubelet.service` on {name}")),
+            Fix::Hand(format!("`fmp kubectl -- describe node {name}`; `journalctl -u {KUBELET}` on {name}")),
         ),
     };
     Ailment {
@@ -91,7 +100,7 @@ fn not_ready(name: &NodeName, seen: &NodeSeen, own: &[Ailment]) -> Ailment {
         kind: Kind::NodeNotReady,
         severity: Severity::Error,
         what: "its Node is not Ready".to_owned(),
-        evidence: vec![seen.message.clone()],
+        evidence: std::iter::once(seen.message.clone()).chain(leases::expired(patient, name)).collect(),
         cause,
         fix,
     }
@@ -135,21 +144,34 @@ fn cordoned(patient: &Patient<'_>, name: &NodeName, seen: &NodeSeen) -> Option<A
     })
 }
 
-fn skewed(patient: &Patient<'_>, name: &NodeName, seen: &NodeSeen) -> Option<Ailment> {
-    let wanted = patient.spec.kubernetes;
-    let minor = format!("v1.{}.", wanted.minor);
-    if seen.kubelet_version.is_empty() || seen.kubelet_version.starts_with(&minor) {
-        return None;
-    }
-    let restarts = |step: &Step| starts(step, Some(name), "kubelet.service");
-    let waits = |what: &str| what == name.as_str() || what == format!("{name}/unit/kubelet.service");
-    Some(Ailment {
+/// What a kubelet is short of: it evicts pods, and takes no new ones.
+fn short(name: &NodeName, pressure: &str, own: &[Ailment]) -> Ailment {
+    let (of, cause, fix) = match pressure {
+        "DiskPressure" => (
+            "room on its disk",
+            "images, logs or what pods write fill it",
+            "see what fills it (`du -x` below the kubelet's and containerd's directories), or enlarge the disk",
+        ),
+        "MemoryPressure" => (
+            "memory",
+            "pods without limits, or the node's own programs, take what there is",
+            "`fmp kubectl -- describe node` says who asks for how much; set limits, or add a node",
+        ),
+        "PIDPressure" => (
+            "process numbers",
+            "some pod begins processes without end",
+            "`ps` there says whose they are; set `podPidsLimit`, or end that pod",
+        ),
+        _ => ("something", "its kubelet says no more than this word", "`fmp kubectl -- describe node` says more"),
+    };
+    let full = own.iter().find(|ailment| ailment.kind == Kind::DiskFull && pressure == "DiskPressure");
+    Ailment {
         subject: name.to_string(),
-        kind: Kind::VersionSkew,
-        severity: Severity::Warning,
-        what: format!("its kubelet is {}, and {wanted} is wanted", seen.kubelet_version),
-        evidence: vec!["its Node says so".to_owned()],
-        cause: "an upgrade is not over, or it was away meanwhile".to_owned(),
-        fix: patient.fix(restarts, waits, || format!("`journalctl -u kubelet.service` on {name}")),
-    })
+        kind: Kind::Pressure,
+        severity: Severity::Error,
+        what: format!("its kubelet is short of {of}: it evicts pods, and takes no new ones"),
+        evidence: vec![format!("its Node says {pressure}")],
+        cause: full.map_or_else(|| cause.to_owned(), |ailment| ailment.what.clone()),
+        fix: full.map_or_else(|| Fix::Hand(fix.to_owned()), |ailment| ailment.fix.clone()),
+    }
 }

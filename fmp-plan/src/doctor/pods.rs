@@ -1,6 +1,6 @@
-//! Pods in trouble, one ailment for each kind of trouble.
+//! Pods in trouble, one ailment for each kind of trouble: those that the cluster itself runs, and everybody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     Severity, check,
@@ -8,9 +8,13 @@ use fmp_core::{
 };
 
 use super::{Ailment, Fix, Kind, Patient};
+use crate::{Step, action::Action};
 
 /// Pods that are named.
 const NAMED: usize = 5;
+
+/// Where everything stands that FMP brings, and what others bring for the cluster as a whole.
+const OF_CLUSTER: &str = "kube-system";
 
 /// What can be wrong with a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,13 +27,13 @@ enum Trouble {
 
 pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
     let Some(Fact::Known(pods)) = patient.observed.api.known().map(|api| &api.pods) else { return Vec::new() };
-    let mut troubles: BTreeMap<Trouble, Vec<&PodSeen>> = BTreeMap::new();
+    let mut troubles: BTreeMap<(Trouble, bool), Vec<&PodSeen>> = BTreeMap::new();
     for pod in pods {
         if let Some(trouble) = trouble(patient, pod) {
-            troubles.entry(trouble).or_default().push(pod);
+            troubles.entry((trouble, pod.namespace == OF_CLUSTER)).or_default().push(pod);
         }
     }
-    troubles.into_iter().map(|(trouble, pods)| ailment(trouble, &pods)).collect()
+    troubles.into_iter().map(|((trouble, _), pods)| ailment(patient, trouble, &pods)).collect()
 }
 
 /// What is wrong with a pod. One that ends in its own time is well.
@@ -47,7 +51,24 @@ fn trouble(patient: &Patient<'_>, pod: &PodSeen) -> Option<Trouble> {
     }
 }
 
-fn ailment(trouble: Trouble, pods: &[&PodSeen]) -> Ailment {
+/// What the plan does about pods: it starts what their nodes lack, and brings images of its own.
+fn way_out(patient: &Patient<'_>, trouble: Trouble, pods: &[&PodSeen], hand: &str) -> Fix {
+    let of_cluster = pods.iter().any(|pod| pod.namespace == OF_CLUSTER);
+    let nodes: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.node.as_deref()).collect();
+    let mends = |step: &Step| match (trouble, &step.action) {
+        (Trouble::NoImage, Action::ImportImage { .. }) => of_cluster,
+        (Trouble::Stuck, Action::StartMachine) => true,
+        (Trouble::Stuck, action) => action.starts() == Some("kubelet.service"),
+        (Trouble::NoImage | Trouble::Unbound | Trouble::Fails, _) => false,
+    };
+    let place = |step: &Step| step.node().map(ToString::to_string).filter(|node| nodes.contains(node.as_str()));
+    let mended: BTreeSet<String> = patient.plan.steps.iter().filter(|step| mends(step)).filter_map(place).collect();
+    // Half of it mended is not mended.
+    let is_all = mended.len() == nodes.len();
+    patient.fix(|step| is_all && mends(step) && place(step).is_some(), |_| false, || hand.to_owned())
+}
+
+fn ailment(patient: &Patient<'_>, trouble: Trouble, pods: &[&PodSeen]) -> Ailment {
     let (kind, what, cause, fix) = match trouble {
         Trouble::Stuck => (
             Kind::PodStuck,
@@ -82,7 +103,7 @@ fn ailment(trouble: Trouble, pods: &[&PodSeen]) -> Ailment {
     let mut evidence: Vec<String> = pods.iter().take(NAMED).map(told).collect();
     evidence.extend((pods.len() > NAMED).then(|| format!("and {} more", pods.len() - NAMED)));
     // What the cluster itself runs is missed by everybody.
-    let of_cluster = pods.iter().any(|pod| pod.namespace == "kube-system");
+    let of_cluster = pods.iter().any(|pod| pod.namespace == OF_CLUSTER);
     Ailment {
         subject: check::CLUSTER.to_owned(),
         kind,
@@ -90,6 +111,6 @@ fn ailment(trouble: Trouble, pods: &[&PodSeen]) -> Ailment {
         what: format!("{} pods {what}", pods.len()),
         evidence,
         cause: cause.to_owned(),
-        fix: Fix::Hand(fix.to_owned()),
+        fix: way_out(patient, trouble, pods, fix),
     }
 }

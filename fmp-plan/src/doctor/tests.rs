@@ -1,10 +1,12 @@
 //! Each ailment is provoked once, and nothing else is found.
 
+mod health;
+
 use fmp_core::{
     KubeVersion, Severity,
     observed::{Fact, Machine, PodSeen},
     resource::CORDONED,
-    spec::{ApiEntrance, SharedAddress},
+    spec::{ApiEntrance, Environment, SharedAddress},
 };
 
 use super::{Ailment, Fix, Kind, diagnose};
@@ -65,6 +67,16 @@ fn a_node_that_nothing_explains_is_not_explained() {
 }
 
 #[test]
+fn a_node_without_its_kubelet_gets_it_back() {
+    let lab = with(|lab| {
+        lab.clear("work-1");
+        not_ready(lab, "work-1");
+    });
+    check(&lab, &[("work-1", Kind::NodeNotReady, true)]);
+    assert_eq!(ailments(&lab)[0].cause, "kubelet.service is not there");
+}
+
+#[test]
 fn a_host_that_is_silent_may_live() {
     let lab = with(|lab| lab.silence("work-1"));
     check(&lab, &[("work-1", Kind::HostSilent, false)]);
@@ -77,14 +89,19 @@ fn a_host_that_is_silent_may_live() {
     assert_eq!(ailments(&lab)[0].severity, Severity::Error);
 }
 
+/// The machine of `work-1` is off.
+fn switched_off(mut lab: Lab) -> Lab {
+    lab.silence("work-1");
+    let machines = lab.spec.nodes.keys().map(|name| (name.clone(), Machine { running: *name != node("work-1") }));
+    lab.seen.machines = Fact::Known(machines.collect());
+    lab
+}
+
 #[test]
 fn a_machine_that_is_off_is_no_riddle() {
-    let lab = with(|lab| {
-        lab.silence("work-1");
-        let machines = lab.spec.nodes.keys().map(|name| (name.clone(), Machine { running: *name != node("work-1") }));
-        lab.seen.machines = Fact::Known(machines.collect());
-    });
-    check(&lab, &[("work-1", Kind::MachineOff, false)]);
+    check(&switched_off(Lab::settled(3, 2)), &[("work-1", Kind::MachineOff, false)]);
+    let ours = Lab::settled_as(3, 2, |spec| spec.environment = Environment::Local);
+    check(&switched_off(ours), &[("work-1", Kind::MachineOff, true)]);
 }
 
 #[test]
@@ -115,6 +132,20 @@ fn certificates_are_found_before_and_after_their_time() {
     check(&ending(24 * 60 * 60), &[("main-1", Kind::Certificate, true)]);
     assert_eq!(ailments(&ending(24 * 60 * 60))[0].severity, Severity::Warning);
     check(&ending(1_000 * 24 * 60 * 60), &[]);
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_yet_is_found() {
+    let lab = with(|lab| {
+        let now = lab.seen.now;
+        match lab.host("work-1").certificates.values_mut().next() {
+            Some(Fact::Known(seen)) => seen.not_before = now + 2 * 24 * 60 * 60,
+            other => panic!("{other:?}"),
+        }
+    });
+    let told = &ailments(&lab)[0];
+    assert_eq!((told.subject.as_str(), told.kind, told.severity), ("work-1", Kind::Certificate, Severity::Error));
+    assert!(told.what.ends_with("is not valid yet") && told.evidence[0].ends_with("valid in 2 days"), "{told:?}");
 }
 
 /// A cluster whose mains share an address, which these hosts have.
@@ -222,6 +253,35 @@ fn pods_in_trouble_are_found_by_the_kind_of_it() {
     let found = ailments(&lab);
     assert_eq!(found[2].evidence, ["shop/a on work-1: ErrImagePull", "shop/b on work-1: ImagePullBackOff"]);
     assert_eq!(found[4].evidence, ["shop/stuck on work-2: Terminating"]);
+}
+
+#[test]
+fn an_image_that_the_bundle_holds_is_brought_by_the_plan() {
+    let lacking = |namespace: &'static str| {
+        with(move |lab| {
+            lab.host("work-1").images = Fact::Known([].into());
+            lab.api().pods = Fact::Known(vec![pod(namespace, "a", Some("work-1"), "ErrImageNeverPull")]);
+        })
+    };
+    check(&lacking("kube-system"), &[("cluster", Kind::ImagePull, true)]);
+    check(&lacking("shop"), &[("cluster", Kind::ImagePull, false)]);
+    let lab = with(|lab| {
+        lab.host("work-1").images = Fact::Known([].into());
+        let on = |node: &str| pod("kube-system", node, Some(node), "ErrImageNeverPull");
+        lab.api().pods = Fact::Known(vec![on("work-1"), on("work-2")]);
+    });
+    check(&lab, &[("cluster", Kind::ImagePull, false)]);
+}
+
+#[test]
+fn pods_that_wait_for_their_node_end_once_the_plan_starts_its_kubelet() {
+    let lab = with(|lab| {
+        not_ready(lab, "work-1");
+        lab.stop("work-1", KUBELET, "failed");
+        lab.api().pods = Fact::Known(vec![pod("shop", "a", Some("work-1"), "Terminating")]);
+    });
+    let of_node = [("work-1", Kind::UnitDown, true), ("work-1", Kind::NodeNotReady, true)];
+    check(&lab, &[of_node[0], of_node[1], ("cluster", Kind::PodStuck, true)]);
 }
 
 #[test]

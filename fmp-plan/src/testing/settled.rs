@@ -57,6 +57,7 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
             objects,
             network_policies: Fact::Unknown("nobody asked".into()),
             pods: Fact::Unknown("nobody asked".into()),
+            health: None,
         }),
         hosts: hosts.into_iter().map(|(name, host)| (name, Fact::Known(host))).collect(),
         other_keys: BTreeMap::new(),
@@ -207,6 +208,7 @@ fn node_seen(spec: &Spec, object: &fmp_core::resource::NodeObject) -> NodeSeen {
     NodeSeen {
         ready: true,
         message: String::new(),
+        pressures: BTreeSet::new(),
         kubelet_version: format!("v{}", spec.kubernetes),
         pod_cidr: object.pod_cidr,
         address: None,
@@ -233,6 +235,7 @@ fn host(name: &NodeName) -> Host {
         pod_cidr: None,
         strangers: BTreeMap::new(),
         volume: None,
+        health: None,
     }
 }
 

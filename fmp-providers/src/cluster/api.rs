@@ -10,7 +10,7 @@ use fmp_core::{
 use fmp_exec::Questions;
 use serde::Deserialize;
 
-use super::{Answers, Unanswered, objects, pods};
+use super::{Answers, Unanswered, health, objects, pods};
 use crate::transport::quote;
 
 /// Where every apiserver listens.
@@ -34,7 +34,8 @@ pub(super) fn questions(ask: &Questions) -> String {
     let nodes = Some("api nodes 127.0.0.1:6443 get --raw=/api/v1/nodes\n".to_owned());
     let objects = objects::questions(ask);
     let policies = ask.network_policies.then(|| format!("api policies 127.0.0.1:6443 get --raw={}\n", quote(POLICIES)));
-    [nodes, Some(objects), policies, pods::question(ask)].into_iter().flatten().collect()
+    let ailments = ask.ailments.then(|| pods::question() + &health::questions());
+    [nodes, Some(objects), policies, ailments].into_iter().flatten().collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,6 +138,7 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
         objects,
         network_policies: policies(answers, ask),
         pods: pods::read(answers, ask),
+        health: ask.ailments.then(|| health::read(answers)),
     })
 }
 
@@ -173,10 +175,13 @@ fn seen(node: Node) -> NodeSeen {
         Some(condition) => condition.message.clone(),
         None => "its kubelet has not reported yet".to_owned(),
     };
+    let short = |condition: &&Condition| condition.kind.ends_with("Pressure") && condition.status == "True";
+    let pressures = node.status.conditions.iter().filter(short).map(|condition| condition.kind.clone());
     let internal = node.status.addresses.iter().find(|address| address.kind == "InternalIP");
     NodeSeen {
         ready: is_ready,
         message,
+        pressures: pressures.collect(),
         kubelet_version: node.status.node_info.kubelet_version,
         pod_cidr: node.spec.pod_cidr.parse().ok(),
         address: internal.and_then(|address| address.address.parse().ok()),
@@ -222,6 +227,14 @@ mod tests {
         assert_eq!(identity(&[object(other, id), object(IDENTITY, "")].into(), &ask), Fact::Absent);
         assert_eq!(identity(&BTreeMap::new(), &ask), Fact::Absent);
         assert!(matches!(identity(&BTreeMap::new(), &Questions::default()), Fact::Unknown(_)));
+    }
+
+    #[test]
+    fn what_a_node_is_short_of_is_told() {
+        let node = r#"{"metadata":{"name":"w"},"status":{"conditions":[{"type":"MemoryPressure","status":"False"},
+            {"type":"DiskPressure","status":"True"},{"type":"Ready","status":"True"}]}}"#;
+        let seen = seen(serde_json::from_str(node).unwrap());
+        assert_eq!(seen.pressures, ["DiskPressure".to_owned()].into());
     }
 
     #[test]

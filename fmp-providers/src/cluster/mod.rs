@@ -5,6 +5,7 @@
 
 mod api;
 mod etcd;
+mod health;
 mod objects;
 mod pods;
 #[cfg(test)]

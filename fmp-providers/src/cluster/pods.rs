@@ -17,14 +17,13 @@ const MOST: usize = 50;
 const USUAL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
 /// The line for the probe.
-pub(super) fn question(ask: &Questions) -> Option<String> {
-    let words = quote(WORDS);
-    ask.pods.then(|| format!("api pods 127.0.0.1:{PORT} get pods --all-namespaces -o {words}\n"))
+pub(super) fn question() -> String {
+    format!("api pods 127.0.0.1:{PORT} get pods --all-namespaces -o {}\n", quote(WORDS))
 }
 
 /// Reads the answer.
 pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Vec<PodSeen>> {
-    if !ask.pods {
+    if !ask.ailments {
         return Fact::Unknown("nobody asked".to_owned());
     }
     match answers.get("pods") {

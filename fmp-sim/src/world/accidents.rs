@@ -74,7 +74,7 @@ impl World {
     }
 
     /// Whether a host's disk is full.
-    pub(crate) fn set_full(&mut self, node: &NodeName, full: bool) {
+    pub fn set_full(&mut self, node: &NodeName, full: bool) {
         self.change(node, |host| host.full = full);
     }
 

@@ -14,7 +14,7 @@ use super::{World, balancer, host::Host};
 const APISERVER: &str = "kube-apiserver.service";
 pub(super) const KUBELET: &str = "kubelet.service";
 pub(crate) const CONTAINERD: &str = "containerd.service";
-const FLANNELD: &str = "flanneld.service";
+pub(super) const FLANNELD: &str = "flanneld.service";
 
 impl World {
     pub(crate) fn serves(&self, host: &Host, quorum: Option<u8>) -> bool {
@@ -44,7 +44,7 @@ impl World {
     }
 
     /// Whether pods have a network: a daemon makes it, where there ever was one.
-    fn has_network(host: &Host) -> bool {
+    pub(super) fn has_network(host: &Host) -> bool {
         let is_expected = || host.has_unit(FLANNELD) || host.ledger.contains_key(&key::file(&unit_file(FLANNELD)));
         host.answers(FLANNELD) || !is_expected()
     }
@@ -93,7 +93,12 @@ impl World {
                     .collect(),
                 objects: self.objects_seen(ask),
                 network_policies: Fact::Unknown("nobody asked".to_owned()),
-                pods: if ask.pods { Fact::Known(self.pods_seen()) } else { Fact::Unknown("nobody asked".to_owned()) },
+                pods: if ask.ailments {
+                    Fact::Known(self.pods_seen())
+                } else {
+                    Fact::Unknown("nobody asked".to_owned())
+                },
+                health: ask.ailments.then(|| self.api_health(way.as_ref())),
             });
         }
         if mains().any(|(node, _)| self.is_silent(node)) {
@@ -114,7 +119,10 @@ impl World {
 
     fn node_seen(&self, name: &str, node: &NodeSeen, api: Option<&balancer::Api>) -> NodeSeen {
         let why_not = self.why_not_ready(name, api);
-        NodeSeen { ready: why_not.is_none(), message: why_not.unwrap_or_default().to_owned(), ..node.clone() }
+        let is_full = self.hosts.get(name).is_some_and(|host| host.full && why_not.is_none());
+        let pressures = is_full.then(|| "DiskPressure".to_owned()).into_iter().collect();
+        let message = why_not.unwrap_or_default().to_owned();
+        NodeSeen { ready: why_not.is_none(), message, pressures, ..node.clone() }
     }
 }
 
@@ -123,6 +131,7 @@ pub(crate) fn no_node() -> NodeSeen {
     NodeSeen {
         ready: false,
         message: String::new(),
+        pressures: BTreeSet::new(),
         kubelet_version: String::new(),
         pod_cidr: None,
         address: None,

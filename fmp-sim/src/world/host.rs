@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     disks::Disk,
     files::{Content, File},
+    health::Ills,
     lease::Taken,
     units::Unit,
 };
@@ -61,6 +62,9 @@ pub(crate) struct Host {
     pub(crate) epoch_of: Option<u32>,
     /// Who holds the lease here. Lies in memory.
     pub(crate) lease: Option<Taken>,
+    /// What ails it that only the doctor asks for.
+    #[serde(default, skip_serializing_if = "Ills::are_none")]
+    pub(crate) ills: Ills,
 }
 
 /// What etcd's data directory holds.
@@ -124,6 +128,7 @@ impl Host {
             epoch: 0,
             epoch_of: None,
             lease: None,
+            ills: Ills::default(),
         }
     }
 

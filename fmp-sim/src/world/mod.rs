@@ -12,6 +12,7 @@ mod disks;
 mod effects;
 mod etcd;
 mod files;
+mod health;
 pub mod hooks;
 mod host;
 mod leader;

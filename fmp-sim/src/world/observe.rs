@@ -58,6 +58,7 @@ impl World {
         match self.hosts.get(node) {
             Some(host) if self.way_to(node).is_ok() => {
                 let mut seen = host.seen(ask, self.serial);
+                seen.health = ask.health.as_ref().and_then(|ask| self.host_health(node, ask));
                 seen.facts.addresses.extend(self.shared_address(node));
                 Fact::Known(seen)
             }
@@ -93,6 +94,7 @@ impl Host {
             running: BTreeSet::new(),
             pod_cidr: self.pod_cidr(),
             volume: ask.volume.as_ref().map(|ask| self.volume_seen(ask)),
+            health: None,
             strangers: BTreeMap::new(),
         }
     }

@@ -4,7 +4,10 @@
 //! apiserver answer, begin where a kubelet runs, and go on without one: only the end of the machine's life, or of the units
 //! for good, ends them. Eviction asks the budget.
 
-use fmp_core::{NodeName, observed::PodSeen};
+use fmp_core::{
+    NodeName,
+    observed::{BudgetSeen, PodSeen},
+};
 use fmp_exec::failure::Holdup;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +93,20 @@ impl World {
         self.workloads.iter().enumerate().flat_map(unbound).collect()
     }
 
+    /// Budgets that let no pod go.
+    pub(super) fn tight_budgets(&self) -> Vec<BudgetSeen> {
+        let figure = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let tight = |set: &&Workload| !set.pods.is_empty() && set.ready() <= set.least;
+        let seen = |(at, set): (usize, &Workload)| BudgetSeen {
+            namespace: "default".to_owned(),
+            name: format!("set-{at}"),
+            pods: figure(set.pods.len()),
+            healthy: figure(set.ready()),
+            needed: figure(set.least),
+        };
+        self.workloads.iter().enumerate().filter(|(_, set)| tight(set)).map(seen).collect()
+    }
+
     /// How many pods are missing of those that budgets demand.
     pub(crate) fn short(&self) -> usize {
         self.workloads.iter().map(|workload| workload.least.saturating_sub(workload.ready())).sum()
@@ -160,7 +177,7 @@ impl World {
     }
 
     /// Nodes that new pods may be bound to.
-    fn fit_nodes(&self) -> impl Iterator<Item = NodeName> {
+    pub(super) fn fit_nodes(&self) -> impl Iterator<Item = NodeName> {
         let api = self.api();
         let is_open = |taint: &String| !taint.ends_with(":NoSchedule");
         self.hosts

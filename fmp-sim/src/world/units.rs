@@ -10,7 +10,7 @@ use fmp_core::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{World, balancer::BALANCER, etcd::ETCD, files::File, host::Host};
+use super::{World, api::FLANNELD, balancer::BALANCER, etcd::ETCD, files::File, host::Host};
 
 /// What systemd knows of a unit besides its files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -96,6 +96,7 @@ impl Host {
         let stamp = self.stamp(name, &text, "ExecStartPre=");
         let loaded = self.unit_files(name);
         let backends = (name == BALANCER).then(|| self.backends());
+        self.ills.without_routes &= held_back || name != FLANNELD;
         let unit = self.units.entry(name.to_owned()).or_default();
         unit.loaded = unit.loaded.take().or(loaded);
         unit.held_back = held_back;

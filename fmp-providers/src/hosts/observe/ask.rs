@@ -5,10 +5,14 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use fmp_core::{profile::Directories, resource::Holding};
 use fmp_exec::provider::HostQuestions;
 
+use super::health;
 use crate::{hosts::DISK, transport::quote};
 
 /// Answers the questions; knows nothing of this cluster.
 const PROBE: &str = include_str!("probe.sh");
+
+/// What looks at how a host feels.
+const HEALTH: &str = include_str!("health.sh");
 
 /// Signs of another installer, and where each is found.
 const STRANGERS: [(&str, &str); 13] = [
@@ -105,10 +109,14 @@ pub(super) fn script(ask: &HostQuestions, directories: &Directories, nonce: &str
     list("volume_disk", &mut volume.into_iter().map(|volume| volume.disk.to_string()));
     list("volume_filesystem", &mut volume.into_iter().map(|volume| volume.filesystem.to_string()));
     list("volume_directories", &mut volume.into_iter().flat_map(|volume| &volume.directories).map(ToString::to_string));
+    health::ask(ask.health.as_ref(), &mut list);
     list("nonce", &mut std::iter::once(nonce.to_owned()));
     list("deep", &mut std::iter::once(u8::from(deep).to_string()));
     if volume.is_some() {
         script.push_str(DISK);
+    }
+    if ask.health.is_some() {
+        script.push_str(HEALTH);
     }
     script.push_str(PROBE);
     script

@@ -173,6 +173,18 @@ fn addresses<'a>(sections: &'a Sections<'_>) -> impl Iterator<Item = (Ipv4Addr, 
     sections.lines("addresses").filter_map(address)
 }
 
+/// The addresses of each link, by its name.
+pub(super) fn addresses_by_link<'a>(sections: &Sections<'a>) -> BTreeMap<&'a str, BTreeSet<Ipv4Addr>> {
+    let mut links: BTreeMap<&str, BTreeSet<Ipv4Addr>> = BTreeMap::new();
+    for line in sections.lines("addresses") {
+        let link = line.split_whitespace().nth(1).and_then(|name| name.split('@').next());
+        if let (Some(link), Some((address, _))) = (link, address(line)) {
+            links.entry(link).or_default().insert(address);
+        }
+    }
+    links
+}
+
 /// `2: eth0    inet 192.0.2.1/24 …`; one end of a line between two has none of its own: `inet 192.0.2.1 peer 192.0.2.2/32`.
 fn address(line: &str) -> Option<(Ipv4Addr, Option<u8>)> {
     let word = line.split_whitespace().skip_while(|word| *word != "inet").nth(1)?;

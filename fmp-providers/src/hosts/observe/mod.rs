@@ -6,6 +6,7 @@
 mod answer;
 mod ask;
 mod facts;
+mod health;
 mod listeners;
 pub(crate) mod sections;
 #[cfg(test)]

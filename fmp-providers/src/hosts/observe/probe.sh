@@ -231,6 +231,9 @@ if [ -n "$volume_disk" ]; then
     volume_facts "$volume_disk" "$how" "$volume_filesystem" $volume_directories
 fi
 
+section health
+[ -z "$health" ] || health_facts
+
 section images
 if [ -S ./run/containerd/containerd.sock ] && [ -x "$ctr" ]; then
     meta=$(stat -c '%d %i %s %.9Y %.9Z' "$containerd_data"/io.containerd.metadata.v1.bolt/meta.db 2>/dev/null)
