@@ -235,6 +235,7 @@ pub enum MemberBefore {
 }
 
 impl MemberBefore {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives what may be left out by reference")]
     const fn is_silent(&self) -> bool {
         matches!(self, Self::Silent)
     }

@@ -26,6 +26,7 @@ impl Key {
         let what = match action {
             Action::Upload { name, .. } => name,
             Action::StartUnit { unit } | Action::RestartUnit { unit, .. } | Action::ReloadUnit { unit } => unit,
+            Action::StopUnits { units } => units.first().map_or("", |unit| unit),
             Action::ImportImage { reference, .. } => reference.split([':', '@']).next().unwrap_or_default(),
             Action::ApplyObject { key, .. } => key.split('/').next().unwrap_or_default(),
             Action::CreateMachine { .. }
@@ -45,7 +46,6 @@ impl Key {
             | Action::CordonNode { .. }
             | Action::DrainNode { .. }
             | Action::UncordonNode { .. }
-            | Action::StopUnits { .. }
             | Action::DeleteNode { .. }
             | Action::ApplyNode { .. }
             | Action::DeleteObject { .. } => "",
@@ -114,10 +114,13 @@ impl StepTimes {
         })
     }
 
-    /// How long a unit takes until it answers, once it was started.
-    pub fn unit(&self, name: &str) -> Option<u64> {
+    /// How long a unit takes until it answers, once it was started: with all others of a new cluster, or as a single one
+    /// of a cluster that has others of its name.
+    pub fn unit(&self, name: &str, has_others: bool) -> Option<u64> {
         let of = |kind| self.0.get(&Key { kind, what: name.to_owned() });
-        of(ActionKind::StartUnit).or_else(|| of(ActionKind::RestartUnit)).map(|time| time.watched_ms)
+        let (new, again) = (of(ActionKind::StartUnit), of(ActionKind::RestartUnit));
+        let time = if has_others { again.or(new) } else { new.or(again) };
+        time.map(|time| time.watched_ms)
     }
 }
 
@@ -226,7 +229,7 @@ mod tests {
         assert_eq!(times.of(&restart("b.service")), Some(StepTime { applied_ms: 30, watched_ms: 3 }));
         assert_eq!(times.of(&restart("z.service")), Some(StepTime { applied_ms: 20, watched_ms: 2 }));
         assert_eq!(times.of(&Action::StartMachine), None);
-        assert_eq!(times.unit("a.service"), Some(1));
+        assert_eq!(times.unit("a.service", false), Some(1));
     }
 
     #[test]

@@ -31,14 +31,15 @@ pub(crate) async fn run(places: &Places, args: &DoctorArgs) -> miette::Result<Ex
     let observed = super::look(&session, &reach, Depth::Ailments).await?;
     let plan = super::plan::make(&session, &observed)?;
     let ailments = doctor::diagnose(&session.spec, &observed, &plan);
-    if let Some(path) = &args.bundle {
-        let seen = bundle::Seen { observed: &observed, plan: &plan, ailments: &ailments };
-        bundle::collect(places, &session, &reach, &seen, path).await?;
-    }
     if args.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&ailments).into_diagnostic()?));
     } else {
         output::print(&told(&ailments));
+    }
+    // After the diagnosis was told: a path that can't be written takes none of it away.
+    if let Some(path) = &args.bundle {
+        let seen = bundle::Seen { observed: &observed, plan: &plan, ailments: &ailments };
+        bundle::collect(places, &session, &reach, &seen, path).await?;
     }
     let ill = ailments.iter().any(|ailment| ailment.severity == Severity::Error);
     Ok(if ill { Exit::Error } else { Exit::Fine })

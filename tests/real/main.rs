@@ -10,6 +10,7 @@ mod ailments;
 mod bring_up;
 mod components;
 mod crash;
+mod departure;
 mod destroy;
 mod drift;
 mod entrance;
@@ -56,6 +57,8 @@ const CHECKS: &[Check] = &[
     Check { name: "real_crash_moments", begin: Begin::InSync, minutes: 60, run: crash::moments },
     Check { name: "real_crash_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
     Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
+    // What does not fit into every run: `scripts/full` has it.
+    Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
     // Last: it leaves no cluster behind.
     Check { name: "real_destroy", begin: Begin::InSync, minutes: 20, run: destroy::run },
 ];

@@ -19,7 +19,19 @@ const fn is_expired(lease: &LeaseSeen) -> bool {
     lease.age_s > 2 * lease.lasts_s
 }
 
+/// Milliseconds by which clocks may differ before ages of leases say nothing: who renews writes the time by its own clock.
+const CLOCKS_MS: i64 = 10_000;
+
+fn clocks_agree(patient: &Patient<'_>) -> bool {
+    let hosts = patient.observed.hosts.values().filter_map(Fact::known);
+    let offsets: Vec<i64> = hosts.map(|host| host.facts.clock_offset_ms).collect();
+    offsets.iter().max().zip(offsets.iter().min()).is_none_or(|(last, first)| last - first <= CLOCKS_MS)
+}
+
 fn leases<'a>(patient: &Patient<'a>) -> &'a [LeaseSeen] {
+    if !clocks_agree(patient) {
+        return &[];
+    }
     match patient.observed.api.known().and_then(|api| api.health.as_ref()).map(|health| &health.leases) {
         Some(Fact::Known(leases)) => leases,
         Some(Fact::Absent | Fact::Unknown(_)) | None => &[],

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use fmp_core::NodeName;
 
 use super::{Findings, Rule, graph::Graph};
-use crate::action::Action;
+use crate::action::{Action, MemberBefore};
 
 /// The steps about one node that have an order among them, by position.
 #[derive(Default)]
@@ -119,9 +119,13 @@ impl Life {
         for (stop, remove) in
             self.stop_etcd.iter().flat_map(|stop| self.remove.iter().map(move |remove| (stop, remove)))
         {
-            if !graph.all_before(*stop).contains(remove) && !graph.all_before(*remove).contains(stop) {
-                let (stop, remove) = (&graph.step(*stop).id, &graph.step(*remove).id);
-                findings.add(Rule::Leaving, remove, format!("may be under way together with {stop}"));
+            // One that hears of its removal goes on until then; one that does not is stopped before.
+            let hears =
+                matches!(graph.step(*remove).action, Action::RemoveEtcdMember { before: MemberBefore::Answering, .. });
+            let (first, then) = if hears { (remove, stop) } else { (stop, remove) };
+            if !graph.all_before(*then).contains(first) {
+                let (first, then) = (&graph.step(*first).id, &graph.step(*then).id);
+                findings.add(Rule::Leaving, then, format!("does not wait for {first}"));
             }
         }
     }

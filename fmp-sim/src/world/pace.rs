@@ -37,10 +37,11 @@ const POD: u64 = 3_000;
 const CATCH_UP: u64 = 2_000;
 
 impl Pace {
-    /// Milliseconds until a unit answers that was started now; `serial` makes starts differ.
-    pub(crate) fn unit(self, name: &str, serial: u64) -> u64 {
+    /// Milliseconds until a unit answers that was started now, as the first of its name or beside others; `serial` makes
+    /// starts differ.
+    pub(crate) fn unit(self, name: &str, has_others: bool, serial: u64) -> u64 {
         let round = || UNITS.iter().find(|(unit, _)| *unit == name).map_or(OTHERS, |(_, usual)| *usual);
-        let measured = (self == Self::Measured).then(|| StepTimes::measured().unit(name)).flatten();
+        let measured = (self == Self::Measured).then(|| StepTimes::measured().unit(name, has_others)).flatten();
         self.about(measured.unwrap_or_else(round), serial)
     }
 

@@ -1,6 +1,10 @@
 //! systemd: units by their files, what a start notes, what a boot starts.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 
 use fmp_core::{
     Digest, KubeVersion,
@@ -10,7 +14,7 @@ use fmp_core::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{World, api::FLANNELD, balancer::BALANCER, etcd::ETCD, files::File, host::Host};
+use super::{Pace, World, api::FLANNELD, balancer::BALANCER, etcd::ETCD, files::File, host::Host};
 
 /// What systemd knows of a unit besides its files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -255,13 +259,14 @@ impl World {
     /// What was started answers once it has come so far. When the next one will.
     pub(crate) fn units_come_up(&mut self) -> Option<u64> {
         let (clock, pace) = (self.clock_ms, self.pace);
+        let serving = self.serving();
         let mut next = None;
         for host in self.hosts.values_mut().filter(|host| host.power.is_on()) {
             for (name, unit) in &mut host.units {
                 let Some(running) = unit.running.as_mut().filter(|running| !running.answers) else { continue };
                 let due = *running.due_ms.get_or_insert_with(|| {
                     self.serial += 1;
-                    clock + pace.unit(name, self.serial)
+                    clock + pace.unit(name, serving.contains(name), self.serial)
                 });
                 running.answers = due <= clock;
                 if !running.answers {
@@ -270,5 +275,15 @@ impl World {
             }
         }
         next
+    }
+
+    /// Units that answer on some host, where it matters for how long others of their name take.
+    fn serving(&self) -> BTreeSet<String> {
+        if self.pace != Pace::Measured {
+            return BTreeSet::new();
+        }
+        let units = self.hosts.values().flat_map(|host| &host.units);
+        let answer = units.filter(|(_, unit)| unit.running.as_ref().is_some_and(|running| running.answers));
+        answer.map(|(name, _)| name.clone()).collect()
     }
 }

@@ -45,11 +45,11 @@ pub(super) async fn collect(
     bundle.add("cluster.toml", &crate::session::read(&places.file)?);
     bundle.add("bundle.lock", &crate::session::read(&places.lock_path())?);
     seen.add_to(&mut bundle, session)?;
-    if let Some(Ok(journal)) = apply::journal_path(session).map(std::fs::read_to_string) {
-        bundle.add("apply.jsonl", &journal);
+    if let Some(Ok(journal)) = apply::journal_path(session).map(std::fs::read) {
+        bundle.add("apply.jsonl", &String::from_utf8_lossy(&journal));
     }
     for (node, text) in journals::read(session, reach).await? {
-        bundle.add(&format!("hosts/{node}.log"), &text);
+        bundle.add_parts(&format!("hosts/{node}.log"), journals::units(&text));
     }
     let (folder, now) = (format!("fmp-{}", session.spec.name), seen.observed.now);
     output::whole(path, Some(PRIVATE), |out| bundle.write(&folder, now, out))?;
@@ -92,6 +92,11 @@ struct Bundle(BTreeMap<String, String>);
 impl Bundle {
     fn add(&mut self, name: &str, text: &str) {
         self.0.insert(name.to_owned(), scrubbed(text));
+    }
+
+    /// Parts that have nothing to do with each other: half a key in one takes nothing out of another.
+    fn add_parts<'a>(&mut self, name: &str, parts: impl Iterator<Item = &'a str>) {
+        self.0.insert(name.to_owned(), parts.map(scrubbed).collect());
     }
 
     /// As a tar in gzip, all in one folder, of the moment `now`.

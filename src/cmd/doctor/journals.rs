@@ -14,8 +14,15 @@ use crate::{
 /// Lines of each unit: what it said since it last started, mostly, and what came before.
 const LINES: u32 = 300;
 
-/// Bytes of each unit, should its lines be long: a host has about ten units, a cluster maybe a hundred hosts.
-const BYTES: u32 = 64 << 10;
+/// Bytes of each line: a host has about ten units, a cluster maybe a hundred hosts. Ends are cut off, never beginnings: a
+/// secret is known by what stands before it.
+const BYTES: u32 = 500;
+
+/// Before each unit's lines.
+const HEADLINE: &str = "\n== ";
+
+/// How long one unit is looked for.
+const SECONDS: u32 = 10;
 
 /// Commands of runs, which are units too.
 const OF_RUNS: &str = "fmp-[0-9]*";
@@ -49,10 +56,21 @@ pub(super) async fn read(session: &Session, reach: &Reach) -> miette::Result<BTr
 fn script<'a>(units: impl Iterator<Item = &'a str>) -> String {
     let units: Vec<String> = units.map(quote).collect();
     format!(
-        "for unit in {}; do printf '\\n== %s\\n' \"$unit\"; journalctl --no-pager --quiet --output=short-iso \
-         --lines={LINES} --unit=\"$unit\" 2>&1 | tail -c {BYTES}; done",
+        "for unit in {}; do printf '\\n== %s\\n' \"$unit\"; timeout {SECONDS} journalctl --no-pager --quiet \
+         --output=short-iso --lines={LINES} --unit=\"$unit\" 2>&1 | cut -b 1-{BYTES}; done",
         units.join(" ")
     )
+}
+
+/// The parts of a host's text, one for each unit.
+pub(super) fn units(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let part = rest?;
+        let next = part.get(1..).and_then(|later| later.find(HEADLINE)).map(|at| at + 1);
+        rest = next.map(|at| &part[at..]);
+        Some(next.map_or(part, |at| &part[..at]))
+    })
 }
 
 async fn ask(link: Arc<dyn Transport>, script: &str) -> Result<String, String> {
@@ -71,9 +89,13 @@ mod tests {
     #[test]
     fn each_unit_is_asked_for_by_its_own_name() {
         const UNITS: [&str; 3] = ["etcd.service", "var-lib\\x2da.mount", OF_RUNS];
-        let journalctl = "journalctl() { for word in \"$@\"; do :; done; printf '%s\\n' \"$word\"; }; ";
+        let journalctl = "timeout() { for word in \"$@\"; do :; done; printf '%s\\n' \"$word\"; }; ";
         let said = Command::new("sh").args(["-c", &(journalctl.to_owned() + &script(UNITS.into_iter()))]).output();
         let wanted = UNITS.map(|unit| format!("\n== {unit}\n--unit={unit}\n")).concat();
-        assert_eq!(String::from_utf8(said.unwrap().stdout).unwrap(), wanted);
+        let said = String::from_utf8(said.unwrap().stdout).unwrap();
+        assert_eq!(said, wanted);
+        let parts: Vec<&str> = units(&said).collect();
+        assert_eq!((parts.len(), parts.concat()), (UNITS.len(), said.clone()));
+        assert!(parts.iter().zip(UNITS).all(|(part, unit)| part.contains(unit)), "{parts:?}");
     }
 }

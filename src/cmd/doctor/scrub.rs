@@ -9,7 +9,7 @@ mod objects;
 const REMOVED: &str = "[removed]";
 
 /// Ends of words after which a secret stands: `token: …`, `--password=…`, `"client-key-data": "…"`.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 28] = [
     "token",
     "password",
     "passwd",
@@ -27,6 +27,17 @@ const NAMES: [&str; 17] = [
     "access_key",
     "from-literal",
     "from_literal",
+    "secretkey",
+    "secret_key",
+    "secret-key",
+    "private_key",
+    "privatekey",
+    "encryption_key",
+    "encryption-key",
+    "_pass",
+    "-pass",
+    "pwd",
+    "credential",
 ];
 
 /// What such a word may say without telling anything.
@@ -38,6 +49,9 @@ const SCHEMES: [&str; 2] = ["bearer", "basic"];
 /// How the base64 of `-----BEGIN` begins.
 const ENCODED_PEM: &str = "LS0tLS1CRUdJTi";
 
+/// Base64 of this length is the key of something, or part of one. Digests are hexadecimal.
+const LONG: usize = 40;
+
 /// How the lines around a private key begin and end.
 const KEY: (&str, &str, &str) = ("-----BEGIN ", "-----END ", "PRIVATE KEY-----");
 
@@ -46,22 +60,30 @@ pub(super) fn scrubbed(text: &str) -> String {
     let text = without_users(&without_keys(&objects::without_values(text)));
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
+    // Whether a line of base64 was taken out and nothing but that line's end came since.
+    let mut goes_on = false;
     while let Some(first) = rest.chars().next() {
         let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         if length == 0 {
             let (taken, after) = rest.split_at(between(rest, first));
+            goes_on &= taken.trim_end_matches('n').chars().all(|c| c.is_whitespace() || c == '\\');
             out.push_str(taken);
             rest = after;
             continue;
         }
         let (word, after) = rest.split_at(length);
+        let before = &text[..text.len() - after.len()];
         rest = after;
-        if is_secret(word) {
+        let is_part = is_base64(word) && (goes_on || (word.len() >= LONG && is_mixed(word)));
+        goes_on = is_part || word.contains(ENCODED_PEM);
+        if is_part || is_secret(word) {
             out.push_str(REMOVED);
             continue;
         }
         out.push_str(word);
-        if let Some((between, after)) = named(word, rest) {
+        if let Some((between, after)) =
+            named(word, rest).or_else(|| listed(word, rest)).or_else(|| block(word, before, rest))
+        {
             out.push_str(between);
             out.push_str(REMOVED);
             rest = after;
@@ -86,18 +108,37 @@ fn is_part(c: char) -> bool {
 
 /// A private key in base64, a signed token, a bootstrap token.
 fn is_secret(word: &str) -> bool {
-    let is_signed = word.len() >= 32 && word.starts_with("eyJ") && word.contains('.');
+    let is_signed = word.find("eyJ").is_some_and(|at| word.len() - at >= 32 && word[at..].contains('.'));
+    word.contains(ENCODED_PEM) || is_signed || word.split(['/', '+', '-', '_']).any(is_bootstrap)
+}
+
+/// `abcdef.0123456789abcdef`, also at the end of a sentence.
+fn is_bootstrap(word: &str) -> bool {
     let plain = |part: &str| part.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let is_bootstrap =
-        word.split_once('.').is_some_and(|(id, rest)| (id.len(), rest.len()) == (6, 16) && plain(id) && plain(rest));
-    word.contains(ENCODED_PEM) || is_signed || is_bootstrap
+    let parts = word.trim_matches('.').split_once('.');
+    parts.is_some_and(|(id, rest)| (id.len(), rest.len()) == (6, 16) && plain(id) && plain(rest))
+}
+
+fn is_base64(word: &str) -> bool {
+    word.chars().all(|c| c.is_ascii_alphanumeric() || "+/".contains(c))
+}
+
+/// Capitals, small letters and digits, as random bytes have them, and names and digests don't.
+fn is_mixed(word: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+    has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
+}
+
+fn is_name(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    NAMES.iter().any(|name| word.ends_with(name))
 }
 
 /// The secret that stands behind a word: what lies between, and what comes after.
 fn named<'a>(word: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
     let word = word.to_ascii_lowercase();
     let is_scheme = SCHEMES.contains(&&*word);
-    let begins = if NAMES.iter().any(|name| word.ends_with(name)) {
+    let begins = if is_name(&word) {
         let dress = |text: &'a str| text.trim_start_matches(['"', '\'', '\\', ' ']);
         match dress(rest).strip_prefix([':', '=']) {
             Some(value) => dress(value),
@@ -110,12 +151,72 @@ fn named<'a>(word: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
         return None;
     };
     let between = &rest[..rest.len() - begins.len()];
-    let ends = |c: char| c.is_whitespace() || "\"'\\,}]&".contains(c);
-    let end = in_quotes(between, begins).or_else(|| begins.find(ends)).unwrap_or(begins.len());
+    let quotes = in_quotes(between, begins);
+    // `password: two words` goes to the end of the line, `--password=one` to the end of the word.
+    let is_line = !is_scheme && rest.starts_with(": ");
+    let ends = |c: char| "\n\r\"'\\".contains(c) || (!is_line && (c.is_whitespace() || ",}]".contains(c)));
+    let end = quotes.unwrap_or_else(|| with_scheme(begins, begins.find(ends).unwrap_or(begins.len())));
     let (value, after) = begins.split_at(end);
     let is_prose = is_scheme && (value.len() < 8 || value.bytes().all(|c| c.is_ascii_lowercase()));
-    let tells_nothing = value.is_empty() || value.starts_with(['{', '[', '$']) || HARMLESS.contains(&value) || is_prose;
+    let is_other = quotes.is_none() && (value.starts_with(['{', '[', '|', '>']) || value.starts_with("${"));
+    let tells_nothing = value.is_empty() || is_other || HARMLESS.contains(&value.trim_end()) || is_prose;
     (!tells_nothing).then_some((between, after))
+}
+
+/// Where a value ends that may be `Bearer abc`: the word behind the scheme is the secret.
+fn with_scheme(value: &str, end: usize) -> usize {
+    let Some(rest) = value[end..].strip_prefix(' ') else { return end };
+    if !SCHEMES.contains(&&*value[..end].to_ascii_lowercase()) {
+        return end;
+    }
+    end + 1 + rest.find(|c: char| c.is_whitespace() || "\"'\\,".contains(c)).unwrap_or(rest.len())
+}
+
+/// The secret of a name that is a value itself: `{"name": "DB_PASSWORD", "value": "…"}`, `["--password", "…"]`, and the
+/// same in YAML.
+fn listed<'a>(word: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
+    if !is_name(word) {
+        return None;
+    }
+    let space = |text: &'a str| text.trim_start_matches(['"', '\'', '\\', ' ', '\n', '\r', '\t', ',']);
+    // Behind the backslash of a newline in a text within a text stands its `n`.
+    let next = space(rest);
+    let next = next.strip_prefix("n ").map_or(next, space);
+    let begins = if let Some(value) = next.strip_prefix("value") {
+        space(space(value).strip_prefix(':')?)
+    } else if word.starts_with("--") && rest.starts_with(['"', '\'', '\\', '\n']) {
+        next.strip_prefix("- ").map_or(next, space)
+    } else {
+        return None;
+    };
+    let end = begins.find(['"', '\'', '\\', '\n', '\r']).unwrap_or(begins.len());
+    let is_other = begins.starts_with("--") || begins.starts_with(['{', '[', ':', ']', '}']);
+    (end > 0 && !is_other).then(|| (&rest[..rest.len() - begins.len()], &begins[end..]))
+}
+
+/// The secret on the lines behind `password: |`, `password = """` or `password:`, as far as they are deeper than its own.
+fn block<'a>(word: &str, before: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
+    if !is_name(word) {
+        return None;
+    }
+    let (first, after) = rest.split_once('\n')?;
+    let value = first.trim_start_matches('"').trim_start().strip_prefix([':', '='])?.trim();
+    if matches!(value, "\"\"\"" | "'''") {
+        let end = after.find(value).unwrap_or(after.len());
+        return Some((&rest[..=first.len()], &after[end..]));
+    }
+    if !(value.is_empty() || value.starts_with(['|', '>'])) {
+        return None;
+    }
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let own = depth(before.rsplit('\n').next().unwrap_or_default());
+    let deeper = |line: &&str| line.trim().is_empty() || depth(line) > own;
+    let length: usize = after.split_inclusive('\n').take_while(deeper).map(str::len).sum();
+    let lines = after[..length].trim_end();
+    // What has names of its own is looked through name by name.
+    let is_table = value.is_empty() && lines.lines().any(|line| line.contains(": ") || line.ends_with(':'));
+    let taken = first.len() + 1 + lines.len();
+    (!lines.is_empty() && !is_table).then(|| (&rest[..=first.len()], &rest[taken..]))
 }
 
 /// Where a value in quotes ends, whose opening one ends `before`: on its line, or not at all.
@@ -178,8 +279,21 @@ fn line(text: &str, begin: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// Users and passwords in addresses: `https://user:word@host`.
+/// Users and passwords in addresses: `https://user:word@host`, and those of proxies without a scheme.
 fn without_users(text: &str) -> String {
+    let is_end = |c: char| c.is_whitespace() || "\"'<>,".contains(c);
+    text.split_inclusive(is_end).map(|part| without_password(&without_user(part))).collect()
+}
+
+/// `user:word@host`, whatever stands before it. An image may be named by its digest.
+fn without_password(text: &str) -> String {
+    let Some(at) = text.rfind('@').filter(|at| !text[*at..].starts_with("@sha256:")) else { return text.to_owned() };
+    let marks = ["://", ":\\/\\/", "="];
+    let begin = marks.iter().find_map(|mark| text[..at].rfind(mark).map(|found| found + mark.len())).unwrap_or(0);
+    if text[begin..at].contains(':') { format!("{}{REMOVED}{}", &text[..begin], &text[at..]) } else { text.to_owned() }
+}
+
+fn without_user(text: &str) -> String {
     let mut parts = text.split("://");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -210,7 +324,25 @@ mod tests {
             (r#""text": "a\nsecret: \"x y\"""#, r#""text": "a\nsecret: \"[removed]\"""#),
             (r#"password: "two words" and"#, r#"password: "[removed]" and"#),
             (r#"{"password":"a \" b \\","c":"d"}"#, r#"{"password":"[removed]","c":"d"}"#),
-            ("password: 'it never ends", "password: '[removed] never ends"),
+            ("password: 'it never ends", "password: '[removed]"),
+            ("password: \"$ecret\"", "password: \"[removed]\""),
+            ("password: $2y$10$abc\nnext", "password: [removed]\nnext"),
+            ("password: correct horse\nnext", "password: [removed]\nnext"),
+            ("password=Tr0ub4&dor x", "password=[removed] x"),
+            ("token=Bearer abc x", "token=[removed] x"),
+            ("token: Bearer abc\nx", "token: [removed]\nx"),
+            ("a:\n  password: |\n    one\n    two\n  next: 1", "a:\n  password: |\n[removed]\n  next: 1"),
+            ("  password:\n    one\n  next: 1", "  password:\n[removed]\n  next: 1"),
+            ("password = \"\"\"\none\n\"\"\"\nnext", "password = \"\"\"\n[removed]\"\"\"\nnext"),
+            (
+                r#"{"name":"DB_PASSWORD","value":"hunter2"},{"name":"A","value":"b"}"#,
+                r#"{"name":"DB_PASSWORD","value":"[removed]"},{"name":"A","value":"b"}"#,
+            ),
+            ("- name: DB_PASSWORD\n  value: hunter2\n- name: A", "- name: DB_PASSWORD\n  value: [removed]\n- name: A"),
+            (r#"["--password","hunter2","--x"]"#, r#"["--password","[removed]","--x"]"#),
+            ("- --password\n- hunter2\n- --x", "- --password\n- [removed]\n- --x"),
+            ("HTTPS_PROXY=user:pw@proxy:3128 x", "HTTPS_PROXY=[removed]@proxy:3128 x"),
+            ("secretKey: abc", "secretKey: [removed]"),
             ("kubeadm join --token abc --discovery", "kubeadm join --token [removed] --discovery"),
             (r#"{"auths":{"here":{"auth":"dTpw"}}}"#, r#"{"auths":{"here":{"auth":"[removed]"}}}"#),
             ("--from-literal=user=me x", "--from-literal=[removed] x"),
@@ -232,6 +364,12 @@ mod tests {
             }
         }
         assert_eq!(scrubbed("https://user:word@proxy:3128/x"), "https://[removed]@proxy:3128/x");
+        assert_eq!(scrubbed("https://user:pa/ss@proxy/x"), "https://[removed]@proxy/x");
+        assert_eq!(scrubbed("join with abcdef.0123456789abcdef."), "join with [removed]");
+        let wrapped = format!("LS0tLS1CRUdJTiBFQyBQUklWQVRF\n{}\nc2hvcnQ=\nend of it", "aB1+".repeat(16));
+        assert_eq!(scrubbed(&wrapped), "[removed]\n[removed]\n[removed]=\nend of it");
+        let der = "MHcCAQEEIAbc1".repeat(4);
+        assert_eq!(scrubbed(&format!("key {der}\n-- and so on")), "key [removed]\n-- and so on");
     }
 
     #[test]
@@ -262,6 +400,8 @@ mod tests {
             "--initial-cluster-token=${ETCD_INITIAL_CLUSTER_TOKEN}",
             "bearer token, basic authentication",
             "sha256:0123456789abcdef https://127.0.0.1:7443/readyz",
+            "registry.k8s.io/coredns/coredns:v1.11.3@sha256:0123456789abcdef",
+            "  secret:\n    secretName: ours\n  next: 1",
             "identity = \"env:FMP_KEY\" at ёж \\",
         ] {
             assert_eq!(scrubbed(text), text);

@@ -268,6 +268,15 @@ fn a_controller_without_a_holder_is_found() {
 }
 
 #[test]
+fn where_clocks_differ_ages_of_leases_say_nothing() {
+    let lab = with(|lab| {
+        expire(lab, "kube-scheduler");
+        lab.host("main-1").facts.clock_offset_ms = 600_000;
+    });
+    check(&lab, &[("main-1", Kind::Clock, false)]);
+}
+
+#[test]
 fn the_lease_of_a_node_tells_how_long_its_kubelet_is_silent() {
     let lab = with(|lab| {
         expire(lab, "work-1");

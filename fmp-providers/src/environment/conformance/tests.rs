@@ -162,25 +162,23 @@ async fn machines_in_memory_conform() {
     all(&Memory::new(Wrong::Nothing)).await;
 }
 
-/// The suite, which must find what is wrong.
-macro_rules! finds {
-    ($($name:ident: $wrong:ident, $says:literal;)*) => {
-        $(#[tokio::test]
-        #[should_panic(expected = $says)]
-        async fn $name() {
-            all(&Memory::new(Wrong::$wrong)).await;
-        })*
-    };
-}
-
-finds! {
-    a_vague_one_is_found: Vague, "its own machines are unknown";
-    one_that_makes_what_it_is_to_switch_on_is_found: Makes, "a machine that does not exist was switched On";
-    one_that_boasts_is_found: Boasts, "deleting what is not there";
-    one_that_makes_machines_anew_is_found: Anew, "making it again keeps its disk";
-    one_that_moves_machines_is_found: Moves, "was made again with";
-    a_hasty_one_is_found: Hasty, "a machine that is on does not answer";
-    one_that_only_asks_is_found: Asks, "after its power was cut";
-    one_that_forgets_is_found: Forgets, "what was on its disk";
-    one_that_keeps_disks_is_found: Keeps, "the disk of the one before";
+#[tokio::test]
+async fn each_mistake_is_found_and_named() {
+    let mistakes = [
+        (Wrong::Vague, "its own machines are unknown"),
+        (Wrong::Makes, "a machine that does not exist was switched On"),
+        (Wrong::Boasts, "deleting what is not there"),
+        (Wrong::Anew, "making it again keeps its disk"),
+        (Wrong::Moves, "was made again with"),
+        (Wrong::Hasty, "a machine that is on does not answer"),
+        (Wrong::Asks, "after its power was cut"),
+        (Wrong::Forgets, "what was on its disk"),
+        (Wrong::Keeps, "the disk of the one before"),
+    ];
+    for (wrong, complaint) in mistakes {
+        let run = tokio::spawn(async move { all(&Memory::new(wrong)).await });
+        let panicked = run.await.expect_err("a mistake that nobody finds").into_panic();
+        let told = panicked.downcast_ref::<String>().map_or("", String::as_str);
+        assert!(told.contains(complaint), "{wrong:?}: {told}");
+    }
 }

@@ -64,8 +64,8 @@ impl<'a> Units<'a> {
             return Fact::Unknown("systemd did not answer about it".to_owned());
         }
         let active = self.property(name, "ActiveState").to_owned();
-        // Of a unit without a file systemd still knows that it failed, until it is told to forget or reboots.
-        if self.property(name, "LoadState") == "not-found" && matches!(&*active, "inactive" | "failed") {
+        // One that failed stays: what it left behind, as pods of a containerd, may go on.
+        if self.property(name, "LoadState") == "not-found" && active == "inactive" {
             return Fact::Absent;
         }
         let mut drop_ins = BTreeMap::new();

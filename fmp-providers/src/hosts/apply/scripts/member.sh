@@ -7,12 +7,20 @@ id=$3
 
 etcd() { etcdctl --dial-timeout=2s --command-timeout=10s "$@"; }
 
+# at URL …: asks that member alone. etcdctl refuses `--endpoints` beside the variable that our wrapper sets.
+at() {
+    endpoint=$1
+    shift
+    env ETCDCTL_ENDPOINTS="$endpoint" etcdctl --dial-timeout=2s --command-timeout=10s "$@"
+}
+
 lock
 list=$(etcd member list) || answer no-answer
 found=absent
 present=
 client_url=
-while IFS=, read -r member _ _ peers clients learner; do
+other=
+while IFS=, read -r member state _ peers clients learner; do
     case "$peers," in
         " $peer_url,"*)
             present=$member
@@ -20,6 +28,7 @@ while IFS=, read -r member _ _ peers clients learner; do
             found="voter $member"
             [ "$learner" != " true" ] || found="learner $member"
             ;;
+        *) [ "$state$learner" != " started false" ] || other=$member ;;
     esac
 done <<LIST
 $list
@@ -28,7 +37,7 @@ case $how:$found in
     remove-answering:absent) answer already-done ;;
     remove-answering:*)
         [ "$present" = "$id" ] || stale "etcd member $peer_url" "$id" "$found"
-        etcd --endpoints="$client_url" endpoint health >/dev/null 2>&1 ||
+        at "$client_url" endpoint health >/dev/null 2>&1 ||
             stale "etcd member $peer_url" "it answers" "it does not"
         ;;
     remove:absent) answer already-done ;;
@@ -41,7 +50,12 @@ case $how:$found in
 esac
 begin
 case $how in
-    remove | remove-answering) etcd member remove "$present" >/dev/null ;;
+    remove-answering)
+        # A leader that goes leaves an election behind, so it hands its part over first. Who does not lead says so.
+        [ -z "$other" ] || at "$client_url" move-leader "$other" >/dev/null 2>&1
+        etcd member remove "$present" >/dev/null
+        ;;
+    remove) etcd member remove "$present" >/dev/null ;;
     add) etcd member add fmp --learner --peer-urls="$peer_url" >/dev/null ;;
     promote) etcd member promote "$present" >/dev/null ;;
 esac || exit 1

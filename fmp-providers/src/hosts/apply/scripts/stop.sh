@@ -26,14 +26,18 @@ lock
 left=
 for unit; do
     state=$nl$(systemctl show -p LoadState,ActiveState -- "$unit")$nl
-    ! is LoadState=not-found || continue
+    # One whose file was deleted while it ran still runs.
+    ! is LoadState=not-found || is ActiveState=active || is ActiveState=activating || is ActiveState=deactivating || continue
     enabled=$(systemctl is-enabled -- "$unit" 2>/dev/null)
     [ "$enabled" != enabled ] && { is ActiveState=inactive || is ActiveState=failed; } || left="$left $unit"
 done
 [ -n "$left" ] || answer already-done
 begin
 # shellcheck disable=SC2086
-systemctl --quiet disable -- $left || exit 1
+systemctl --quiet disable -- $left 2>/dev/null || for unit in $left; do
+    # Without a file there is nothing to disable.
+    [ "$(systemctl show -p LoadState --value -- "$unit")" = not-found ] || systemctl --quiet disable -- "$unit" || exit 1
+done
 # First whoever would start pods again; the runtime goes on until there are none, so that a run that breaks off here
 # leaves something to be seen.
 case $left in *' kubelet.service'*) systemctl stop -- kubelet.service || exit 1 ;; esac
