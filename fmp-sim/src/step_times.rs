@@ -110,7 +110,7 @@ impl StepTimes {
         let key = Key::of(action);
         self.0.get(&key).copied().or_else(|| {
             let kind = self.0.iter().filter(|(other, _)| other.kind == key.kind).map(|(_, time)| *time);
-            middle(kind.collect())
+            middle(&kind.collect::<Vec<_>>())
         })
     }
 
@@ -125,7 +125,7 @@ impl StepTimes {
 }
 
 /// The one in the middle, by each of both times.
-fn middle(times: Vec<StepTime>) -> Option<StepTime> {
+fn middle(times: &[StepTime]) -> Option<StepTime> {
     let of = |part: fn(&StepTime) -> u64| {
         let mut all: Vec<u64> = times.iter().map(part).collect();
         all.sort_unstable();
@@ -171,7 +171,7 @@ impl Tally {
     pub fn table(&self) -> String {
         let mut out = String::new();
         for (key, times) in &self.0 {
-            let Some(StepTime { applied_ms, watched_ms }) = middle(times.clone()) else { continue };
+            let Some(StepTime { applied_ms, watched_ms }) = middle(times) else { continue };
             let kind = toml::Value::try_from(key.kind).map_or_else(|_| String::new(), |kind| kind.to_string());
             _ = write!(out, "[[step]]\nkind = {kind}\n");
             if !key.what.is_empty() {

@@ -1,7 +1,7 @@
 //! A change of the whole control plane, rehearsed before it is made: the report holds, and its estimate stands beside
 //! what `fmp apply` then took.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use fmp::{
     exec::{Progress, critical, progress::News},
@@ -43,9 +43,9 @@ pub(crate) fn run(lab: &Lab) {
         plan.steps.len(),
         report["faults"],
         seconds("millis"),
-        took.expect("the run ended") as f64 / 1000.0,
+        Duration::from_millis(took.expect("the run ended")).as_secs_f64(),
         seconds("critical-millis"),
-        path.millis as f64 / 1000.0,
+        Duration::from_millis(path.millis).as_secs_f64(),
     ));
     let mut tally = Tally::default();
     tally.add(&plan, &news);

@@ -49,8 +49,8 @@ impl Memory {
         Self { wrong, machine: Mutex::new(None), kept: Mutex::new(None) }
     }
 
-    fn done(&self, changed: bool) -> Result<Applied, Failure> {
-        Ok(if changed || self.wrong == Wrong::Boasts { Applied::Done } else { Applied::AlreadyDone })
+    fn done(&self, changed: bool) -> Applied {
+        if changed || self.wrong == Wrong::Boasts { Applied::Done } else { Applied::AlreadyDone }
     }
 }
 
@@ -79,12 +79,12 @@ impl Environment for Memory {
                     if self.wrong == Wrong::Anew {
                         made.disk = None;
                     }
-                    self.done(false)
+                    Ok(self.done(false))
                 }
                 None => {
                     let disk = self.kept.lock().unwrap().take();
                     *machine = Some(Made { address, running: self.wrong != Wrong::Hasty, disk });
-                    self.done(true)
+                    Ok(self.done(true))
                 }
             }
         })
@@ -105,7 +105,7 @@ impl Environment for Memory {
             if self.wrong == Wrong::Forgets && !run {
                 made.disk = None;
             }
-            self.done(changed)
+            Ok(self.done(changed))
         })
     }
 
@@ -115,7 +115,7 @@ impl Environment for Memory {
             if let (Wrong::Keeps, Some(made)) = (self.wrong, &made) {
                 self.kept.lock().unwrap().clone_from(&made.disk);
             }
-            self.done(made.is_some())
+            Ok(self.done(made.is_some()))
         })
     }
 }
