@@ -19,19 +19,19 @@ const fn is_expired(lease: &LeaseSeen) -> bool {
     lease.age_s > 2 * lease.lasts_s
 }
 
-/// Milliseconds by which clocks may differ before ages of leases say nothing: who renews writes the time by its own clock.
+/// Milliseconds by which clocks may differ before ages of leases say nothing: who renews one writes the time by its own
+/// clock, and a main's clock tells its age.
 const CLOCKS_MS: i64 = 10_000;
 
-fn clocks_agree(patient: &Patient<'_>) -> bool {
-    let hosts = patient.observed.hosts.values().filter_map(Fact::known);
-    let offsets: Vec<i64> = hosts.map(|host| host.facts.clock_offset_ms).collect();
+/// Whether the clocks of the mains agree, and that of whoever renews a lease with them.
+fn clocks_agree(patient: &Patient<'_>, renews: Option<&NodeName>) -> bool {
+    let names = patient.spec.mains().map(|(name, _)| name).chain(renews);
+    let offsets = names.filter_map(|name| Some(patient.observed.host(name)?.facts.clock_offset_ms));
+    let offsets: Vec<i64> = offsets.collect();
     offsets.iter().max().zip(offsets.iter().min()).is_none_or(|(last, first)| last - first <= CLOCKS_MS)
 }
 
 fn leases<'a>(patient: &Patient<'a>) -> &'a [LeaseSeen] {
-    if !clocks_agree(patient) {
-        return &[];
-    }
     match patient.observed.api.known().and_then(|api| api.health.as_ref()).map(|health| &health.leases) {
         Some(Fact::Known(leases)) => leases,
         Some(Fact::Absent | Fact::Unknown(_)) | None => &[],
@@ -44,6 +44,9 @@ fn evidence(lease: &LeaseSeen) -> String {
 
 /// Controllers that nobody is: each lease of theirs without a holder that lives.
 pub(super) fn controllers(patient: &Patient<'_>) -> Vec<Ailment> {
+    if !clocks_agree(patient, None) {
+        return Vec::new();
+    }
     let of_controllers = leases(patient).iter().filter(|lease| lease.namespace != OF_NODES && is_expired(lease));
     of_controllers.map(|lease| nobody(patient, lease)).collect()
 }
@@ -82,7 +85,7 @@ fn nobody(patient: &Patient<'_>, lease: &LeaseSeen) -> Ailment {
 /// A node's lease, in words, where it expired.
 pub(super) fn expired(patient: &Patient<'_>, name: &NodeName) -> Option<String> {
     let own = leases(patient).iter().find(|lease| lease.namespace == OF_NODES && lease.name == name.as_str());
-    own.filter(|lease| is_expired(lease)).map(evidence)
+    own.filter(|lease| is_expired(lease) && clocks_agree(patient, Some(name))).map(evidence)
 }
 
 /// A node that is called Ready, and whose kubelet has fallen silent.

@@ -290,7 +290,14 @@ fn without_password(text: &str) -> String {
     let Some(at) = text.rfind('@').filter(|at| !text[*at..].starts_with("@sha256:")) else { return text.to_owned() };
     let marks = ["://", ":\\/\\/", "="];
     let begin = marks.iter().find_map(|mark| text[..at].rfind(mark).map(|found| found + mark.len())).unwrap_or(0);
-    if text[begin..at].contains(':') { format!("{}{REMOVED}{}", &text[..begin], &text[at..]) } else { text.to_owned() }
+    // `https://user:word@host`, or `user:word@proxy:3128`; `system:node@cluster` is a context's name.
+    let has_scheme = text[..begin].ends_with('/');
+    let has_port = text[at..].rsplit_once(':').is_some_and(|(_, port)| port.starts_with(|c: char| c.is_ascii_digit()));
+    if text[begin..at].contains(':') && (has_scheme || has_port) {
+        format!("{}{REMOVED}{}", &text[..begin], &text[at..])
+    } else {
+        text.to_owned()
+    }
 }
 
 fn without_user(text: &str) -> String {
@@ -402,6 +409,7 @@ mod tests {
             "sha256:0123456789abcdef https://127.0.0.1:7443/readyz",
             "registry.k8s.io/coredns/coredns:v1.11.3@sha256:0123456789abcdef",
             "  secret:\n    secretName: ours\n  next: 1",
+            "  - name: system:kube-scheduler@fmp-sim\n",
             "identity = \"env:FMP_KEY\" at ёж \\",
         ] {
             assert_eq!(scrubbed(text), text);
