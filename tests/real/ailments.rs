@@ -96,7 +96,10 @@ fn of_the_entrance(lab: &Lab) {
 
 /// A Node that no file names, a command that outlived its run.
 fn of_what_nobody_wants(lab: &Lab) {
-    lab.kubectl_reading("{apiVersion: v1, kind: Node, metadata: {name: work-9}}", &["create", "-f", "-"]);
+    lab.kubectl_reading(
+        r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "work-9"}}"#,
+        &["create", "-f", "-"],
+    );
     is_told(lab, "work-9: warning: zombie: its Node is left, and cluster.toml names no such node");
     lab.kubectl(&["delete", "node", "work-9"]);
     let file = "/run/fmp/running/fmp-0-work-4-canary";

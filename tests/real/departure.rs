@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    lab::{Lab, SOON, until},
+    lab::{Lab, OWN_PROCESSES, SOON, until},
     runner::say,
 };
 
@@ -42,10 +42,9 @@ pub(crate) fn run(lab: &Lab) {
     assert!(voters == 3 && members.contains("main-4") && !members.contains(LEAVES), "{members}");
     let nodes = lab.fmp_for(&file, &["kubectl", "--", "get", "nodes", "-o", "name"]).exits(0).out;
     assert!(nodes.contains("main-4") && !nodes.contains(LEAVES), "{nodes}");
-    let processes = "cat /proc/[0-9]*/comm 2>/dev/null | grep -xE 'etcd|kube-.*|kubelet|containerd.*|flanneld' || true";
-    assert_eq!(lab.sh(LEAVES, processes), "", "a process of ours goes on");
+    assert_eq!(lab.sh(LEAVES, OWN_PROCESSES), "", "a process of ours goes on");
     // The next check begins with the cluster that the lab's own file asks for.
-    lab.fmp_for(&file, &["destroy", "--name", crate::lab::cluster()]).exits(0);
+    lab.destroy_for(&file);
 }
 
 /// Has the member that leaves lead.

@@ -5,7 +5,7 @@ use std::{env, path::Path};
 use fmp::planner::{Action, codec};
 
 use crate::{
-    lab::{Lab, MAINS, WORKS, cluster, everyone},
+    lab::{Lab, MAINS, OWN_PROCESSES, WORKS, cluster, everyone},
     runner::say,
 };
 
@@ -59,8 +59,7 @@ fn bare(lab: &Lab, node: &str) {
     let units = "ls /etc/systemd/system /etc/systemd/system/*.wants | grep -E 'etcd|kube|containerd|flannel|fmp' | \
                  grep -vx fmp-machine.service || true";
     assert_eq!(lab.sh(node, units), "", "{node}: a unit of ours");
-    let processes = "cat /proc/[0-9]*/comm 2>/dev/null | grep -xE 'etcd|kube-.*|kubelet|containerd.*|flanneld' || true";
-    assert_eq!(lab.sh(node, processes), "", "{node}: a process of ours");
+    assert_eq!(lab.sh(node, OWN_PROCESSES), "", "{node}: a process of ours");
     let failed = "systemctl list-units --all --plain --no-legend --state=failed";
     assert_eq!(lab.sh(node, failed), "", "{node}: a unit that failed");
     let links = "ip -o link show | grep -E 'cni0|flannel|veth' || true";

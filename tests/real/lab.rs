@@ -51,6 +51,10 @@ const COMMAND: Duration = Duration::from_mins(2);
 /// How long something may take that comes by itself: a boot, a leader, a pod.
 pub(crate) const SOON: Duration = Duration::from_mins(4);
 
+/// Which processes of ours run on a machine, by name: nothing where there are none.
+pub(crate) const OWN_PROCESSES: &str =
+    "cat /proc/[0-9]*/comm 2>/dev/null | grep -xE 'etcd|kube-.*|kubelet|containerd.*|flanneld' || true";
+
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -167,7 +171,12 @@ impl Lab {
 
     /// Deletes all machines.
     pub(crate) fn destroy(&self) {
-        self.fmp(&["destroy", "--name", cluster()]).exits(0);
+        self.destroy_for(&self.place("cluster.toml"));
+    }
+
+    /// The same, of another file.
+    pub(crate) fn destroy_for(&self, file: &Path) {
+        self.fmp_for(file, &["destroy", "--name", cluster()]).exits(0);
         // The next machines of these names show other host keys.
         *self.links.lock().expect("nobody panics meanwhile") = links();
     }

@@ -11,7 +11,7 @@ use fmp::{
 use serde_json::Value;
 
 use crate::{
-    drift,
+    drift, entrance,
     lab::{Lab, MAINS},
     runner::say,
 };
@@ -57,7 +57,7 @@ pub(crate) fn run(lab: &Lab) {
 /// restarts as well, one after the other.
 fn changed(lab: &Lab) -> PathBuf {
     let text = fs::read_to_string(lab.place("cluster.toml")).expect("the lab has a file");
-    let moved = text.replace("198.18.0.10", "198.18.0.9");
+    let moved = text.replace(entrance::ADDRESS, "198.18.0.9");
     assert_ne!(text, moved, "the fixture has an entrance");
     let file = lab.place("moved.toml");
     fs::write(&file, moved).expect("the target directory can be written");

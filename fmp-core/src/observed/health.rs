@@ -120,7 +120,7 @@ pub struct ApiHealth {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseSeen {
-    /// Its namespace: `kube-node-lease`, `kube-system`.
+    /// Its namespace: [`Self::OF_NODES`] or `kube-system`.
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -130,6 +130,14 @@ pub struct LeaseSeen {
     pub age_s: i64,
     /// How long it lasts, in seconds.
     pub lasts_s: i64,
+}
+
+impl LeaseSeen {
+    /// The namespace in which kubelets renew theirs.
+    pub const OF_NODES: &str = "kube-node-lease";
+
+    /// Controllers whose leases are asked for, in `kube-system`: without them the cluster stands still.
+    pub const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 }
 
 /// A disruption budget.

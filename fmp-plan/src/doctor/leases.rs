@@ -8,9 +8,6 @@ use fmp_core::{
 use super::{Ailment, Fix, Kind, Patient, starts, told};
 use crate::Step;
 
-/// Where kubelets renew theirs.
-const OF_NODES: &str = "kube-node-lease";
-
 const KUBELET: &str = "kubelet.service";
 
 /// Whether nobody renews it any more: a holder that lives renews it several times in each of its terms, and another one
@@ -47,7 +44,8 @@ pub(super) fn controllers(patient: &Patient<'_>) -> Vec<Ailment> {
     if !clocks_agree(patient, None) {
         return Vec::new();
     }
-    let of_controllers = leases(patient).iter().filter(|lease| lease.namespace != OF_NODES && is_expired(lease));
+    let of_controllers =
+        leases(patient).iter().filter(|lease| lease.namespace != LeaseSeen::OF_NODES && is_expired(lease));
     of_controllers.map(|lease| nobody(patient, lease)).collect()
 }
 
@@ -84,7 +82,8 @@ fn nobody(patient: &Patient<'_>, lease: &LeaseSeen) -> Ailment {
 
 /// A node's lease, in words, where it expired.
 pub(super) fn expired(patient: &Patient<'_>, name: &NodeName) -> Option<String> {
-    let own = leases(patient).iter().find(|lease| lease.namespace == OF_NODES && lease.name == name.as_str());
+    let own =
+        leases(patient).iter().find(|lease| lease.namespace == LeaseSeen::OF_NODES && lease.name == name.as_str());
     own.filter(|lease| is_expired(lease) && clocks_agree(patient, Some(name))).map(evidence)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the order: no pods any more, nothing of ours that runs, no member of etcd, no Node. What stands for a machine is
 //! taken away only when the machine can do nothing any more: we have stopped our units there, or it is known to be off,
-//! wiped, or by a person's word destroyed. Only a member of etcd that answers goes while it runs: it hears of that. What left the file without a word is left as it is, and told.
+//! wiped, or by a person's word destroyed. Only a member of etcd that answers goes while it runs: it hears of
+//! that. What left the file without a word is left as it is, and told.
 
 mod departure;
 mod machine;

@@ -10,7 +10,7 @@ use fmp_core::{
 use super::{Rule, lint};
 use crate::{
     Action, Plan, Step, StepId,
-    action::TrustSource,
+    action::{MemberBefore, TrustSource},
     plan::Waiting,
     step::{Budget, Disruption, Subject},
     testing::{Lab, node, url},
@@ -458,6 +458,11 @@ fn a_departure_in_another_order() {
     ] {
         check(Rule::Leaving, departure(), |plan| waits_for(plan, later, &[after]));
     }
+    // One that is said not to answer would be taken out while it runs.
+    check(Rule::Leaving, departure(), |plan| match &mut step(plan, "main-4/retire/member").action {
+        Action::RemoveEtcdMember { before, .. } => *before = MemberBefore::Silent,
+        other => panic!("{other:?}"),
+    });
 }
 
 #[test]

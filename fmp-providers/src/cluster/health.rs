@@ -22,12 +22,6 @@ const ENDPOINTS: &str =
 /// The slices of the Service that stands for the cluster's DNS, whoever brought it.
 const OF_DNS: &str = "--namespace=kube-system --selector=kubernetes.io/service-name=kube-dns";
 
-/// Leases without which the cluster stands still.
-const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
-
-/// Where kubelets renew theirs.
-const OF_NODES: &str = "kube-node-lease";
-
 /// Budgets that are told at most.
 const MOST: usize = 50;
 
@@ -69,7 +63,8 @@ fn lines<T>(answers: &Answers, question: &str, read: impl Fn(&str) -> Option<T>)
 /// One that the cluster rests on. The holder comes last: it may hold anything.
 fn lease(line: &str, now: i64) -> Option<LeaseSeen> {
     let [namespace, name, lasts, renewed, holder] = line.splitn(5, '|').collect::<Vec<_>>()[..] else { return None };
-    let counts = namespace == OF_NODES || (namespace == "kube-system" && CONTROLLERS.contains(&name));
+    let counts =
+        namespace == LeaseSeen::OF_NODES || (namespace == "kube-system" && LeaseSeen::CONTROLLERS.contains(&name));
     let (age_s, lasts_s) = (now - unix_s(renewed)?, lasts.parse().ok()?);
     let (namespace, name, holder) = (namespace.to_owned(), name.to_owned(), holder.to_owned());
     counts.then_some(LeaseSeen { namespace, name, holder, age_s, lasts_s })

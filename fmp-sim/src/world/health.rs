@@ -135,12 +135,12 @@ impl World {
         let renews =
             move |name: &str| self.hosts.get(name).is_some_and(|host| host.answers(KUBELET) && host.reaches(api));
         let known = self.nodes.iter().filter(|(_, seen)| !seen.kubelet_version.is_empty());
-        known.map(move |(name, _)| lease("kube-node-lease", name, name, LASTS_S.0, renews(name)))
+        known.map(move |(name, _)| lease(LeaseSeen::OF_NODES, name, name, LASTS_S.0, renews(name)))
     }
 
     fn controller_leases(&self, api: Option<&balancer::Api>) -> impl Iterator<Item = LeaseSeen> {
         let part = api.map(|api| api.part);
-        ["kube-controller-manager", "kube-scheduler"].into_iter().filter_map(move |name| {
+        LeaseSeen::CONTROLLERS.into_iter().filter_map(move |name| {
             let unit = format!("{name}.service");
             let ran = self.mains().find(|(_, host)| host.has_unit(&unit))?.0;
             let runs = self.mains().find(|(_, host)| Some(host.part) == part && host.answers(&unit));

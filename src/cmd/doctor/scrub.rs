@@ -134,11 +134,14 @@ fn is_name(word: &str) -> bool {
     NAMES.iter().any(|name| word.ends_with(name))
 }
 
+fn is_scheme(word: &str) -> bool {
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
 /// The secret that stands behind a word: what lies between, and what comes after.
 fn named<'a>(word: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
-    let word = word.to_ascii_lowercase();
-    let is_scheme = SCHEMES.contains(&&*word);
-    let begins = if is_name(&word) {
+    let is_scheme = is_scheme(word);
+    let begins = if is_name(word) {
         let dress = |text: &'a str| text.trim_start_matches(['"', '\'', '\\', ' ']);
         match dress(rest).strip_prefix([':', '=']) {
             Some(value) => dress(value),
@@ -166,7 +169,7 @@ fn named<'a>(word: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
 /// Where a value ends that may be `Bearer abc`: the word behind the scheme is the secret.
 fn with_scheme(value: &str, end: usize) -> usize {
     let Some(rest) = value[end..].strip_prefix(' ') else { return end };
-    if !SCHEMES.contains(&&*value[..end].to_ascii_lowercase()) {
+    if !is_scheme(&value[..end]) {
         return end;
     }
     end + 1 + rest.find(|c: char| c.is_whitespace() || "\"'\\,".contains(c)).unwrap_or(rest.len())

@@ -503,6 +503,20 @@ async fn units_are_stopped_for_good_and_only_those_that_are_there() {
 }
 
 #[tokio::test]
+async fn a_unit_whose_file_was_deleted_while_it_ran_is_stopped() {
+    let lab = Lab::new();
+    // Nothing can be disabled that has no file.
+    let show = "case \"$1 $5\" in 'show a.service') echo LoadState=not-found; echo ActiveState=active ;; \
+        'show b.service') echo LoadState=loaded; echo ActiveState=active ;; is-enabled*) echo disabled ;; esac; \
+        case \"$*\" in *disable*a.service*) exit 1 ;; esac";
+    lab.program("systemctl", show);
+    let units = ["a.service", "b.service"].map(Into::into).into();
+    assert_eq!(lab.apply(Action::StopUnits { units }).await.unwrap(), Applied::Done);
+    let calls = lab.read("calls");
+    assert!(calls.contains("disable -- b.service\n") && calls.contains("stop -- a.service b.service\n"), "{calls}");
+}
+
+#[tokio::test]
 async fn a_full_disk_leaves_the_old_file_whole() {
     let mut lab = Lab::new();
     let one = lab.text("new\n");

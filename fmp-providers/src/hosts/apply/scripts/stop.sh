@@ -24,20 +24,21 @@ kill_pods() {
 
 lock
 left=
+disabled=
 for unit; do
     state=$nl$(systemctl show -p LoadState,ActiveState -- "$unit")$nl
     # One whose file was deleted while it ran still runs.
     ! is LoadState=not-found || is ActiveState=active || is ActiveState=activating || is ActiveState=deactivating || continue
     enabled=$(systemctl is-enabled -- "$unit" 2>/dev/null)
-    [ "$enabled" != enabled ] && { is ActiveState=inactive || is ActiveState=failed; } || left="$left $unit"
+    [ "$enabled" != enabled ] && { is ActiveState=inactive || is ActiveState=failed; } && continue
+    left="$left $unit"
+    # Without a file there is nothing to disable.
+    is LoadState=not-found || disabled="$disabled $unit"
 done
 [ -n "$left" ] || answer already-done
 begin
 # shellcheck disable=SC2086
-systemctl --quiet disable -- $left 2>/dev/null || for unit in $left; do
-    # Without a file there is nothing to disable.
-    [ "$(systemctl show -p LoadState --value -- "$unit")" = not-found ] || systemctl --quiet disable -- "$unit" || exit 1
-done
+[ -z "$disabled" ] || systemctl --quiet disable -- $disabled || exit 1
 # First whoever would start pods again; the runtime goes on until there are none, so that a run that breaks off here
 # leaves something to be seen.
 case $left in *' kubelet.service'*) systemctl stop -- kubelet.service || exit 1 ;; esac
