@@ -10,7 +10,7 @@ use fmp_core::{
     manifest::CRD,
     observed::{Fact, ObjectSeen},
     resource::ResourceId,
-    role::paths::key,
+    role::paths::{INVENTORY, inventory, key},
     tree::Tree,
 };
 
@@ -31,21 +31,47 @@ const REASON: &str = "FMP applied it, and nothing in cluster.toml wants it any m
 pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
     let Ok(Some(api)) = diff::known_api(sides.observed) else { return };
     let is_wanted = |object: &str| sides.desired.find(&ResourceId::cluster(key::object(object))).is_some();
-    let mut facts = BTreeSet::new();
+    let mut going = BTreeMap::new();
     for (object, seen) in api.objects.iter().filter(|(object, _)| !is_wanted(object)) {
         match may_go(sides, object, seen) {
             Ok((before, consent)) => {
                 plan.consents.extend(consent);
-                facts.insert(FactKey::Object { key: object.clone() });
-                add(plan, object, before);
+                going.insert(object.as_str(), before);
             }
             Err(what) => plan.notes.push(Note { about: object.clone(), what }),
         }
     }
-    if !facts.is_empty() {
-        basis::add(&mut plan.basis.facts, sides.observed, facts);
-        plan.put_in_order();
+    // While anything of a kind stays, the API remembers that kind.
+    let stay: Vec<&str> = api.objects.keys().map(String::as_str).filter(|object| !going.contains_key(object)).collect();
+    going.retain(|note, _| !stay.iter().any(|object| notes(note, object)));
+    if going.is_empty() {
+        return;
     }
+    let facts = going.keys().map(|object| FactKey::Object { key: (*object).to_owned() }).collect();
+    going.iter().for_each(|(object, before)| add(plan, object, before, &going));
+    basis::add(&mut plan.basis.facts, sides.observed, facts);
+    plan.put_in_order();
+}
+
+/// Whether `note` is what remembers the kind of `object`.
+fn notes(note: &str, object: &str) -> bool {
+    note.starts_with(INVENTORY) && note == inventory(kind(object))
+}
+
+/// Whether `one` holds `other`: its namespace, its kind, what remembers its kind. It goes later.
+fn holds(one: &str, other: &str) -> bool {
+    let (name, own) = (one.rsplit('/').next().unwrap_or(one), kind(one));
+    match own {
+        "Namespace" => other.split('/').nth(1) == Some(name),
+        // `orders.example.com` brings `Order.example.com`, and what else there is in that group.
+        CRD => name.split_once('.').map(|(_, group)| group) == kind(other).split_once('.').map(|(_, group)| group),
+        _ => notes(one, other),
+    }
+}
+
+/// The kind that a key names.
+fn kind(object: &str) -> &str {
+    object.split('/').next().unwrap_or(object)
 }
 
 /// The digest that it must still have and the consent that was used, or why it stays.
@@ -68,8 +94,7 @@ fn may_go(sides: Sides<'_>, object: &str, seen: &Fact<ObjectSeen>) -> Result<(St
         }
         Some(_) | None => {}
     }
-    let kind = object.split('/').next().unwrap_or(object);
-    if !HOLDING.contains(&kind) {
+    if !HOLDING.contains(&kind(object)) {
         return Ok((seen.digest.clone(), None));
     }
     let consent = format!("delete {object}");
@@ -86,15 +111,17 @@ fn is_empty(owned: &Tree) -> bool {
     owned.map().is_none_or(BTreeMap::is_empty)
 }
 
-fn add(plan: &mut Plan, object: &str, before: String) {
-    let resource = format!("cluster/{}", key::object(object));
-    let action = Action::DeleteObject { key: object.to_owned(), before };
+fn add(plan: &mut Plan, object: &str, before: &str, going: &BTreeMap<&str, String>) {
+    let id = |object: &str| format!("cluster/{}", key::object(object));
+    let resource = id(object);
+    let action = Action::DeleteObject { key: object.to_owned(), before: before.to_owned() };
+    let earlier = going.keys().filter(|other| holds(object, other));
     plan.changes.push(Change { id: resource.clone(), verb: Verb::Remove, why: vec![REASON.to_owned()], diff: None });
     plan.steps.push(Step {
         id: StepId::new(resource),
         subject: Subject::Cluster,
         action,
-        after: Vec::new(),
+        after: earlier.map(|other| StepId::new(id(other))).collect(),
         unit: None,
         disrupts: BTreeSet::new(),
         watch: None,
@@ -159,6 +186,38 @@ mod tests {
             assert_eq!((plan.standing(), plan.notes.len()), (Standing::InSync, 1));
             assert!(plan.notes[0].what.contains("copy"), "{}", plan.notes[0].what);
         }
+    }
+
+    #[test]
+    fn what_holds_others_goes_after_them() {
+        let mut lab = lab(SPACE, applied());
+        let (definition, inside) = ("CustomResourceDefinition//orders.example.com", "Order.example.com/old/first");
+        let note = inventory("Order.example.com");
+        for object in [definition, inside, OLD, &note] {
+            lab.api().objects.insert(object.to_owned(), applied());
+        }
+        lab.agree(&format!("delete {SPACE}"));
+        lab.agree(&format!("delete {definition}"));
+        let plan = lab.plan();
+        let inside = format!("cluster/object/{inside}");
+        for step in &plan.steps {
+            let object = step.id.as_str().trim_start_matches("cluster/object/");
+            let is_last = [definition, SPACE, &note].contains(&object);
+            let after: Vec<&str> = step.after.iter().map(StepId::as_str).collect();
+            assert_eq!(after, if is_last { vec![inside.as_str()] } else { vec![] }, "{object}");
+        }
+        assert_eq!(plan.steps.len(), 5);
+    }
+
+    #[test]
+    fn a_kind_is_remembered_while_anything_of_it_stays() {
+        let note = inventory("Order.example.com");
+        let mut lab = lab(&note, applied());
+        lab.api().objects.insert("Order.example.com/shop/first".to_owned(), shown(Tree::Map([].into()), ""));
+        let plan = lab.plan();
+        assert_eq!((plan.standing(), plan.notes.len()), (Standing::InSync, 1), "{:?}", plan.steps);
+        lab.api().objects.remove("Order.example.com/shop/first");
+        assert_eq!(ids(&lab.plan()), [format!("cluster/object/{note}")]);
     }
 
     #[test]

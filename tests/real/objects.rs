@@ -88,12 +88,18 @@ fn written_anew(lab: &Lab, file: &Path, folder: &Path) {
 /// By the cluster's own file nobody wants them any more.
 fn wanted_no_more(lab: &Lab) {
     let shown = lab.fmp(&["plan"]).exits(2);
-    shown.says(&["consent = [\"delete Namespace//shop\"]", "object/Deployment/shop/window: delete"]);
+    shown.says(&[
+        "consent = [\"delete Namespace//shop\"]",
+        "object/Deployment/shop/window: delete",
+        "object/Order.example.com/shop/first: delete",
+    ]);
     lab.fmp(&["apply", "--yes"]).exits(0);
     assert_eq!(
         lab.kubectl(&["-n", "shop", "get", "deployments,configmaps", "-l", "app.kubernetes.io/managed-by=fmp"]),
         ""
     );
+    assert_eq!(lab.kubectl(&["-n", "shop", "get", "orders"]), "");
+    assert!(!lab.kubectl(&["-n", "kube-system", "get", "configmaps"]).contains("fmp-inventory"));
     let agreed = HELD.map(|object| format!("\"delete {object}\"")).join(", ");
     let file = with(lab, "agreed.toml", &format!("consent = [{agreed}]\n"), "");
     lab.fmp_for(&file, &["apply", "--yes"]).exits(0);

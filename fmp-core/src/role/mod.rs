@@ -218,7 +218,8 @@ fn own_objects_are_ours(common: &Common<'_>) -> Result<(), LowerError> {
     let parts = components::all(common).into_iter().flat_map(|part| part.ground.into_iter().chain([part.workload]));
     let ours: BTreeSet<String> =
         objects::of_cluster(common).into_iter().chain(parts).map(|object| object.key).collect();
-    match components::objects(common.spec).find(|object| ours.contains(&object.key)) {
+    let is_ours = |key: &String| ours.contains(key) || key.starts_with(paths::INVENTORY);
+    match components::objects(common.spec).find(|object| is_ours(&object.key)) {
         Some(object) => Err(LowerError::Taken { key: object.key.clone() }),
         None => Ok(()),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::paths;
 use super::{apiserver::KUBELET_CLIENT, common::Common, minor::Administrator, recipe::ThisNode, tools::CLUSTER_ADMINS};
 use crate::{
     resource::{NodeObject, Object},
@@ -103,6 +104,26 @@ fn identity(common: &Common<'_>) -> Object {
         common.spec.name
     );
     Object::new("ConfigMap", "kube-system", "fmp-cluster", manifest)
+}
+
+/// Notes a kind that is not Kubernetes' own. There is one for each kind: it goes with the last object of that kind.
+pub(super) fn inventory(kind: &str) -> Object {
+    let key = paths::inventory(kind);
+    let name = key.rsplit('/').next().unwrap_or(&key);
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "v1",
+  "kind": "ConfigMap",
+  "metadata": {{
+    "name": "{name}",
+    "namespace": "kube-system",
+    "labels": {{ "app.kubernetes.io/managed-by": "fmp" }}
+  }},
+  "data": {{ "kind": "{kind}" }}
+}}
+"#
+    );
+    Object::new("ConfigMap", "kube-system", name, manifest)
 }
 
 fn binding(name: &str, role: &str, kind: &str, subject: &str) -> Object {

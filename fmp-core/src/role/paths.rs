@@ -29,6 +29,15 @@ pub const MACHINE_ID: &str = "/var/lib/fmp/machine-id";
 /// The object that says in the API which cluster this is. Only hosts know the id: the main that applies it adds it.
 pub const IDENTITY: &str = "ConfigMap/kube-system/fmp-cluster";
 
+/// How the keys of [`inventory`] begin.
+pub const INVENTORY: &str = "ConfigMap/kube-system/fmp-inventory.";
+
+/// The object that notes in the API that FMP applies objects of a kind that is not Kubernetes' own: by it they are found
+/// when no file names their kind any more.
+pub fn inventory(kind: &str) -> String {
+    format!("{INVENTORY}{}", kind.to_lowercase())
+}
+
 /// The script that notes what a unit reads when it starts.
 pub const STAMP: &str = "/opt/fmp/lib/stamp.sh";
 

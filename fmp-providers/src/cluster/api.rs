@@ -32,7 +32,7 @@ const POLICIES: &str = "/apis/networking.k8s.io/v1/networkpolicies?limit=20";
 /// API's list of kinds.
 pub(super) fn questions(ask: &Questions) -> String {
     let nodes = Some("api nodes 127.0.0.1:6443 get --raw=/api/v1/nodes\n".to_owned());
-    let objects = objects::questions(ask);
+    let objects = objects::questions(&ask.kinds);
     let policies = ask.network_policies.then(|| format!("api policies 127.0.0.1:6443 get --raw={}\n", quote(POLICIES)));
     let ailments = ask.ailments.then(|| pods::question() + &health::questions());
     [nodes, Some(objects), policies, ailments].into_iter().flatten().collect()
@@ -125,7 +125,7 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
         Ok(nodes) => nodes,
         Err(why) => return Fact::Unknown(why),
     };
-    let objects = match objects::read(answers, ask) {
+    let objects = match objects::read(answers, &ask.kinds) {
         Ok(objects) => objects,
         Err(why) => return Fact::Unknown(why),
     };

@@ -94,7 +94,27 @@ async fn full(main: &Main<'_>, mains: &[Main<'_>], questions: &Questions) -> Ans
         Err(why) => return unknown(&why),
     };
     let ready = others.iter().map(|other| (other.0.clone(), readiness(&answer, other.0))).collect();
-    Answer { etcd: etcd::read(&answer), api: api::read(&answer, questions), ready }
+    let api = match api::read(&answer, questions) {
+        Fact::Known(api) => with_noted(main, api, questions).await,
+        api @ (Fact::Absent | Fact::Unknown(_)) => api,
+    };
+    Answer { etcd: etcd::read(&answer), api, ready }
+}
+
+/// Adds the objects of kinds that only the API itself remembers.
+async fn with_noted(main: &Main<'_>, mut api: Api, questions: &Questions) -> Fact<Api> {
+    let kinds = objects::noted(&api.objects, &questions.kinds);
+    if kinds.is_empty() {
+        return Fact::Known(api);
+    }
+    let answer = ask(main, format!("{PROBE}{}", objects::questions(&kinds))).await;
+    match answer.and_then(|answer| objects::read(&answer, &kinds)) {
+        Ok(more) => {
+            api.objects.extend(more);
+            Fact::Known(api)
+        }
+        Err(why) => Fact::Unknown(why),
+    }
 }
 
 fn unknown(why: &str) -> Answer {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use fmp_core::{
     manifest::{is_foreign, word},
     observed::{Fact, FieldsSeen, ObjectSeen},
+    role::paths::{INVENTORY, inventory},
     tree::Tree,
 };
-use fmp_exec::Questions;
 
 use super::{
     Answers, Unanswered,
@@ -26,9 +26,8 @@ const NOTED: [&str; 6] = ["creationTimestamp", "generation", "managedFields", "r
 const NO_KIND: &str = "the server doesn't have a resource type";
 
 /// Lines for the probe: Kubernetes' own kinds in one go, others one by one, for one that is missing fails the whole question.
-pub(super) fn questions(ask: &Questions) -> String {
-    let (foreign, own): (Vec<&str>, Vec<&str>) =
-        ask.kinds.iter().map(String::as_str).partition(|kind| is_foreign(kind));
+pub(super) fn questions(kinds: &BTreeSet<String>) -> String {
+    let (foreign, own): (Vec<&str>, Vec<&str>) = kinds.iter().map(String::as_str).partition(|kind| is_foreign(kind));
     let own = (!own.is_empty()).then(|| question("objects", &own.join(",")));
     let foreign = foreign.into_iter().map(|kind| question(&section(kind), kind));
     own.into_iter().chain(foreign).collect()
@@ -47,13 +46,13 @@ fn section(kind: &str) -> String {
 }
 
 /// Every object that carries the label, by key.
-pub(super) fn read(answers: &Answers, ask: &Questions) -> Result<BTreeMap<String, Fact<ObjectSeen>>, String> {
+pub(super) fn read(answers: &Answers, kinds: &BTreeSet<String>) -> Result<BTreeMap<String, Fact<ObjectSeen>>, String> {
     let mut objects = BTreeMap::new();
     let mut take = |found: List<Tree>| objects.extend(found.items.into_iter().filter_map(seen));
-    if ask.kinds.iter().any(|kind| !is_foreign(kind)) {
+    if kinds.iter().any(|kind| !is_foreign(kind)) {
         take(list(answers, "objects")?);
     }
-    for kind in ask.kinds.iter().filter(|kind| is_foreign(kind)) {
+    for kind in kinds.iter().filter(|kind| is_foreign(kind)) {
         match list(answers, &section(kind)) {
             Ok(found) => take(found),
             Err(why) if is_missing(answers, kind, &why) => {}
@@ -61,6 +60,18 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Result<BTreeMap<String
         }
     }
     Ok(objects)
+}
+
+/// The kinds that FMP noted in the API, but for those that were asked for anyway.
+pub(super) fn noted(objects: &BTreeMap<String, Fact<ObjectSeen>>, asked: &BTreeSet<String>) -> BTreeSet<String> {
+    let notes = objects.range(INVENTORY.to_owned()..).take_while(|(key, _)| key.starts_with(INVENTORY));
+    let kinds = notes.filter_map(|(key, seen)| {
+        let live = &seen.known()?.fields.as_ref()?.live;
+        let kind = live.at(["data", "kind"])?.text()?;
+        // What else somebody wrote there is no kind of ours.
+        (*key == inventory(kind) && is_foreign(kind) && !asked.contains(kind)).then(|| kind.to_owned())
+    });
+    kinds.collect()
 }
 
 /// Whether the API answered that it has no such kind: then it has no such object.
@@ -140,7 +151,7 @@ mod tests {
     #[test]
     fn kinds_of_others_are_asked_for_alone() {
         let kinds = ["ConfigMap", "Service", "Backup.example.com"].map(str::to_owned).into();
-        let lines = questions(&Questions { kinds, ..Questions::default() });
+        let lines = questions(&kinds);
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].contains("ConfigMap,Service"), "{lines:?}");

@@ -72,3 +72,37 @@ async fn nothing_is_asked_that_nobody_wants_to_know() {
     let calls = lab.read("calls");
     assert!(!calls.contains("all-namespaces") && !calls.contains("networkpolicies"), "{calls}");
 }
+
+/// What FMP noted of a kind, as the API shows it.
+const NOTE: &str = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"fmp-inventory.order.example.com",
+    "namespace":"kube-system","annotations":{"fmp.io/digest":"sha256:1"}},"data":{"kind":"Order.example.com"}}"#;
+
+#[tokio::test]
+async fn objects_of_a_kind_that_only_the_api_remembers_are_found() {
+    let lab = Lab::new();
+    let answers = |objects: &str, orders: &str| {
+        let noted = KUBECTL.replace(r#"'{"items":[]}'"#, &format!("'{{\"items\":[{objects}]}}'"));
+        noted.replace("    *) echo", &format!("    *' get Order.example.com '*) {orders} ;;\n    *) echo"))
+    };
+    let order = r#"{"apiVersion":"example.com/v1","kind":"Order","metadata":{"name":"first","namespace":"shop",
+        "annotations":{"fmp.io/digest":"sha256:2"}}}"#;
+    lab.program_of("a", "kubectl", &answers(NOTE, &format!("echo '{{\"items\":[{order}]}}'")));
+    lab.program_of("b", "kubectl", KUBECTL);
+    let Fact::Known(api) = observed(&lab).await.api else { panic!("the API answers") };
+    assert!(api.objects.contains_key("Order.example.com/shop/first"), "{:?}", api.objects);
+    // What is not known of it leaves the API unknown; that its kind is gone is known.
+    let missing = "echo \"error: the server doesn't have a resource type\" >&2; exit 1";
+    for (orders, known) in [("exit 1", false), (missing, true)] {
+        for host in ["a", "b"] {
+            lab.program_of(host, "kubectl", &answers(NOTE, orders));
+        }
+        assert_eq!(observed(&lab).await.api.known().is_some(), known, "{orders}");
+    }
+    // Somebody else's words are no kind to ask for: this kubectl knows none but the one above.
+    for word in ["Order.example.org", "order", "--all"] {
+        for host in ["a", "b"] {
+            lab.program_of(host, "kubectl", &answers(&NOTE.replace("Order.example.com", word), "exit 1"));
+        }
+        assert!(observed(&lab).await.api.known().is_some(), "{word}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fmp_core::{
     NodeName,
     observed::{Api, Fact, NodeSeen, ObjectSeen},
-    role::paths::{key, unit_file},
+    role::paths::{inventory, key, unit_file},
 };
 use fmp_exec::Questions;
 
@@ -110,9 +110,11 @@ impl World {
         Fact::Unknown("no apiserver answers".to_owned())
     }
 
-    /// Those of the kinds that were asked for.
+    /// Those of the kinds that were asked for, or are noted in the API itself.
     fn objects_seen(&self, ask: &Questions) -> BTreeMap<String, Fact<ObjectSeen>> {
-        let is_asked = |key: &str| key.split_once('/').is_some_and(|(kind, _)| ask.kinds.contains(kind));
+        let is_noted = |kind: &str| self.objects.contains_key(&inventory(kind));
+        let is_asked =
+            |key: &str| key.split_once('/').is_some_and(|(kind, _)| ask.kinds.contains(kind) || is_noted(kind));
         let asked = self.objects.iter().filter(|(key, _)| is_asked(key));
         asked.map(|(key, seen)| (key.clone(), Fact::Known(seen.clone()))).collect()
     }

@@ -22,6 +22,15 @@ pub(super) fn order(objects: &[Object]) -> Vec<(usize, usize)> {
     (0..objects.len()).flat_map(needs).collect()
 }
 
+/// Which objects are of kinds that the API may lack, by kind.
+pub(super) fn foreign(objects: &[Object]) -> BTreeMap<String, Vec<usize>> {
+    let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, object) in objects.iter().enumerate().filter(|(_, object)| manifest::is_foreign(object.kind())) {
+        kinds.entry(object.kind().to_owned()).or_default().push(at);
+    }
+    kinds
+}
+
 /// The objects of one kind, by name.
 fn positions<'a>(objects: &'a [Object], kind: &str) -> BTreeMap<&'a str, usize> {
     let of_kind = objects.iter().enumerate().filter(|(_, object)| object.kind() == kind);

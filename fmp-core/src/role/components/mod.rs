@@ -10,7 +10,7 @@ mod metrics_server;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{LowerError, common::Common, paths::key, programs, recipe::Recipe};
+use super::{LowerError, common::Common, objects::inventory, paths::key, programs, recipe::Recipe};
 use crate::{
     bundle::Lock,
     resource::{Image, Object, Resource},
@@ -98,10 +98,15 @@ pub(super) fn objects(spec: &Spec) -> impl Iterator<Item = &Object> {
     spec.components.manifests.values().flat_map(|bundled| &bundled.objects)
 }
 
-/// The same as a list, with pairs of positions there, the later one first.
+/// The same as a list with what notes their kinds, and pairs of positions there, the later one first.
 pub(super) fn ordered(spec: &Spec) -> (Vec<Object>, Vec<(usize, usize)>) {
-    let all: Vec<Object> = objects(spec).cloned().collect();
-    let order = manifests::order(&all);
+    let mut all: Vec<Object> = objects(spec).cloned().collect();
+    let mut order = manifests::order(&all);
+    for (kind, positions) in manifests::foreign(&all) {
+        // A kind is noted before there is anything of it.
+        order.extend(positions.into_iter().map(|at| (at, all.len())));
+        all.push(inventory(&kind));
+    }
     (all, order)
 }
 

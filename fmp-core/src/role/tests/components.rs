@@ -9,7 +9,7 @@ use crate::{
     graph::Desired,
     manifest::{ManifestFile, parse},
     resource::{Resource, ResourceId},
-    role::paths::key,
+    role::paths::{self, key},
     spec::{Bundled, Dns, Metrics, Role, Spec, Volumes},
 };
 
@@ -289,8 +289,28 @@ fn an_image_that_every_node_has_anyway_is_there_once() {
 
 #[test]
 fn what_fmp_brings_itself_nobody_else_may() {
-    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: coredns, namespace: kube-system}\n";
-    let spec = bringing(account);
-    let key = "ServiceAccount/kube-system/coredns".to_owned();
-    assert_eq!(lower(&spec, &bundle("1.29.15"), &nothing(&spec)).unwrap_err(), LowerError::Taken { key });
+    for (kind, name) in [("ServiceAccount", "coredns"), ("ConfigMap", "fmp-inventory.order.example.com")] {
+        let object = format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: kube-system}}\n");
+        let spec = bringing(&object);
+        let key = format!("{kind}/kube-system/{name}");
+        assert_eq!(lower(&spec, &bundle("1.29.15"), &nothing(&spec)).unwrap_err(), LowerError::Taken { key });
+    }
+}
+
+#[test]
+fn a_kind_of_others_is_noted_before_there_is_anything_of_it() {
+    let order = |name: &str| {
+        format!("apiVersion: example.com/v1\nkind: Order\nmetadata: {{name: {name}, namespace: default}}\n---\n")
+    };
+    let desired = lowered(&bringing(&(order("first") + &order("second"))));
+    let note = paths::inventory("Order.example.com");
+    assert_eq!(manifest(&desired, &note)["data"]["kind"], "Order.example.com");
+    let note = desired.find(&ResourceId::cluster(key::object(&note))).unwrap();
+    for name in ["first", "second"] {
+        let object = format!("Order.example.com/default/{name}");
+        let object = desired.find(&ResourceId::cluster(key::object(&object))).unwrap();
+        assert!(desired.dependencies(object).contains(&note), "{name}");
+    }
+    let known = lowered(&bringing(&pod("")));
+    assert!(known.iter().all(|(_, id, _)| !id.key.contains("fmp-inventory")), "Kubernetes' own are asked for anyway");
 }
