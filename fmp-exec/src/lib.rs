@@ -15,6 +15,7 @@ pub mod merge;
 pub mod outcome;
 pub mod progress;
 pub mod provider;
+pub mod remainder;
 mod structure;
 pub mod time;
 

@@ -15,7 +15,12 @@ use fmp_core::{
     NodeName, Severity, check,
     observed::{Fact, Observed},
 };
-use fmp_exec::{Context, Outcome, journal::Header, outcome::WhyNot};
+use fmp_exec::{
+    Context, Outcome,
+    journal::Header,
+    outcome::WhyNot,
+    remainder::{self, Uncovered},
+};
 use fmp_plan::{Action, Plan, Standing, Step, codec, render, step::Subject};
 use fmp_providers::driver::{self, Options, Report};
 use miette::{IntoDiagnostic, miette};
@@ -46,12 +51,10 @@ pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exi
     }
     let now = super::plan::make(&session, &observed)?;
     let plan = match given {
-        Some(given) => {
-            if let Some(exit) = refused(&session, &given, &now, &observed) {
-                return Ok(exit);
-            }
-            given
-        }
+        Some(given) => match given_or_left(&session, given, now, &observed) {
+            Ok(plan) => plan,
+            Err(exit) => return Ok(exit),
+        },
         None => now,
     };
     match plan.standing() {
@@ -118,8 +121,9 @@ fn unfit(session: &Session, observed: &Observed) -> Option<Exit> {
     })
 }
 
-/// Why a given plan is not carried out: it is another cluster's file, another bundle's, or the hosts have changed.
-fn refused(session: &Session, given: &Plan, now: &Plan, observed: &Observed) -> Option<Exit> {
+/// The plan that is carried out where a person gave one: it, or what an earlier run left of it. Refused where it is another
+/// cluster's file, another bundle's, or the hosts have changed.
+fn given_or_left(session: &Session, given: Plan, now: Plan, observed: &Observed) -> Result<Plan, Exit> {
     let mut why = Vec::new();
     if given.basis.spec != session.spec.digest {
         why.push(format!("it was made from another cluster.toml: {}, now {}", given.basis.spec, session.spec.digest));
@@ -128,27 +132,35 @@ fn refused(session: &Session, given: &Plan, now: &Plan, observed: &Observed) -> 
         why.push(format!("it was made for another bundle: {}, now {}", given.basis.bundle, session.lock.digest()));
     }
     // A plan that is made again in the same words is the same plan, whatever was planned in between.
-    if why.is_empty() && codec::digest(given) == codec::digest(now) {
-        return None;
+    if why.is_empty() && codec::digest(&given) == codec::digest(&now) {
+        return Ok(given);
     }
-    why.extend(
-        fmp_plan::changed(given, observed)
-            .into_iter()
-            .map(|changed| format!("{} was `{}`, is `{}`", changed.fact, changed.then, changed.now)),
-    );
+    if why.is_empty() {
+        let is_blocked = now.standing() == Standing::Blocked;
+        if !is_blocked && fmp_plan::changed(&given, observed).is_empty() {
+            return Ok(given);
+        }
+        let uncovered = remainder::uncovered(&given, &now, observed);
+        if !is_blocked && uncovered.is_empty() {
+            output::note(&format!("{} of this plan's {} steps are left", now.steps.len(), given.steps.len()));
+            return Ok(now);
+        }
+        // Changed facts say most; steps follow from them.
+        let (facts, rest): (Vec<_>, Vec<_>) =
+            uncovered.iter().partition(|uncovered| matches!(uncovered, Uncovered::Fact(_)));
+        let told = if facts.is_empty() { rest } else { facts };
+        why.extend(told.into_iter().map(ToString::to_string));
+    }
     why.extend(
         now.waiting
             .iter()
             .filter(|_| now.steps.is_empty())
             .map(|item| format!("{} waits until {}", item.what, item.until)),
     );
-    if why.is_empty() {
-        return None;
-    }
     output::note("the plan is stale; nothing was touched");
     why.iter().for_each(|line| output::note(&format!("  {line}")));
     output::note("make it again with `fmp plan --out`");
-    Some(Exit::Blocked)
+    Err(Exit::Blocked)
 }
 
 fn agreed(plan: &Plan) -> miette::Result<bool> {
