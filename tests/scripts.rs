@@ -87,3 +87,50 @@ fn only_machines_of_the_tests_own_clusters_are_left_behind() {
     let script = format!("local_machines={}; left_behind", folder.path().display());
     assert_eq!(said(&run(folder.path(), &script)), "fmp-real\n");
 }
+
+/// The mistakes that `scripts/mutants` makes, by name.
+fn mutants() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.file_name().into_string().unwrap(), fs::read_to_string(file.path()).unwrap())).collect()
+}
+
+/// What git says of a patch to what lies here. It looks for a repository here and not above: in a folder of another one it
+/// would pass over every file, and be content.
+fn checked(name: &str) -> Output {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Command::new("git")
+        .args(["apply", "--check", "--verbose", &format!("tests/mutants/{name}")])
+        .current_dir(here)
+        .env("GIT_CEILING_DIRECTORIES", here.parent().unwrap_or(here))
+        .env("LC_ALL", "C")
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn every_mutant_applies_to_the_tree() {
+    let all = mutants();
+    assert!(all.len() >= 12, "{}", all.len());
+    for (name, patch) in all {
+        let output = checked(&name);
+        assert!(output.status.success(), "write {name} anew: {}", said(&output));
+        let touched: Vec<&str> = patch.lines().filter_map(|line| line.strip_prefix("+++ b/")).collect();
+        assert!(!touched.is_empty(), "{name} changes nothing");
+        for file in touched {
+            assert!(said(&output).contains(&format!("Checking patch {file}...")), "{name}: {}", said(&output));
+        }
+    }
+}
+
+/// A unit test stands beside the very line that a mutant changes; a property finds the harm, wherever the mistake is made.
+#[test]
+fn every_mutant_is_found_by_a_property() {
+    for (name, patch) in mutants() {
+        let kills: Vec<&str> = patch.lines().filter_map(|line| line.strip_prefix("# kills: cargo test ")).collect();
+        assert!(kills.iter().any(|tests| tests.starts_with("-p fmp-sim ")), "{name}: {kills:?}");
+    }
+}

@@ -85,7 +85,9 @@ fn told(report: &Report) -> String {
     if report.violations.is_empty() {
         out.push_str("no run broke what held before\n");
     }
-    _ = writeln!(out, "{converged} runs ended in sync, after {} more rounds of apply at most", report.worst_rounds);
+    let end = if calm.left.is_empty() { "in sync" } else { "with nothing left but what waits anyway" };
+    _ = writeln!(out, "{converged} runs ended {end}, after {} more rounds of apply at most", report.worst_rounds);
+    calm.left.iter().for_each(|item| _ = writeln!(out, "  {item}"));
     if *lost > 0 {
         _ = writeln!(
             out,

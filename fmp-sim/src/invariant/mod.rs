@@ -78,6 +78,15 @@ pub enum Violation {
         /// Why it was planned.
         reason: String,
     },
+    /// Nothing was said to be left to do, and a process had read something else than what lies there.
+    RunsOnAnother {
+        /// Where.
+        node: NodeName,
+        /// Whose process.
+        unit: String,
+        /// What it read.
+        path: String,
+    },
     /// There was no plan, or one that can't be carried out.
     NoPlan {
         /// Why.
@@ -109,6 +118,7 @@ impl Violation {
             Self::SkewBroken { .. } => "skew-broken",
             Self::UpgradedBeneathPods(_) => "upgraded-beneath-pods",
             Self::DoneAndPlannedAgain { .. } => "done-and-planned-again",
+            Self::RunsOnAnother { .. } => "runs-on-another",
             Self::NoPlan { .. } => "no-plan",
             Self::NotConverged(_) => "not-converged",
             Self::NotTold(_) => "not-told",

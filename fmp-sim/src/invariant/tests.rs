@@ -294,6 +294,18 @@ fn a_step_that_was_done_and_had_no_effect_is_found() {
 }
 
 #[test]
+fn a_process_that_read_something_else_than_what_lies_there_is_found_where_nothing_is_left_to_do() {
+    let mut sim = standing(1, "local", Vec::new());
+    let seen = sim.world.observe(&sim.case.questions);
+    assert!(plan(&sim).steps.is_empty());
+    sim.is_taken_up(&seen, sim.now_ms());
+    assert_eq!(sim.violations(), []);
+    sim.world.edit_file(&node("main-1"), "/etc/fmp/node.env", "NODE_NAME=main-9\n");
+    sim.is_taken_up(&seen, sim.now_ms());
+    assert_eq!(sim.violations().iter().map(Violation::kind).collect::<Vec<_>>(), ["runs-on-another"]);
+}
+
+#[test]
 fn a_cluster_that_does_not_come_to_stand_is_found() {
     let mut sim = standing(1, "audit", Vec::new());
     sim.world.power_off(&node("work-01"));

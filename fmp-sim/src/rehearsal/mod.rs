@@ -19,7 +19,7 @@ use crate::{
     Case, Simulation, World,
     fault::Swarm,
     invariant::Violation,
-    run::Counts,
+    run::{Counts, RoundEnd},
     scenario::{self, Played},
 };
 
@@ -35,7 +35,7 @@ pub struct Report {
     pub faults: u64,
     /// Steps that took effect in them.
     pub steps: u64,
-    /// Runs at whose end nothing was left to do.
+    /// Runs at whose end nothing was left to do, but for what the run without faults left as well.
     pub converged: u64,
     /// Runs in which faults took so much of etcd's data that only a backup helps, and the plan said so.
     pub lost: u64,
@@ -43,7 +43,8 @@ pub struct Report {
     pub violations: Vec<Found>,
     /// Rounds of plan and apply after the last fault, in the worst run.
     pub worst_rounds: usize,
-    /// The longest time in the worst run with fewer healthy voters than mains, in milliseconds. Faults take voters too.
+    /// The longest time in the worst run with fewer healthy voters than the cluster had, or has come to have, of those that
+    /// are wanted, in milliseconds. Faults take voters too.
     pub longest_below_full_ms: u64,
     /// The longest time in the worst run without an apiserver that answers, in milliseconds.
     pub longest_without_api_ms: u64,
@@ -59,10 +60,14 @@ pub struct Calm {
     pub critical_millis: u64,
     /// The critical path: steps of which each waits for the one before.
     pub critical_path: Vec<String>,
-    /// The longest time with fewer healthy voters than mains, in milliseconds.
+    /// The longest time with fewer healthy voters than the cluster had, or has come to have, of those that are wanted, in
+    /// milliseconds.
     pub below_full_ms: u64,
     /// The longest time without an apiserver that answers, in milliseconds.
     pub without_api_ms: u64,
+    /// What still waits at the end, for something that no run can do: what it is, and until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// Something that must never be, and was.
@@ -73,8 +78,15 @@ pub struct Found {
     pub seed: u64,
     /// What, in words.
     pub what: String,
-    /// The fewest faults that still show it, and what happened, a line each.
+    /// The fewest faults that still show it, then what happened until it was shown, a line each.
     pub events: Vec<String>,
+}
+
+impl Found {
+    /// Its kind: the first word.
+    fn kind(&self) -> &str {
+        self.what.split(':').next().unwrap_or(&self.what)
+    }
 }
 
 /// Why nothing can be rehearsed.
@@ -107,13 +119,14 @@ pub fn rehearse(case: &Arc<Case>, world: &World, calm: &Calm, seeds: Range<u64>)
     };
     let window_ms = report.calm.millis + AFTERMATH_MS;
     for seed in seeds {
-        let swarm = Arc::new(Swarm::draw(seed, &case.spec, window_ms));
-        let (played, outages) = once(case, world, swarm.clone(), seed, window_ms);
+        let swarm = Arc::new(Swarm::draw_for_all(seed, &case.spec, window_ms));
+        let run = Run { case, world, calm, seed, window_ms };
+        let (played, outages) = run.play(swarm.clone());
         report.add(&played, &outages);
         if let Some(first) = played.violations.first()
-            && report.violations.iter().all(|found| !found.what.starts_with(first.kind()))
+            && report.violations.iter().all(|found| found.kind() != first.kind())
         {
-            report.violations.push(found(case, world, seed, &swarm, first, window_ms));
+            report.violations.push(run.found(&swarm, first));
         }
     }
     report
@@ -128,7 +141,11 @@ impl Report {
         self.steps += other.steps;
         self.converged += other.converged;
         self.lost += other.lost;
-        self.violations.extend(other.violations);
+        for found in other.violations {
+            if self.violations.iter().all(|known| known.kind() != found.kind()) {
+                self.violations.push(found);
+            }
+        }
         self.worst_rounds = self.worst_rounds.max(other.worst_rounds);
         self.longest_below_full_ms = self.longest_below_full_ms.max(other.longest_below_full_ms);
         self.longest_without_api_ms = self.longest_without_api_ms.max(other.longest_without_api_ms);
@@ -148,11 +165,56 @@ impl Report {
     }
 }
 
-fn once(case: &Arc<Case>, world: &World, swarm: Arc<Swarm>, seed: u64, window_ms: u64) -> (Played, Outages) {
-    let mut outages = Outages::new(world.standing(&case.spec));
-    let sim = Simulation::new(case.clone(), world.clone(), swarm, seed);
-    let played = scenario::play_through(sim, 3 * window_ms, &mut |sim| outages.look(sim.now_ms(), sim.standing()));
-    (played, outages)
+/// One run under faults.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    case: &'a Arc<Case>,
+    world: &'a World,
+    calm: &'a Calm,
+    seed: u64,
+    window_ms: u64,
+}
+
+impl Run<'_> {
+    fn play(self, swarm: Arc<Swarm>) -> (Played, Outages) {
+        let mut outages = Outages::new(self.case, self.world);
+        let mut look = |sim: &Simulation| outages.look(sim.now_ms(), sim.standing());
+        let played = scenario::play_through(self.simulation(swarm), 3 * self.window_ms, &mut look);
+        (played, outages)
+    }
+
+    fn simulation(self, swarm: Arc<Swarm>) -> Simulation {
+        let mut sim = Simulation::new(self.case.clone(), self.world.clone(), swarm, self.seed);
+        sim.waits_anyway = self.calm.left.iter().map(|item| what(item).to_owned()).collect();
+        sim
+    }
+
+    /// Drops faults one by one as long as the same is shown.
+    fn found(self, swarm: &Swarm, violation: &Violation) -> Found {
+        let is_same = |other: &Violation| other.kind() == violation.kind();
+        let least =
+            scenario::fewest(swarm, |swarm| self.play(Arc::new(swarm.clone())).0.violations.iter().any(is_same));
+        let rates = format!("{:?}", least.rates);
+        let blows =
+            least.blows.iter().map(|blow| format!("{} ms, for {} ms: {}", blow.at_ms, blow.lasts_ms, blow.fault));
+        let mut events: Vec<String> = std::iter::once(rates).chain(blows).collect();
+        let mut shown = None;
+        let mut look = |sim: &Simulation| {
+            if shown.is_none() && sim.violations().iter().any(is_same) {
+                shown = sim.trace.as_ref().map(Vec::len);
+            }
+        };
+        let mut sim = self.simulation(Arc::new(least));
+        sim.keep_trace();
+        let played = scenario::play_through(sim, 3 * self.window_ms, &mut look);
+        events.extend(played.trace.into_iter().take(shown.unwrap_or(usize::MAX)));
+        Found { seed: self.seed, what: violation.to_string(), events }
+    }
+}
+
+/// What an item of [`Calm::left`] is about.
+fn what(item: &str) -> &str {
+    item.split_once(": ").map_or(item, |(what, _)| what)
 }
 
 /// The run without faults: what it takes, and which steps it waits for.
@@ -161,7 +223,7 @@ fn once(case: &Arc<Case>, world: &World, swarm: Arc<Swarm>, seed: u64, window_ms
 /// There is nothing that could be carried out.
 pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
     let plan = plan(case, world)?;
-    let mut outages = Outages::new(world.standing(&case.spec));
+    let mut outages = Outages::new(case, world);
     let mut sim = Simulation::new(case.clone(), world.clone(), Arc::new(Swarm::default()), 0);
     sim.news = Some(Vec::new());
     let began = sim.now_ms();
@@ -173,7 +235,8 @@ pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
         }
     }
     let millis = sim.now_ms() - began;
-    let durations: BTreeMap<StepId, u64> = critical::durations(sim.news.iter().flatten());
+    let durations: BTreeMap<StepId, u64> = critical::durations(sim.news.take().iter().flatten());
+    let left = left(&mut sim);
     let path = critical::critical_path(&plan, &durations)?;
     Ok(Calm {
         millis,
@@ -181,19 +244,30 @@ pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
         critical_path: path.steps.iter().map(ToString::to_string).collect(),
         below_full_ms: outages.below_full.longest_ms,
         without_api_ms: outages.without_api.longest_ms,
+        left,
     })
 }
 
-/// Drops faults one by one as long as the same is shown.
-fn found(case: &Arc<Case>, world: &World, seed: u64, swarm: &Swarm, what: &Violation, window_ms: u64) -> Found {
-    let shows = |swarm: &Swarm| {
-        let (played, _) = once(case, world, Arc::new(swarm.clone()), seed, window_ms);
-        played.violations.iter().any(|violation| violation.kind() == what.kind())
-    };
-    let least = scenario::fewest(swarm, shows);
-    let rates = format!("{:?}", least.rates);
-    let blows = least.blows.iter().map(|blow| format!("{} ms, for {} ms: {}", blow.at_ms, blow.lasts_ms, blow.fault));
-    Found { seed, what: what.to_string(), events: std::iter::once(rates).chain(blows).collect() }
+/// Rounds after the first one until only what waits is left: a main that moves needs two, and mains leave one by one.
+const ROUNDS: usize = 8;
+
+/// What waits for something that no run can do, once all the rest is done.
+fn left(sim: &mut Simulation) -> Vec<String> {
+    for _ in 0..ROUNDS {
+        sim.begin_in(1_000);
+        let mut ends = Vec::new();
+        while ends.is_empty() && sim.tick() {
+            ends = sim.ended();
+        }
+        match ends.pop() {
+            Some(RoundEnd::Blocked(waiting)) => {
+                return waiting.iter().map(|item| format!("{}: {}", item.what, item.until)).collect();
+            }
+            Some(RoundEnd::Carried { .. } | RoundEnd::Refused(_) | RoundEnd::Died) => {}
+            Some(RoundEnd::InSync) | None => return Vec::new(),
+        }
+    }
+    Vec::new()
 }
 
 /// The plan that is rehearsed: what `world` would be asked to do first.

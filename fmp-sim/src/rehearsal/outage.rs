@@ -1,6 +1,6 @@
 //! How long something was missing.
 
-use crate::world::Standing;
+use crate::{Case, World, world::Standing};
 
 /// The longest time that something was missing in one go.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,9 +24,11 @@ impl Gap {
     }
 }
 
-/// What a cluster that stands must not lose for long. What a new one has not got yet is not missed.
+/// What a cluster that stands must not lose for long. What a new one has not got yet is not missed, nor a main that is to
+/// leave.
 #[derive(Debug)]
 pub(super) struct Outages {
+    wanted: usize,
     full: usize,
     had_api: bool,
     pub(super) below_full: Gap,
@@ -35,12 +37,14 @@ pub(super) struct Outages {
 
 impl Outages {
     /// For a world as it is before anything is done.
-    pub(super) fn new(standing: Standing) -> Self {
-        let gap = Gap::default();
-        Self { full: standing.voters, had_api: standing.api, below_full: gap, without_api: gap }
+    pub(super) fn new(case: &Case, world: &World) -> Self {
+        let (wanted, gap) = (case.spec.mains().count(), Gap::default());
+        let had_api = world.standing(&case.spec).api;
+        Self { wanted, full: world.voters().min(wanted), had_api, below_full: gap, without_api: gap }
     }
 
     pub(super) fn look(&mut self, now_ms: u64, standing: Standing) {
+        self.full = self.full.max(standing.voters).min(self.wanted);
         self.below_full.look(now_ms, standing.voters < self.full);
         self.without_api.look(now_ms, self.had_api && !standing.api);
     }

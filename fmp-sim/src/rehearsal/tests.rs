@@ -73,3 +73,47 @@ fn a_command_that_is_torn_before_it_did_anything_says_nothing() {
     assert_eq!(world.carry_out(&cx, &step, None).unwrap(), fmp_exec::Applied::Done);
     assert_eq!(world.carry_out(&cx, &step, None).unwrap(), fmp_exec::Applied::AlreadyDone);
 }
+
+#[test]
+fn what_waits_anyway_is_no_violation() {
+    let (mut catalog, shape) = (catalog(), Shape::usual());
+    let case = catalog.case(&shape).unwrap();
+    let mut world = catalog.settled(&shape).unwrap();
+    let [away, main] = ["work-02", "main-2"].map(|name| name.parse().unwrap());
+    world.edit_file(&main, "/etc/kubernetes/audit-policy.yaml", "by hand\n");
+    let mut observed = world.observe(&case.questions);
+    observed.hosts.insert(away, Fact::Unknown("it does not answer".to_owned()));
+    let image = case.mirror(&observed, Pace::Machines).unwrap();
+    let calm = calm(&case, &image).unwrap();
+    assert!(matches!(&calm.left[..], [item] if item.starts_with("work-02")), "{:?}", calm.left);
+    let report = rehearse(&case, &image, &calm, 1..11);
+    assert_eq!((report.converged + report.lost, &report.violations), (10, &Vec::new()));
+}
+
+#[test]
+fn a_violation_comes_with_what_happened_until_then() {
+    let (mut catalog, shape) = (catalog(), Shape::usual());
+    let case = catalog.case(&shape).unwrap();
+    let mut world = catalog.settled(&shape).unwrap();
+    world.edit_file(&"main-2".parse().unwrap(), "/etc/kubernetes/audit-policy.yaml", "by hand\n");
+    let mut observed = world.observe(&case.questions);
+    // One that does not answer, and that the rehearsal is not told of: it waits for good.
+    observed.hosts.insert("work-02".parse().unwrap(), Fact::Unknown("it does not answer".to_owned()));
+    let image = case.mirror(&observed, Pace::Machines).unwrap();
+    let calm = Calm { left: Vec::new(), ..calm(&case, &image).unwrap() };
+    let report = rehearse(&case, &image, &calm, 1..4);
+    let [found] = &report.violations[..] else { panic!("{:?}", report.violations) };
+    assert_eq!(found.kind(), "not-converged");
+    assert!(found.events.iter().any(|line| line.contains("main-2/files")), "{:?}", found.events);
+    assert_eq!(report.clone().and(report).violations.len(), 1);
+}
+
+#[test]
+fn a_voter_that_is_missing_from_the_start_is_missed() {
+    let (mut catalog, shape) = (catalog(), Shape::usual());
+    let case = catalog.case(&shape).unwrap();
+    let mut world = catalog.settled(&shape).unwrap();
+    world.wipe_etcd(&"main-3".parse().unwrap());
+    let image = mirrors(&case, &world);
+    assert!(calm(&case, &image).unwrap().below_full_ms > 0);
+}

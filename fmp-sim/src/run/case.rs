@@ -75,7 +75,11 @@ impl Case {
         Ok(World::mirror(&self.spec, &self.lower(observed)?.desired, observed, pace))
     }
 
-    fn lower(&self, observed: &Observed) -> Result<Arc<Lowered>, LowerError> {
+    /// What is wanted of each machine, where that depends on what was observed.
+    ///
+    /// # Errors
+    /// As [`Case::plan`].
+    pub(super) fn lower(&self, observed: &Observed) -> Result<Arc<Lowered>, LowerError> {
         let given = Given::of(&self.spec, observed);
         let mut kept = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lowered) = kept.get(&given) {

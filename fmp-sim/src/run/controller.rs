@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use fmp_exec::{Context, Executor, StepAt, lease::LeaseRecord};
-use fmp_plan::{Plan, Step};
+use fmp_plan::{Plan, Step, plan::Waiting};
 
 use crate::world::Standing;
 
@@ -52,7 +52,7 @@ pub enum RoundEnd {
     /// Nothing is left to do.
     InSync,
     /// Something is wanted and nothing can be done: what it waits for.
-    Blocked(Vec<String>),
+    Blocked(Vec<Waiting>),
     /// Another run has the lease, or too few mains answer.
     Refused(String),
     /// A plan was carried out: whether every step was done, and what failed first.

@@ -12,7 +12,10 @@ mod queue;
 mod remote;
 mod round;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use case::Case;
 use controller::Controller;
@@ -130,6 +133,8 @@ pub struct Simulation {
     pub(crate) news: Option<Vec<Progress>>,
     /// What happened, a line each, where somebody wants to read it.
     pub(crate) trace: Option<Vec<String>>,
+    /// What waits for something that no run can do: where nothing else is left, the cluster stands.
+    pub(crate) waits_anyway: BTreeSet<String>,
 }
 
 impl Simulation {
@@ -168,6 +173,7 @@ impl Simulation {
             heeds_lease: true,
             news: None,
             trace: None,
+            waits_anyway: BTreeSet::new(),
         }
     }
 
@@ -181,6 +187,15 @@ impl Simulation {
     /// Has the controller end that sends a command of this number.
     pub const fn dies(&mut self, death: Death) {
         self.death = Some(death);
+    }
+
+    /// Whether after a round that ended like this nothing is left that a run could do.
+    pub(crate) fn stands(&self, end: &RoundEnd) -> bool {
+        match end {
+            RoundEnd::InSync => true,
+            RoundEnd::Blocked(waiting) => waiting.iter().all(|item| self.waits_anyway.contains(&item.what)),
+            RoundEnd::Refused(_) | RoundEnd::Carried { .. } | RoundEnd::Died => false,
+        }
     }
 
     /// How many commands came to the moment in which they take effect, whatever they did then.

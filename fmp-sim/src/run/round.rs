@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use fmp_core::observed::Observed;
+use fmp_core::{
+    observed::Observed,
+    resource::{Effect, Resource, Scope},
+};
 use fmp_exec::{
     Context, Event, Executor, Limits, Outcome, Progress,
     lease::{self, Answer, LeaseRecord, Refused},
@@ -42,11 +45,11 @@ impl Simulation {
         };
         self.agree(&plan, seen_ms);
         match plan.standing() {
-            Standing::InSync => self.end(RoundEnd::InSync),
-            Standing::Blocked => {
-                let waits = plan.waiting.iter().map(|item| format!("{}: {}", item.what, item.until)).collect();
-                self.end(RoundEnd::Blocked(waits));
+            Standing::InSync => {
+                self.is_taken_up(observed, seen_ms);
+                self.end(RoundEnd::InSync);
             }
+            Standing::Blocked => self.end(RoundEnd::Blocked(plan.waiting)),
             Standing::Steps => self.start(plan, (seen_ms, seen)),
         }
     }
@@ -62,6 +65,23 @@ impl Simulation {
             let (step, reason) = (step.id.clone(), format!("{:?}", step.action));
             self.invariants.add(Violation::DoneAndPlannedAgain { step, reason });
         }
+    }
+
+    /// Nothing is said to be left to do: then every process has read what lies there, as far as it matters to it. Judged
+    /// where nobody changed anything since somebody looked.
+    pub(crate) fn is_taken_up(&mut self, observed: &Observed, seen_ms: u64) {
+        if self.is_busy() || !self.flights.is_empty() || self.fault_ms.is_some_and(|fault| fault >= seen_ms) {
+            return;
+        }
+        let Ok(lowered) = self.case.lower(observed) else { return };
+        let another = lowered.desired.iter().find_map(|(_, id, resource)| {
+            let (Scope::Node(node), Resource::Unit(unit)) = (&id.scope, resource) else { return None };
+            let mut matter = unit.inputs.iter().filter(|input| input.effect > Effect::None);
+            let input = matter.find(|input| self.world.read_another(node, &unit.name, &input.path))?;
+            let (unit, path) = (unit.name.to_string(), input.path.to_string());
+            Some(Violation::RunsOnAnother { node: node.clone(), unit, path })
+        });
+        another.into_iter().for_each(|another| self.invariants.add(another));
     }
 
     /// Somebody carries out a plan that was made elsewhere.

@@ -62,8 +62,9 @@ fn wiped() -> Simulation {
     sim
 }
 
-#[test]
-fn judgement_alone_keeps_changes_of_members_apart() {
+/// Both members are changed by a plan that neither budgets nor order hold back, after something else befell the cluster.
+#[track_caller]
+fn check_kept_apart(befalls: impl FnOnce(&mut Simulation)) {
     let mut sim = wiped();
     let mut plan = plan(&sim);
     plan.budgets = [(Budget::Mains, 9), (Budget::Works, 9)].into();
@@ -74,9 +75,26 @@ fn judgement_alone_keeps_changes_of_members_apart() {
         let own = node(&step.id);
         step.after.retain(|id| node(id) == own);
     }
+    befalls(&mut sim);
     sim.carry_out(plan);
     sim.run_out();
     assert_eq!(found(&sim), Vec::<&str>::new(), "{:#?}", sim.trace);
+    let is_removed = |main: &str| {
+        let words = format!("host: {main}/etcd-member/remove");
+        sim.trace.iter().flatten().any(|line| line.contains(&words) && line.contains("Ok(Done)"))
+    };
+    assert!(is_removed("main-1") && is_removed("main-2"), "{:#?}", sim.trace);
+}
+
+#[test]
+fn judgement_alone_keeps_changes_of_members_apart() {
+    check_kept_apart(|_| {});
+}
+
+/// While etcd has no leader nobody says who belongs to it: that is not the same as that there is none.
+#[test]
+fn judgement_alone_keeps_changes_of_members_apart_while_nobody_leads() {
+    check_kept_apart(|sim| sim.world.restart(&"main-3".parse().unwrap(), "etcd.service"));
 }
 
 #[test]

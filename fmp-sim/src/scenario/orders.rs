@@ -1,8 +1,9 @@
 //! Orders that the executor would never choose: every one that the plan allows must do (P3), and after each step the world
 //! is what the plan said it would be (P12).
 //!
-//! Steps are carried out one by one in an order drawn by lot, with units and budgets kept, in a world without faults. After
-//! each, the invariants are judged, and a plan made from what is seen then may hold nothing but what was left of this one.
+//! Steps begin one by one in an order drawn by lot, with units and budgets kept, in a world without faults; some while
+//! others are still awaited. After each, the invariants are judged, and where all has come to rest, a plan made from what is
+//! seen then may hold nothing but what was left of this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ use crate::{
     testing::LOCK,
 };
 
-/// Milliseconds that pass after each step: whatever it started is up by then.
+/// Milliseconds that pass where all is to come to rest: whatever was started is up by then.
 const PAUSE_MS: u64 = 120_000;
 
 /// Rounds until nothing is left: a main that moves needs two, and mains leave one by one.
@@ -60,11 +61,22 @@ impl Walk<'_> {
         let mut way = Way::default();
         while way.done.len() < plan.steps.len() {
             let Some(step) = self.next(plan, &way) else {
-                return vec![format!("nothing can be done: {way:?}")];
+                if way.landed.is_empty() {
+                    return vec![format!("nothing can be done: {way:?}")];
+                }
+                self.rest(plan, &mut way);
+                continue;
             };
             let mut wrong = self.take(plan, step);
             way.landed.insert(&step.id);
-            self.finish(plan, &mut way);
+            if self.lot.chance(500) {
+                // The next one begins while this one is awaited.
+                if !wrong.is_empty() {
+                    return wrong;
+                }
+                continue;
+            }
+            wrong.extend(self.rest(plan, &mut way));
             let then = self.plan();
             let open = open_units(plan, &way);
             let is_over = |then: &&Step| {
@@ -101,6 +113,14 @@ impl Walk<'_> {
         Vec::new()
     }
 
+    /// Waits until nothing is awaited that comes by itself. What was wrong on the way.
+    fn rest<'p>(&mut self, plan: &'p Plan, way: &mut Way<'p>) -> Vec<String> {
+        self.pause();
+        self.invariants.hear(self.world.deeds());
+        self.finish(plan, way);
+        self.invariants.violations.drain(..).map(|it| it.to_string()).collect()
+    }
+
     /// Steps that took effect are done once what they are awaited by holds.
     fn finish<'p>(&self, plan: &'p Plan, way: &mut Way<'p>) {
         let holds = |check| matches!(self.world.watch(check), Ok(Watched::Holds));
@@ -115,6 +135,7 @@ impl Walk<'_> {
     fn next<'p>(&mut self, plan: &'p Plan, way: &Way<'_>) -> Option<&'p Step> {
         let open = open_units(plan, way);
         let seen = self.world.observe(&self.case.to_judge);
+        let in_flight: Vec<&Step> = plan.steps.iter().filter(|step| way.landed.contains(&step.id)).collect();
         let may = |step: &&Step| {
             let slot = step.unit.as_ref().is_none_or(|unit| {
                 let of_budget = open.iter().filter(|other| other.budget == unit.budget).count();
@@ -123,7 +144,7 @@ impl Walk<'_> {
             !way.has_begun(&step.id)
                 && slot
                 && step.after.iter().all(|before| way.done.contains(before))
-                && judge::judge(&self.case.spec, &seen, step, &[]) == Judgement::Ready
+                && judge::judge(&self.case.spec, &seen, step, &in_flight) == Judgement::Ready
         };
         let ready: Vec<&Step> = plan.steps.iter().filter(may).collect();
         self.lot.pick(&ready).copied()
@@ -131,12 +152,12 @@ impl Walk<'_> {
 
     fn take(&mut self, plan: &Plan, step: &Step) -> Vec<String> {
         let cx = Context { epoch: 1, texts: std::sync::Arc::new(plan.texts.clone()), ..Context::default() };
-        let before = self.world.standing(&self.case.spec);
+        let (before, skewed) = (self.world.standing(&self.case.spec), self.world.broken_skew());
         let applied = self.world.apply(&cx, step);
         let after = self.world.standing(&self.case.spec);
         let spec = &self.case.spec;
         self.invariants.landed(&Landed { step, seen: Some(before), before, after, excused: false, spec });
-        self.pause();
+        self.invariants.met(&step.id, self.world.broken_skew().difference(&skewed).cloned());
         self.invariants.hear(self.world.deeds());
         let mut wrong: Vec<String> = self.invariants.violations.drain(..).map(|it| it.to_string()).collect();
         if !matches!(applied, Ok(Applied::Done | Applied::AlreadyDone)) {

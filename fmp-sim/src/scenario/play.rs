@@ -211,12 +211,12 @@ fn under_faults(sim: &mut Simulation, until_ms: u64, look: Look<'_>) -> bool {
         for end in sim.ended() {
             let pause = match end {
                 // Whoever sees that nothing is left to do looks again when the next thing has happened.
-                RoundEnd::InSync => match sim.next_fault_ms() {
+                RoundEnd::InSync | RoundEnd::Blocked(_) if sim.stands(&end) => match sim.next_fault_ms() {
                     None if !sim.is_busy() => return true,
                     None => 30_000,
                     Some(next) => next.saturating_sub(sim.now_ms()) + 2_000,
                 },
-                RoundEnd::Carried { complete: true, .. } => 1_000,
+                RoundEnd::InSync | RoundEnd::Carried { complete: true, .. } => 1_000,
                 RoundEnd::Carried { complete: false, .. } | RoundEnd::Blocked(_) | RoundEnd::Refused(_) => 15_000,
                 RoundEnd::Died => 10_000,
             };
@@ -244,9 +244,16 @@ pub(crate) fn healed(sim: &mut Simulation, look: Look<'_>) -> (bool, usize) {
         }
         look(sim);
         for end in sim.ended() {
+            let stands = sim.stands(&end);
+            if stands && !sim.is_busy() {
+                return (true, rounds);
+            }
             let pause = match end {
-                RoundEnd::InSync if !sim.is_busy() => return (true, rounds),
                 // An older controller still does something.
+                _ if stands => {
+                    refused += 1;
+                    15_000
+                }
                 RoundEnd::InSync | RoundEnd::Refused(_) => {
                     refused += 1;
                     15_000

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fmp_core::NodeName;
+use fmp_core::{NodeName, resource::Authority};
 use fmp_plan::{Action, Plan, action::UnitBefore};
 
 use super::{
@@ -145,4 +145,69 @@ fn a_run_that_wakes_up_after_another_one_took_over_begins_nothing_even_where_nob
     ends_well(&mut woken);
     let harm: Vec<&str> = wakes(false).violations().iter().map(crate::invariant::Violation::kind).collect();
     assert!(harm.contains(&"overtaken"), "{harm:?}");
+}
+
+/// Somebody takes an authority's keys away from all mains, to where nobody can steal them, and a work node comes.
+#[track_caller]
+fn check_taken_away(authority: Authority) {
+    let mut sim = wanted(1, |shape| Shape { works: 2, ..shape });
+    let mut taken = Vec::new();
+    for main in ["main-1", "main-2", "main-3"].map(node) {
+        sim.world.change(&main, |host| taken.extend(host.files.remove(authority.key())));
+    }
+    assert_eq!(taken.len(), 3);
+    sim.begin_in(0);
+    sim.run_out();
+    assert_eq!(sim.violations(), [], "{}", told(&sim));
+    for main in ["main-1", "main-2", "main-3"].map(node) {
+        sim.world.change(&main, |host| host.put(authority.key(), taken.remove(0)));
+    }
+    ends_well(&mut sim);
+}
+
+#[test]
+fn an_authority_whose_keys_are_gone_is_not_made_again_while_hosts_trust_it() {
+    [Authority::Cluster, Authority::Etcd, Authority::FrontProxy].into_iter().for_each(check_taken_away);
+}
+
+/// The next plan finds every file as it is wanted; only what the apiserver read when it started tells that it is not done.
+#[test]
+fn what_a_run_wrote_before_it_died_is_taken_up_by_the_next_one() {
+    let mut sim = wanted(1, |shape| Shape { profile: "audit", ..shape });
+    sim.begin_in(0);
+    until(&mut sim, "host: main-1/files");
+    sim.at_work().into_iter().for_each(|who| sim.kill(who));
+    sim.run_out();
+    let plan = plan(&sim);
+    let is_there = |id: &str| plan.steps.iter().any(|step| step.id.as_str() == id);
+    assert!(!is_there("main-1/files"), "{:?}", plan.changes);
+    ends_well(&mut sim);
+    assert!(told(&sim).contains("host: main-1/unit/kube-apiserver.service"), "{}", told(&sim));
+}
+
+/// What a new setting cures: every apiserver answers, and none calls itself ready.
+#[test]
+fn apiservers_that_are_all_known_not_to_be_ready_are_restarted() {
+    let mut sim = wanted(1, |shape| Shape { profile: "audit", ..shape });
+    ["main-1", "main-2", "main-3"].iter().for_each(|main| sim.world.hang_apiserver(&node(main)));
+    ends_well(&mut sim);
+}
+
+/// Nobody says whether main-1's apiserver is ready: the mains that could are not reached, and their own are down.
+#[test]
+fn the_last_apiserver_is_not_restarted_while_no_other_main_says_whether_it_is_ready() {
+    let mut sim = wanted(1, |shape| Shape { profile: "audit", ..shape });
+    sim.begin_in(0);
+    until(&mut sim, "host: main-1/files");
+    let others = ["main-2", "main-3"].map(node);
+    for main in &others {
+        sim.world.stop(main, "kube-apiserver.service");
+        sim.world.set_reachable(main, false);
+    }
+    pass(&mut sim, 20_000);
+    assert_eq!(sim.violations(), [], "{}", told(&sim));
+    let refused = "main-1/unit/kube-apiserver.service is unsafe until another apiserver answers";
+    assert!(told(&sim).contains(refused), "{}", told(&sim));
+    others.iter().for_each(|main| sim.world.set_reachable(main, true));
+    ends_well(&mut sim);
 }

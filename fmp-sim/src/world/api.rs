@@ -11,7 +11,7 @@ use fmp_exec::Questions;
 
 use super::{World, balancer, host::Host};
 
-const APISERVER: &str = "kube-apiserver.service";
+pub(super) const APISERVER: &str = "kube-apiserver.service";
 pub(super) const KUBELET: &str = "kubelet.service";
 pub(crate) const CONTAINERD: &str = "containerd.service";
 pub(super) const FLANNELD: &str = "flanneld.service";
@@ -22,7 +22,12 @@ impl World {
     }
 
     pub(crate) fn api_is_ready(&self, node: &str) -> bool {
-        self.hosts.get(node).is_some_and(|host| self.serves(host, self.quorum_part()))
+        self.hosts.get(node).is_some_and(|host| self.is_ready(host, self.quorum_part()))
+    }
+
+    /// Whether a host's apiserver answers, and calls itself ready.
+    pub(crate) fn is_ready(&self, host: &Host, quorum: Option<u8>) -> bool {
+        self.serves(host, quorum) && !host.ills.unready
     }
 
     /// Whether a main's apiserver answers.
@@ -82,9 +87,9 @@ impl World {
         let is_asked = |node: &NodeName| ask.hosts.get(node).is_some_and(|host| host.main);
         let mains = || self.mains().filter(|(node, _)| is_asked(node));
         if self.way_to_cluster(None, Self::by_api).is_some() {
-            let (quorum, way) = (self.quorum_part(), self.api());
+            let way = self.api();
             return Fact::Known(Api {
-                ready: mains().map(|(node, host)| (node.clone(), Fact::Known(self.serves(host, quorum)))).collect(),
+                ready: self.ready_seen(&mains().collect::<Vec<_>>()),
                 cluster_id: Fact::Unknown("the simulator's API does not say".to_owned()),
                 nodes: self
                     .nodes
@@ -108,6 +113,22 @@ impl World {
             return Fact::Absent;
         }
         Fact::Unknown("no apiserver answers".to_owned())
+    }
+
+    /// What is heard of each main's apiserver. Of its own a main is no witness, unless there is no other one.
+    fn ready_seen(&self, mains: &[(&NodeName, &Host)]) -> BTreeMap<NodeName, Fact<bool>> {
+        let quorum = self.quorum_part();
+        let answering: Vec<&NodeName> =
+            mains.iter().map(|(node, _)| *node).filter(|node| self.way_to(node).is_ok()).collect();
+        let seen = |(node, host): &(&NodeName, &Host)| {
+            let is_heard_of = mains.len() == 1 || answering.iter().any(|main| main != node);
+            if is_heard_of {
+                Fact::Known(self.is_ready(host, quorum))
+            } else {
+                Fact::Unknown("no other main can be asked".to_owned())
+            }
+        };
+        mains.iter().map(|main| (main.0.clone(), seen(main))).collect()
     }
 
     /// Those of the kinds that were asked for, or are noted in the API itself.

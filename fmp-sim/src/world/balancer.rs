@@ -16,7 +16,7 @@ const CONFIG: &str = "/etc/fmp/haproxy.cfg";
 const ENTRANCE: &str = "fmp-entrance.service";
 const SHARED: &str = "/etc/fmp/keepalived.conf";
 
-/// Where apiservers answer.
+/// Where apiservers answer and call themselves ready, which balancers ask.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) part: u8,
@@ -58,10 +58,10 @@ fn backend(line: &str) -> Option<Ipv4Addr> {
 }
 
 impl World {
-    /// Where apiservers answer now.
+    /// Where apiservers are ready now.
     pub(crate) fn api(&self) -> Option<Api> {
         let quorum = self.quorum_part();
-        let serving = self.mains().filter(|(_, host)| self.serves(host, quorum));
+        let serving = self.mains().filter(|(_, host)| self.is_ready(host, quorum));
         let addresses: Vec<Ipv4Addr> = serving.filter_map(|(_, host)| host.facts.addresses.first().copied()).collect();
         quorum.filter(|_| !addresses.is_empty()).map(|part| Api { part, addresses })
     }

@@ -141,10 +141,15 @@ impl World {
         let id = |url: &str| short_id(&format!("{url} {token}"));
         if born && self.etcd.is_none() {
             let first = |url: &str| (url.to_owned(), Member { id: id(url), ..Member::default() });
-            let members = lines.map(first);
+            let members = lines.clone().map(first);
             self.etcd = Some(EtcdCluster::new(short_id(&token), members.collect()));
         }
-        let member = self.etcd.as_mut()?.members.get_mut(&url)?;
+        let members = &mut self.etcd.as_mut()?.members;
+        // etcd refuses whoever joins with another list than it has itself: the process ends.
+        if !born && lines.collect::<BTreeSet<_>>() != members.keys().map(String::as_str).collect() {
+            return None;
+        }
+        let member = members.get_mut(&url)?;
         if born && member.id != id(&url) {
             return None;
         }

@@ -34,7 +34,7 @@ const LASTS_S: (i64, i64) = (40, 15);
 /// How old a lease is in seconds that nobody renews.
 const GIVEN_UP_S: i64 = 300;
 
-/// What ails a machine that no observation for a plan sees.
+/// What ails a machine while all that it runs goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ills {
     /// What a write of etcd takes there, in milliseconds.
@@ -46,6 +46,9 @@ pub(crate) struct Ills {
     /// Whether somebody deleted its routes since flanneld made them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) without_routes: bool,
+    /// Whether its apiserver answers and calls itself not ready, until it is started again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unready: bool,
 }
 
 impl Ills {
@@ -69,6 +72,11 @@ impl World {
     /// Somebody deletes a machine's routes. flanneld makes them again when it starts.
     pub fn drop_routes(&mut self, node: &NodeName) {
         self.change(node, |host| host.ills.without_routes = true);
+    }
+
+    /// A main's apiserver answers, and `/readyz` says no: one of its hooks or checks hangs until it is started again.
+    pub fn hang_apiserver(&mut self, node: &NodeName) {
+        self.change(node, |host| host.ills.unready = true);
     }
 }
 

@@ -48,6 +48,11 @@ impl World {
         Standing { quorum: quorum.is_some(), api: way.is_some(), voters, up, away, hidden, short: self.short() }
     }
 
+    /// How many members of etcd have a vote, whether they answer or not.
+    pub(crate) fn voters(&self) -> usize {
+        self.etcd.iter().flat_map(|etcd| etcd.members.values()).filter(|member| !member.learner).count()
+    }
+
     /// Whether so many voters have lost their data that the others are no quorum: then only a backup helps.
     pub fn has_lost_its_data(&self) -> bool {
         let Some(etcd) = &self.etcd else { return false };

@@ -7,14 +7,21 @@ use std::{
 };
 
 use fmp_core::{
-    Digest, KubeVersion,
+    Digest, KubeVersion, NodeName,
     observed::{Stamp, UnitSeen},
     role::paths::{STAMP, unit_file},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pace, World, api::FLANNELD, balancer::BALANCER, etcd::ETCD, files::File, host::Host};
+use super::{
+    Pace, World,
+    api::{APISERVER, FLANNELD},
+    balancer::BALANCER,
+    etcd::ETCD,
+    files::File,
+    host::Host,
+};
 
 /// What systemd knows of a unit besides its files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -101,6 +108,7 @@ impl Host {
         let loaded = self.unit_files(name);
         let backends = (name == BALANCER).then(|| self.backends());
         self.ills.without_routes &= held_back || name != FLANNELD;
+        self.ills.unready &= held_back || name != APISERVER;
         let unit = self.units.entry(name.to_owned()).or_default();
         unit.loaded = unit.loaded.take().or(loaded);
         unit.held_back = held_back;
@@ -256,6 +264,14 @@ impl File {
 }
 
 impl World {
+    /// Whether a unit's process read something else at a path, when it started, than what lies there now.
+    pub(crate) fn read_another(&self, node: &NodeName, unit: &str, path: &str) -> bool {
+        let Some(host) = self.hosts.get(node) else { return false };
+        let running = host.units.get(unit).and_then(|unit| unit.running.as_ref());
+        let read = running.and_then(|running| running.stamp.as_ref()?.0.get(path).cloned());
+        running.is_some() && read != host.files.get(path).map(|file| file.noted(path))
+    }
+
     /// What was started answers once it has come so far. When the next one will.
     pub(crate) fn units_come_up(&mut self) -> Option<u64> {
         let (clock, pace) = (self.clock_ms, self.pace);
