@@ -84,7 +84,22 @@ impl Stage {
         if said.contains(&words.join(" ")) { Ok(()) } else { Err(self.said.clone()) }
     }
 
+    /// Pages after the first one are files of their own, so that each is short enough to be read: `plan-2.txt`.
     fn is_as_written(&self, name: &str, printed: &str) -> Result<(), String> {
+        let stem = name.strip_suffix(".txt").ok_or("what was printed is kept as text")?;
+        let pages = pages(printed);
+        let surplus = format!("{stem}-{}.txt", pages.len() + 1);
+        if self.story.join(&surplus).exists() {
+            return Err(format!("{surplus} is a page that nobody printed"));
+        }
+        for (at, page) in (1..).zip(pages) {
+            let name = if at == 1 { name.to_owned() } else { format!("{stem}-{at}.txt") };
+            self.is_page(&name, &page)?;
+        }
+        Ok(())
+    }
+
+    fn is_page(&self, name: &str, printed: &str) -> Result<(), String> {
         let path = self.story.join(name);
         if self.accepts {
             fs::write(&path, printed).unwrap();
@@ -96,6 +111,39 @@ impl Stage {
         let diff = similar::TextDiff::from_lines(written.as_str(), printed);
         Err(diff.unified_diff().header(name, "printed").to_string())
     }
+}
+
+/// The most lines of a page.
+const PAGE: usize = 200;
+
+/// A text in pages, cut where a plan comes to other nodes.
+fn pages(text: &str) -> Vec<String> {
+    let mut parts: Vec<Vec<&str>> = vec![Vec::new()];
+    for line in text.lines() {
+        if line.contains(" nodes alike: ") {
+            parts.push(Vec::new());
+        }
+        parts.last_mut().unwrap().push(line);
+    }
+    let mut pages: Vec<Vec<&str>> = vec![Vec::new()];
+    for part in parts {
+        let page = pages.last_mut().unwrap();
+        if page.len() + part.len() > PAGE && !page.is_empty() {
+            pages.push(part);
+        } else {
+            page.extend(part);
+        }
+    }
+    pages.into_iter().map(|lines| lines.into_iter().map(|line| format!("{line}\n")).collect()).collect()
+}
+
+#[test]
+fn a_long_text_is_cut_where_other_nodes_begin() {
+    let group = |name: &str, lines: usize| format!("  2 nodes alike: {name}\n{}", "line\n".repeat(lines));
+    let text = format!("head\n{}{}{}", group("a", 100), group("b", 90), group("c", 50));
+    let pages = pages(&text);
+    assert_eq!(pages.concat(), text);
+    assert_eq!(pages.iter().map(|page| page.lines().count()).collect::<Vec<_>>(), [193, 51]);
 }
 
 /// The world of seven nodes in sync: made once, copied by each story.

@@ -34,7 +34,7 @@ const BELOW: &[(&str, &[&str])] = &[
 const SOURCE_LINES: usize = 600;
 
 /// The most lines of an expected output: more than that nobody reads in a review.
-const EXPECTED_LINES: usize = 240;
+const EXPECTED_LINES: usize = 200;
 
 /// Where something that is forbidden elsewhere is right.
 struct Exception {

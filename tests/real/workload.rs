@@ -122,7 +122,24 @@ fn answers(lab: &Lab) {
         until("the ClusterIP reaches each pod", SOON, || all_told(node, &lab.try_sh(node, &often)?, &pods));
     }
     pods_see_pod_addresses(lab, &pods, &cluster_ip);
+    outside_sees_nodes(lab, &pods);
     names_resolve(lab, &pods, &cluster_ip);
+}
+
+/// Whoever is asked from a pod and is no pod sees the node: nobody outside knows the way to the pods' addresses. The answer
+/// comes from a program of a main, which says who asks.
+fn outside_sees_nodes(lab: &Lab, pods: &BTreeMap<String, Pod>) {
+    let says = r"perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalPort => 8123, Listen => 5, ReuseAddr => 1) or die;
+        while ($c = $l->accept) { print $c $c->peerhost; close $c }'";
+    lab.sh("main-1", &format!("systemctl stop canary-says 2>/dev/null; systemd-run --unit=canary-says {says}"));
+    for Pod { name, node, .. } in pods.values() {
+        let (asked, seen) = (lab.address("main-1"), lab.address(node));
+        until("what is outside sees the node", SOON, || {
+            let ran = lab.fmp(&["kubectl", "--", "exec", name, "--", "busybox", "nc", &asked, "8123"]);
+            if ran.out.trim() == seen { Ok(()) } else { Err(format!("{node}: {}{}", ran.out, ran.err)) }
+        });
+    }
+    lab.sh("main-1", "systemctl stop canary-says");
 }
 
 /// From a pod on each node: the cluster's names, in both directions. Its answers come from pods on two nodes.

@@ -220,3 +220,14 @@ fn one_apiserver_asks_nobody_to_go_away() {
     let lowered = lower(&spec, &bundle("1.29.15"), &observed).unwrap();
     assert!(!joined(&lowered.desired, "main-1", "kube-apiserver.service").contains("--goaway-chance="));
 }
+
+#[test]
+fn swap_is_off_where_the_profile_allows_none() {
+    let host = |profile: &str| {
+        let mut spec = cluster("1.29.15", "routed");
+        spec.profile = Profiles::shipped().load(profile).unwrap();
+        joined(&lower(&spec, &bundle("1.29.15"), &nothing(&spec)).unwrap().desired, "work-1", "fmp-host.service")
+    };
+    assert!(has_line(&host("fmp-23.12"), "ExecStartPre=-/sbin/swapoff -a"));
+    assert!(!host("local").contains("swapoff"), "machines that share a computer share its swap");
+}

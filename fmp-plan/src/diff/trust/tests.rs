@@ -165,6 +165,14 @@ fn check_waits_nothing_changes(lab: &Lab) {
     assert_eq!(ids(&plan), Vec::<&str>::new());
     let until = waits(&plan, "main-1/trust/ca").unwrap();
     assert!(until.starts_with("one ca is left, now ") && until.contains(" on main-1 and main-3, "), "{until}");
+    // By their keys a person finds out which is which.
+    for main in ["main-1", "main-2"] {
+        let Fact::Known(host) = &lab.seen.hosts[&node(main)] else { panic!("{main} answers") };
+        let Fact::Known(authority) = &host.certificates[CA] else { panic!("{main} holds one") };
+        let fingerprint = authority.key.to_string();
+        let short = fingerprint.trim_start_matches("sha256:").get(..12).unwrap();
+        assert!(until.contains(short), "{until}");
+    }
 }
 
 #[test]
