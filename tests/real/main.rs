@@ -26,8 +26,10 @@ mod power;
 mod rebirth;
 mod rehearse;
 mod runner;
+mod secrets;
 mod security;
 mod stale;
+mod vxlan;
 mod workload;
 
 use std::process::ExitCode;
@@ -39,6 +41,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_bring_up", begin: Begin::Nothing, minutes: 15, run: bring_up::run },
     Check { name: "real_workload", begin: Begin::InSync, minutes: 10, run: workload::run },
     Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
+    Check { name: "real_secrets", begin: Begin::InSync, minutes: 10, run: secrets::run },
     Check { name: "real_kubeconfig", begin: Begin::InSync, minutes: 5, run: kubeconfig::run },
     Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
     Check { name: "real_rehearse", begin: Begin::InSync, minutes: 12, run: rehearse::run },
@@ -59,6 +62,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
     // What does not fit into every run: `scripts/full` has it.
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
+    Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },
     // Last: it leaves no cluster behind.
     Check { name: "real_destroy", begin: Begin::InSync, minutes: 20, run: destroy::run },
 ];

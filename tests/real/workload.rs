@@ -126,12 +126,19 @@ fn answers(lab: &Lab) {
     names_resolve(lab, &pods, &cluster_ip);
 }
 
+/// A program on a host that tells whoever connects who that is.
+const SAYS: &str = "systemctl stop canary-says 2>/dev/null || true
+    cat >/run/canary-says <<'end'
+use IO::Socket::INET;
+my $listener = IO::Socket::INET->new(LocalPort => 8123, Listen => 5, ReuseAddr => 1) or die;
+while (my $client = $listener->accept) { print $client $client->peerhost; close $client }
+end
+    systemd-run --quiet --collect --unit=canary-says perl /run/canary-says";
+
 /// Whoever is asked from a pod and is no pod sees the node: nobody outside knows the way to the pods' addresses. The answer
 /// comes from a program of a main, which says who asks.
 fn outside_sees_nodes(lab: &Lab, pods: &BTreeMap<String, Pod>) {
-    let says = r"perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalPort => 8123, Listen => 5, ReuseAddr => 1) or die;
-        while ($c = $l->accept) { print $c $c->peerhost; close $c }'";
-    lab.sh("main-1", &format!("systemctl stop canary-says 2>/dev/null; systemd-run --unit=canary-says {says}"));
+    lab.sh("main-1", SAYS);
     for Pod { name, node, .. } in pods.values() {
         let (asked, seen) = (lab.address("main-1"), lab.address(node));
         until("what is outside sees the node", SOON, || {

@@ -9,6 +9,8 @@ mod fences;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod minimal;
+#[cfg(test)]
 mod orders;
 pub(crate) mod play;
 mod shrink;

@@ -28,12 +28,12 @@ const PAUSE_MS: u64 = 120_000;
 const ROUNDS: usize = 5;
 
 /// A plan on its way.
-struct Walk<'a> {
-    case: &'a Case,
-    world: World,
-    invariants: Invariants,
-    lot: Stream,
-    clock_ms: u64,
+pub(super) struct Walk<'a> {
+    pub(super) case: &'a Case,
+    pub(super) world: World,
+    pub(super) invariants: Invariants,
+    pub(super) lot: Stream,
+    pub(super) clock_ms: u64,
 }
 
 impl Walk<'_> {
@@ -52,7 +52,7 @@ impl Walk<'_> {
         vec![format!("no end after {ROUNDS} rounds: {:?}", self.plan().waiting)]
     }
 
-    fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> Plan {
         self.case.plan(&self.world.observe(&self.case.questions)).unwrap()
     }
 
@@ -114,7 +114,7 @@ impl Walk<'_> {
     }
 
     /// Waits until nothing is awaited that comes by itself. What was wrong on the way.
-    fn rest<'p>(&mut self, plan: &'p Plan, way: &mut Way<'p>) -> Vec<String> {
+    pub(super) fn rest<'p>(&mut self, plan: &'p Plan, way: &mut Way<'p>) -> Vec<String> {
         self.pause();
         self.invariants.hear(self.world.deeds());
         self.finish(plan, way);
@@ -132,7 +132,7 @@ impl Walk<'_> {
     }
 
     /// One of those that may begin: what comes before is done, its unit has a slot, and safety permits it.
-    fn next<'p>(&mut self, plan: &'p Plan, way: &Way<'_>) -> Option<&'p Step> {
+    pub(super) fn next<'p>(&mut self, plan: &'p Plan, way: &Way<'_>) -> Option<&'p Step> {
         let open = open_units(plan, way);
         let seen = self.world.observe(&self.case.to_judge);
         let in_flight: Vec<&Step> = plan.steps.iter().filter(|step| way.landed.contains(&step.id)).collect();
@@ -150,7 +150,7 @@ impl Walk<'_> {
         self.lot.pick(&ready).copied()
     }
 
-    fn take(&mut self, plan: &Plan, step: &Step) -> Vec<String> {
+    pub(super) fn take(&mut self, plan: &Plan, step: &Step) -> Vec<String> {
         let cx = Context { epoch: 1, texts: std::sync::Arc::new(plan.texts.clone()), ..Context::default() };
         let (before, skewed) = (self.world.standing(&self.case.spec), self.world.broken_skew());
         let applied = self.world.apply(&cx, step);
@@ -180,13 +180,21 @@ impl Walk<'_> {
 
 /// How far a walk has come.
 #[derive(Debug, Default)]
-struct Way<'p> {
+pub(super) struct Way<'p> {
     /// What took effect and is still awaited.
     landed: BTreeSet<&'p StepId>,
     done: BTreeSet<&'p StepId>,
 }
 
-impl Way<'_> {
+impl<'p> Way<'p> {
+    pub(super) fn begin(&mut self, step: &'p Step) {
+        self.landed.insert(&step.id);
+    }
+
+    pub(super) fn is_over(&self, plan: &Plan) -> bool {
+        self.done.len() == plan.steps.len()
+    }
+
     fn has_begun(&self, id: &StepId) -> bool {
         self.landed.contains(id) || self.done.contains(id)
     }

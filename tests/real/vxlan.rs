@@ -1,0 +1,30 @@
+//! The pods' network as VXLAN, for nodes that are not on one link: every way to a pod works as it does by routes.
+
+use std::fs;
+
+use crate::{
+    lab::{Lab, everyone},
+    workload,
+};
+
+pub(crate) fn run(lab: &Lab) {
+    // A cluster's network is what it was made with.
+    lab.destroy();
+    let text = fs::read_to_string(lab.place("cluster.toml")).expect("the lab has a file");
+    let tunnelled = text.replace("mode = \"routed\"", "mode = \"flannel\"");
+    assert_ne!(text, tunnelled);
+    let file = lab.place("vxlan.toml");
+    fs::write(&file, tunnelled).expect("the target directory can be written");
+    lab.fmp_for(&file, &["apply", "--yes"]).exits(0);
+    for node in everyone() {
+        let link = lab.sh(node, "ip -details link show flannel.1");
+        assert!(link.contains("vxlan id 1 ") && link.contains(" mtu 1450 "), "{node}: {link}");
+        let routes = lab.sh(node, "ip route show dev flannel.1");
+        assert!(routes.lines().filter(|line| line.contains("via 10.244.")).count() >= 6, "{node}: {routes}");
+    }
+    workload::deploy(lab);
+    workload::all_ways(lab);
+    lab.fmp_for(&file, &["plan"]).exits(0);
+    // The next check begins with the cluster that the lab's own file asks for.
+    lab.destroy_for(&file);
+}
