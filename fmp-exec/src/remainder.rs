@@ -44,13 +44,82 @@ pub fn uncovered(approved: &Plan, now: &Plan, observed: &Observed) -> Vec<Uncove
     let is_other = |step: &Step| !whole.covers(step);
     let other = now.steps.iter().filter(|step| is_other(step)).map(|step| Uncovered::Step(step.id.clone()));
     let consents = now.consents.difference(&approved.consents).cloned().map(Uncovered::Consent);
-    // Wholly or in part: it is not to be done as a whole any more, and nobody made something else of it.
+    // Wholly or in part. What only waits now, or stays for a reason that is told, was not done.
     let is_done = |own: &Step| {
-        left.beside(own).iter().all(|step| step.action != own.action && !(step.id == own.id && is_other(step)))
+        left.beside(own).iter().all(|step| step.action != own.action && (step.id != own.id || has_begun(own, step)))
+            && !is_held_back(now, own)
     };
-    let is_ours = |fact: &FactKey| whole.near(fact).any(|step| writes(step, fact) && is_done(step));
-    let changed = fmp_plan::changed(approved, observed).into_iter().filter(|changed| !is_ours(&changed.fact));
+    let is_ours = |changed: &Changed| {
+        whole.near(&changed.fact).any(|step| writes(step, &changed.fact) && is_done(step) && explains(step, changed))
+    };
+    // What nobody can tell now holds up whoever rests on it, and nothing else.
+    let rests_on = |fact: &FactKey| now.basis.facts.binary_search_by(|premise| premise.key.cmp(fact)).is_ok();
+    let matters = |changed: &Changed| changed.now != "unknown" || rests_on(&changed.fact);
+    let changed = fmp_plan::changed(approved, observed).into_iter().filter(matters).filter(|changed| !is_ours(changed));
     other.chain(consents).chain(changed.map(Uncovered::Fact)).collect()
+}
+
+/// Whether less is left of a step than there was.
+fn has_begun(own: &Step, left: &Step) -> bool {
+    match (&own.action, &left.action) {
+        (Action::WriteFiles { files, remove }, Action::WriteFiles { files: some, remove: others }) => {
+            some.len() + others.len() < files.len() + remove.len()
+        }
+        (Action::EstablishTrust { items }, Action::EstablishTrust { items: some }) => some.len() < items.len(),
+        (Action::IssueCertificates { certificates }, Action::IssueCertificates { certificates: some }) => {
+            some.len() < certificates.len()
+        }
+        (Action::StopUnits { units }, Action::StopUnits { units: some }) => some.len() < units.len(),
+        // What was started comes up.
+        (own, Action::StartUnit { unit } | Action::RestartUnit { unit, before: UnitBefore::Starting }) => {
+            own.starts() == Some(unit)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the plan says of what a step is about that it waits, or why it stays.
+fn is_held_back(now: &Plan, own: &Step) -> bool {
+    let object = match &own.action {
+        Action::ApplyObject { key, .. } | Action::DeleteObject { key, .. } => Some(key),
+        _ => None,
+    };
+    now.waiting.iter().any(|item| own.id.as_str().starts_with(&item.what))
+        || now.notes.iter().any(|note| object == Some(&note.about))
+}
+
+/// Whether what a fact is now is what a step that was done can have made of it.
+fn explains(step: &Step, Changed { fact, then, now }: &Changed) -> bool {
+    let was_unseen = then == "absent" || then == "unknown";
+    match (fact, &step.action) {
+        // Whose machine it is may have changed, which machine it is has not.
+        (FactKey::Host { .. }, _) => was_unseen || then.split(", ").take(3).eq(now.split(", ").take(3)),
+        (FactKey::Object { .. }, Action::DeleteObject { .. }) => now == "absent",
+        (FactKey::Unit { .. }, Action::WriteFiles { remove, .. }) => {
+            let removed =
+                |words: &str| remove.iter().fold(words.to_owned(), |words, file| without_drop_in(&words, &file.path));
+            was_unseen || removed(then).replace(REREAD, "") == removed(now).replace(REREAD, "")
+        }
+        // Whoever disables a unit means it to stay down.
+        (
+            FactKey::Unit { .. },
+            Action::StartUnit { .. }
+            | Action::RestartUnit { .. }
+            | Action::ReloadUnit { .. }
+            | Action::EnableUnit { .. },
+        ) => was_unseen || now.split(' ').any(|word| word == "enabled"),
+        _ => true,
+    }
+}
+
+/// What the words for a unit say where systemd has not read its files again.
+const REREAD: &str = " needs-daemon-reload";
+
+/// The words for a unit without those for one drop-in.
+fn without_drop_in(words: &str, path: &str) -> String {
+    let Some((before, rest)) = words.split_once(&format!(" drop-in {path} ")) else { return words.to_owned() };
+    let after = rest.find(' ').map_or("", |end| &rest[end..]);
+    format!("{before}{after}")
 }
 
 /// Steps by the host that they are done on, the cluster's by no name: a plan of a large cluster has a hundred thousand.
@@ -235,4 +304,71 @@ fn is_file(fact: &FactKey, path: &str) -> bool {
 
 fn is_unit(fact: &FactKey, unit: &str) -> bool {
     matches!(fact, FactKey::Unit { unit: own, .. } if &**own == unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::Digest;
+    use fmp_plan::action::FileRemoval;
+
+    use super::*;
+
+    fn step(action: Action) -> Step {
+        Step {
+            id: StepId::new("main-1/step"),
+            subject: Subject::Host("main-1".parse().unwrap()),
+            action,
+            after: Vec::new(),
+            unit: None,
+            disrupts: [].into(),
+            watch: None,
+            reason: String::new(),
+        }
+    }
+
+    #[track_caller]
+    fn check(action: Action, fact: FactKey, then: &str, now: &str, explained: bool) {
+        let changed = Changed { fact, then: then.to_owned(), now: now.to_owned() };
+        assert_eq!(explains(&step(action), &changed), explained, "{changed:?}");
+    }
+
+    fn unit() -> FactKey {
+        FactKey::Unit { node: "main-1".parse().unwrap(), unit: "etcd.service".into() }
+    }
+
+    #[test]
+    fn another_machine_is_nobodys_step() {
+        let (host, upload) =
+            (|| FactKey::Host { node: "main-1".parse().unwrap() }, || Action::EstablishTrust { items: vec![] });
+        check(upload(), host(), "machine-id a, h, x86, no cluster, bare", "machine-id a, h, x86, cluster 1", true);
+        check(upload(), host(), "machine-id a, h, x86, no cluster, bare", "machine-id b, h, x86, no cluster", false);
+        check(upload(), host(), "absent", "machine-id b, h, x86, no cluster, bare", true);
+    }
+
+    #[test]
+    fn an_object_that_was_to_go_and_is_another_one_was_not_deleted() {
+        let key = "ConfigMap/a/b".to_owned();
+        let delete = || Action::DeleteObject { key: key.clone(), before: "d".to_owned() };
+        let object = || FactKey::Object { key: key.clone() };
+        check(delete(), object(), "d", "absent", true);
+        check(delete(), object(), "d", "e", false);
+    }
+
+    #[test]
+    fn files_explain_that_a_unit_was_not_read_again_and_no_more() {
+        let path = "/etc/systemd/system/etcd.service.d/a.conf";
+        let remove = vec![FileRemoval { path: path.into(), before: Digest::of("a") }];
+        let write = || Action::WriteFiles { files: Vec::new(), remove: remove.clone() };
+        let then = format!("active enabled drop-in {path} sha256:1 started with sha256:2");
+        check(write(), unit(), &then, "active enabled needs-daemon-reload started with sha256:2", true);
+        check(write(), unit(), &then, "not active disabled no stamp", false);
+    }
+
+    #[test]
+    fn whoever_disables_a_unit_means_it_to_stay_down() {
+        let restart = || Action::RestartUnit { unit: "etcd.service".into(), before: UnitBefore::Active };
+        check(restart(), unit(), "active enabled started with sha256:1", "not active enabled no stamp", true);
+        check(restart(), unit(), "active enabled started with sha256:1", "not active disabled no stamp", false);
+        check(restart(), unit(), "absent", "not active disabled no stamp", true);
+    }
 }

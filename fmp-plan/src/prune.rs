@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
-    manifest::CRD,
+    manifest::{CRD, is_foreign},
     observed::{Fact, ObjectSeen},
     resource::ResourceId,
     role::paths::{INVENTORY, inventory, key},
@@ -41,9 +41,16 @@ pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
             Err(what) => plan.notes.push(Note { about: object.clone(), what }),
         }
     }
-    // While anything of a kind stays, the API remembers that kind.
+    // While anything stays, so does what holds it; that the API remembers its kind is no news.
     let stay: Vec<&str> = api.objects.keys().map(String::as_str).filter(|object| !going.contains_key(object)).collect();
-    going.retain(|note, _| !stay.iter().any(|object| notes(note, object)));
+    going.retain(|one, _| {
+        let Some(held) = stay.iter().find(|other| contains(one, other)) else { return true };
+        if !one.starts_with(INVENTORY) {
+            let what = format!("nothing in cluster.toml wants it any more, and it stays as long as {held} does");
+            plan.notes.push(Note { about: (*one).to_owned(), what });
+        }
+        false
+    });
     if going.is_empty() {
         return;
     }
@@ -58,8 +65,14 @@ fn notes(note: &str, object: &str) -> bool {
     note.starts_with(INVENTORY) && note == inventory(kind(object))
 }
 
-/// Whether `one` holds `other`: its namespace, its kind, what remembers its kind. It goes later.
-fn holds(one: &str, other: &str) -> bool {
+/// Whether `one` goes after `other`. What others defined goes before anything of Kubernetes' own: a program among that may
+/// have to let it go.
+fn is_later(one: &str, other: &str) -> bool {
+    contains(one, other) || is_foreign(kind(other)) && !is_foreign(kind(one))
+}
+
+/// Whether `one` is the namespace of `other`, its kind, or what remembers its kind.
+fn contains(one: &str, other: &str) -> bool {
     let (name, own) = (one.rsplit('/').next().unwrap_or(one), kind(one));
     match own {
         "Namespace" => other.split('/').nth(1) == Some(name),
@@ -76,6 +89,9 @@ fn kind(object: &str) -> &str {
 
 /// The digest that it must still have and the consent that was used, or why it stays.
 fn may_go(sides: Sides<'_>, object: &str, seen: &Fact<ObjectSeen>) -> Result<(String, Option<String>), String> {
+    if let (true, Fact::Unknown(why)) = (object.starts_with(INVENTORY), seen) {
+        return Err(format!("{why}; whether anything of that kind is left is not known, and it stays"));
+    }
     let Fact::Known(seen) = seen else {
         return Err(
             "it carries FMP's label, and not the digest of what FMP applied: it is somebody's copy, and stays".into()
@@ -115,7 +131,7 @@ fn add(plan: &mut Plan, object: &str, before: &str, going: &BTreeMap<&str, Strin
     let id = |object: &str| format!("cluster/{}", key::object(object));
     let resource = id(object);
     let action = Action::DeleteObject { key: object.to_owned(), before: before.to_owned() };
-    let earlier = going.keys().filter(|other| holds(object, other));
+    let earlier = going.keys().filter(|other| is_later(object, other));
     plan.changes.push(Change { id: resource.clone(), verb: Verb::Remove, why: vec![REASON.to_owned()], diff: None });
     plan.steps.push(Step {
         id: StepId::new(resource),
@@ -202,11 +218,34 @@ mod tests {
         let inside = format!("cluster/object/{inside}");
         for step in &plan.steps {
             let object = step.id.as_str().trim_start_matches("cluster/object/");
-            let is_last = [definition, SPACE, &note].contains(&object);
             let after: Vec<&str> = step.after.iter().map(StepId::as_str).collect();
-            assert_eq!(after, if is_last { vec![inside.as_str()] } else { vec![] }, "{object}");
+            // A program of Kubernetes' own kinds may have to let the order go.
+            let is_first = step.id.as_str() == inside;
+            assert_eq!(after, if is_first { vec![] } else { vec![inside.as_str()] }, "{object}");
         }
         assert_eq!(plan.steps.len(), 5);
+    }
+
+    #[test]
+    fn what_holds_something_that_stays_stays_and_is_told() {
+        let mut lab = lab(SPACE, applied());
+        let owned = Tree::Map([("f:data".to_owned(), Tree::Map([].into()))].into());
+        let inside = "ConfigMap/old/theirs";
+        lab.api().objects.insert(inside.to_owned(), shown(owned, "kubectl-edit"));
+        lab.agree(&format!("delete {SPACE}"));
+        let plan = lab.plan();
+        assert_eq!(plan.standing(), Standing::InSync);
+        let about: Vec<&str> = plan.notes.iter().map(|note| note.about.as_str()).collect();
+        assert_eq!(about, [inside, SPACE]);
+        assert!(plan.notes[1].what.ends_with("it stays as long as ConfigMap/old/theirs does"), "{:?}", plan.notes);
+    }
+
+    #[test]
+    fn a_kind_that_cant_be_listed_is_remembered() {
+        let note = inventory("Order.example.com");
+        let plan = lab(&note, Fact::Unknown("orders can't be listed".to_owned())).plan();
+        assert_eq!((plan.standing(), plan.notes.len()), (Standing::InSync, 1));
+        assert!(plan.notes[0].what.starts_with("orders can't be listed; "), "{:?}", plan.notes);
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn told(report: &Report) -> String {
     }
     let end = if calm.left.is_empty() { "in sync" } else { "with nothing left but what waits anyway" };
     _ = writeln!(out, "{converged} runs ended {end}, after {} more rounds of apply at most", report.worst_rounds);
-    calm.left.iter().for_each(|item| _ = writeln!(out, "  {item}"));
+    calm.left.iter().for_each(|item| _ = writeln!(out, "  {} waits until {}", item.what, item.until));
     if *lost > 0 {
         _ = writeln!(
             out,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    lab::{Lab, everyone},
+    lab::{Lab, SOON, everyone, until},
     workload,
 };
 
@@ -19,8 +19,11 @@ pub(crate) fn run(lab: &Lab) {
     for node in everyone() {
         let link = lab.sh(node, "ip -details link show flannel.1");
         assert!(link.contains("vxlan id 1 ") && link.contains(" mtu 1450 "), "{node}: {link}");
-        let routes = lab.sh(node, "ip route show dev flannel.1");
-        assert!(routes.lines().filter(|line| line.contains("via 10.244.")).count() >= 6, "{node}: {routes}");
+        until("each other node's pods have a route", SOON, || {
+            let routes = lab.sh(node, "ip route show dev flannel.1");
+            let ways = routes.lines().filter(|line| line.contains("via 10.244.")).count();
+            if ways == 6 { Ok(()) } else { Err(format!("{node}: {routes}")) }
+        });
     }
     workload::deploy(lab);
     workload::all_ways(lab);

@@ -13,11 +13,12 @@ mod tests;
 
 pub(crate) use api::{CLUSTER_ID, DIGEST, MANAGED_BY};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     NodeName,
     observed::{Api, Etcd, Fact},
+    role::paths::inventory,
 };
 use fmp_exec::Questions;
 use tokio::time::{Duration, timeout};
@@ -95,26 +96,29 @@ async fn full(main: &Main<'_>, mains: &[Main<'_>], questions: &Questions) -> Ans
     };
     let ready = others.iter().map(|other| (other.0.clone(), readiness(&answer, other.0))).collect();
     let api = match api::read(&answer, questions) {
-        Fact::Known(api) => with_noted(main, api, questions).await,
+        Fact::Known(api) => Fact::Known(with_noted(main, api, questions).await),
         api @ (Fact::Absent | Fact::Unknown(_)) => api,
     };
     Answer { etcd: etcd::read(&answer), api, ready }
 }
 
-/// Adds the objects of kinds that only the API itself remembers.
-async fn with_noted(main: &Main<'_>, mut api: Api, questions: &Questions) -> Fact<Api> {
+/// Adds the objects of kinds that only the API itself remembers. What of them can't be listed (a webhook that is gone, say)
+/// holds up nothing: it is not wanted by anybody.
+async fn with_noted(main: &Main<'_>, mut api: Api, questions: &Questions) -> Api {
     let kinds = objects::noted(&api.objects, &questions.kinds);
     if kinds.is_empty() {
-        return Fact::Known(api);
+        return api;
     }
     let answer = ask(main, format!("{PROBE}{}", objects::questions(&kinds))).await;
-    match answer.and_then(|answer| objects::read(&answer, &kinds)) {
-        Ok(more) => {
-            api.objects.extend(more);
-            Fact::Known(api)
+    for kind in kinds {
+        let key = inventory(&kind);
+        let kind = BTreeSet::from([kind]);
+        match answer.as_ref().map_err(Clone::clone).and_then(|answer| objects::read(answer, &kind)) {
+            Ok(more) => api.objects.extend(more),
+            Err(why) => _ = api.objects.insert(key, Fact::Unknown(why)),
         }
-        Err(why) => Fact::Unknown(why),
     }
+    api
 }
 
 fn unknown(why: &str) -> Answer {

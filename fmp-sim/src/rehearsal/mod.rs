@@ -11,7 +11,7 @@ mod tests;
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use fmp_exec::{PlanError, critical};
-use fmp_plan::{Plan, StepId};
+use fmp_plan::{Plan, StepId, plan::Waiting};
 use serde::{Deserialize, Serialize};
 
 use self::outage::Outages;
@@ -65,9 +65,9 @@ pub struct Calm {
     pub below_full_ms: u64,
     /// The longest time without an apiserver that answers, in milliseconds.
     pub without_api_ms: u64,
-    /// What still waits at the end, for something that no run can do: what it is, and until when.
+    /// What still waits at the end, for something that no run can do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<String>,
+    pub left: Vec<Waiting>,
 }
 
 /// Something that must never be, and was.
@@ -185,7 +185,7 @@ impl Run<'_> {
 
     fn simulation(self, swarm: Arc<Swarm>) -> Simulation {
         let mut sim = Simulation::new(self.case.clone(), self.world.clone(), swarm, self.seed);
-        sim.waits_anyway = self.calm.left.iter().map(|item| what(item).to_owned()).collect();
+        sim.waits_anyway = self.calm.left.iter().cloned().collect();
         sim
     }
 
@@ -210,11 +210,6 @@ impl Run<'_> {
         events.extend(played.trace.into_iter().take(shown.unwrap_or(usize::MAX)));
         Found { seed: self.seed, what: violation.to_string(), events }
     }
-}
-
-/// What an item of [`Calm::left`] is about.
-fn what(item: &str) -> &str {
-    item.split_once(": ").map_or(item, |(what, _)| what)
 }
 
 /// The run without faults: what it takes, and which steps it waits for.
@@ -252,7 +247,7 @@ pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
 const ROUNDS: usize = 8;
 
 /// What waits for something that no run can do, once all the rest is done.
-fn left(sim: &mut Simulation) -> Vec<String> {
+fn left(sim: &mut Simulation) -> Vec<Waiting> {
     for _ in 0..ROUNDS {
         sim.begin_in(1_000);
         let mut ends = Vec::new();
@@ -260,9 +255,7 @@ fn left(sim: &mut Simulation) -> Vec<String> {
             ends = sim.ended();
         }
         match ends.pop() {
-            Some(RoundEnd::Blocked(waiting)) => {
-                return waiting.iter().map(|item| format!("{}: {}", item.what, item.until)).collect();
-            }
+            Some(RoundEnd::Blocked(waiting)) => return waiting,
             Some(RoundEnd::Carried { .. } | RoundEnd::Refused(_) | RoundEnd::Died) => {}
             Some(RoundEnd::InSync) | None => return Vec::new(),
         }

@@ -85,7 +85,7 @@ fn what_waits_anyway_is_no_violation() {
     observed.hosts.insert(away, Fact::Unknown("it does not answer".to_owned()));
     let image = case.mirror(&observed, Pace::Machines).unwrap();
     let calm = calm(&case, &image).unwrap();
-    assert!(matches!(&calm.left[..], [item] if item.starts_with("work-02")), "{:?}", calm.left);
+    assert!(matches!(&calm.left[..], [item] if item.what.starts_with("work-02")), "{:?}", calm.left);
     let report = rehearse(&case, &image, &calm, 1..11);
     assert_eq!((report.converged + report.lost, &report.violations), (10, &Vec::new()));
 }

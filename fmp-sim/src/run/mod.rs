@@ -22,6 +22,7 @@ use controller::Controller;
 pub use controller::{RoundEnd, Who};
 use fmp_core::{NodeName, observed::Observed};
 use fmp_exec::{Event, Millis, Progress, StepAt};
+use fmp_plan::plan::Waiting;
 use queue::Queue;
 use remote::Flight;
 
@@ -134,7 +135,7 @@ pub struct Simulation {
     /// What happened, a line each, where somebody wants to read it.
     pub(crate) trace: Option<Vec<String>>,
     /// What waits for something that no run can do: where nothing else is left, the cluster stands.
-    pub(crate) waits_anyway: BTreeSet<String>,
+    pub(crate) waits_anyway: BTreeSet<Waiting>,
 }
 
 impl Simulation {
@@ -193,7 +194,7 @@ impl Simulation {
     pub(crate) fn stands(&self, end: &RoundEnd) -> bool {
         match end {
             RoundEnd::InSync => true,
-            RoundEnd::Blocked(waiting) => waiting.iter().all(|item| self.waits_anyway.contains(&item.what)),
+            RoundEnd::Blocked(waiting) => waiting.iter().all(|item| self.waits_anyway.contains(item)),
             RoundEnd::Refused(_) | RoundEnd::Carried { .. } | RoundEnd::Died => false,
         }
     }

@@ -61,10 +61,14 @@ impl Walk<'_> {
         let mut way = Way::default();
         while way.done.len() < plan.steps.len() {
             let Some(step) = self.next(plan, &way) else {
-                if way.landed.is_empty() {
+                let before = way.done.len();
+                let wrong = self.rest(plan, &mut way);
+                if !wrong.is_empty() {
+                    return wrong;
+                }
+                if way.done.len() == before {
                     return vec![format!("nothing can be done: {way:?}")];
                 }
-                self.rest(plan, &mut way);
                 continue;
             };
             let mut wrong = self.take(plan, step);
