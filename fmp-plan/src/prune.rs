@@ -34,10 +34,7 @@ pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
     let mut going = BTreeMap::new();
     for (object, seen) in api.objects.iter().filter(|(object, _)| !is_wanted(object)) {
         match may_go(sides, object, seen) {
-            Ok((before, consent)) => {
-                plan.consents.extend(consent);
-                going.insert(object.as_str(), before);
-            }
+            Ok(leave) => _ = going.insert(object.as_str(), leave),
             Err(what) => plan.notes.push(Note { about: object.clone(), what }),
         }
     }
@@ -54,8 +51,9 @@ pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
     if going.is_empty() {
         return;
     }
+    plan.consents.extend(going.values_mut().filter_map(|(_, consent)| consent.take()));
     let facts = going.keys().map(|object| FactKey::Object { key: (*object).to_owned() }).collect();
-    going.iter().for_each(|(object, before)| add(plan, object, before, &going));
+    going.iter().for_each(|(object, (before, _))| add(plan, object, before, going.keys()));
     basis::add(&mut plan.basis.facts, sides.observed, facts);
     plan.put_in_order();
 }
@@ -127,11 +125,11 @@ fn is_empty(owned: &Tree) -> bool {
     owned.map().is_none_or(BTreeMap::is_empty)
 }
 
-fn add(plan: &mut Plan, object: &str, before: &str, going: &BTreeMap<&str, String>) {
+fn add<'a>(plan: &mut Plan, object: &str, before: &str, going: impl Iterator<Item = &'a &'a str>) {
     let id = |object: &str| format!("cluster/{}", key::object(object));
     let resource = id(object);
     let action = Action::DeleteObject { key: object.to_owned(), before: before.to_owned() };
-    let earlier = going.keys().filter(|other| is_later(object, other));
+    let earlier = going.filter(|other| is_later(object, other));
     plan.changes.push(Change { id: resource.clone(), verb: Verb::Remove, why: vec![REASON.to_owned()], diff: None });
     plan.steps.push(Step {
         id: StepId::new(resource),
@@ -235,6 +233,7 @@ mod tests {
         lab.agree(&format!("delete {SPACE}"));
         let plan = lab.plan();
         assert_eq!(plan.standing(), Standing::InSync);
+        assert!(plan.consents.is_empty(), "nothing was done by it: {:?}", plan.consents);
         let about: Vec<&str> = plan.notes.iter().map(|note| note.about.as_str()).collect();
         assert_eq!(about, [inside, SPACE]);
         assert!(plan.notes[1].what.ends_with("it stays as long as ConfigMap/old/theirs does"), "{:?}", plan.notes);
