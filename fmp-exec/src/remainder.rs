@@ -5,16 +5,21 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use fmp_core::{NodeName, observed::Observed, resource::Holding, role::paths::unit_file};
+use fmp_core::{
+    NodeName,
+    observed::Observed,
+    resource::Holding,
+    role::paths::{
+        unit::{ETCD, KUBELET},
+        unit_file,
+    },
+};
 use fmp_plan::{
     Action, Changed, Plan, Step, StepId,
     action::{CertificateIssue, TrustItem, TrustSource, UnitBefore},
     fact::FactKey,
     step::Subject,
 };
-
-const ETCD: &str = "etcd.service";
-const KUBELET: &str = "kubelet.service";
 
 /// Why an approval does not cover what is to be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +51,9 @@ pub fn uncovered(approved: &Plan, now: &Plan, observed: &Observed) -> Vec<Uncove
     let consents = now.consents.difference(&approved.consents).cloned().map(Uncovered::Consent);
     // Wholly or in part. What only waits now, or stays for a reason that is told, was not done.
     let is_done = |own: &Step| {
-        left.beside(own).iter().all(|step| step.action != own.action && (step.id != own.id || has_begun(own, step)))
+        left.beside(own)
+            .iter()
+            .all(|step| step.action != own.action && (step.id != own.id || has_begun(&own.action, &step.action)))
             && !is_held_back(now, own)
     };
     let is_ours = |changed: &Changed| {
@@ -59,22 +66,25 @@ pub fn uncovered(approved: &Plan, now: &Plan, observed: &Observed) -> Vec<Uncove
     other.chain(consents).chain(changed.map(Uncovered::Fact)).collect()
 }
 
-/// Whether less is left of a step than there was.
-fn has_begun(own: &Step, left: &Step) -> bool {
-    match (&own.action, &left.action) {
-        (Action::WriteFiles { files, remove }, Action::WriteFiles { files: some, remove: others }) => {
-            some.len() + others.len() < files.len() + remove.len()
-        }
-        (Action::EstablishTrust { items }, Action::EstablishTrust { items: some }) => some.len() < items.len(),
-        (Action::IssueCertificates { certificates }, Action::IssueCertificates { certificates: some }) => {
-            some.len() < certificates.len()
-        }
-        (Action::StopUnits { units }, Action::StopUnits { units: some }) => some.len() < units.len(),
-        // What was started comes up.
-        (own, Action::StartUnit { unit } | Action::RestartUnit { unit, before: UnitBefore::Starting }) => {
+/// Whether less is left of a step than there was, or only that what it started comes up.
+fn has_begun(own: &Action, left: &Action) -> bool {
+    let comes_up = match left {
+        Action::StartUnit { unit } | Action::RestartUnit { unit, before: UnitBefore::Starting } => {
             own.starts() == Some(unit)
         }
         _ => false,
+    };
+    comes_up || parts(left) < parts(own)
+}
+
+/// How many things an action does that can be done without the others.
+fn parts(action: &Action) -> usize {
+    match action {
+        Action::WriteFiles { files, remove } => files.len() + remove.len(),
+        Action::EstablishTrust { items } => items.len(),
+        Action::IssueCertificates { certificates } => certificates.len(),
+        Action::StopUnits { units } => units.len(),
+        _ => 1,
     }
 }
 
@@ -84,8 +94,7 @@ fn is_held_back(now: &Plan, own: &Step) -> bool {
         Action::ApplyObject { key, .. } | Action::DeleteObject { key, .. } => Some(key),
         _ => None,
     };
-    now.waiting.iter().any(|item| own.id.as_str().starts_with(&item.what))
-        || now.notes.iter().any(|note| object == Some(&note.about))
+    now.waiting.iter().any(|item| item.concerns(&own.id)) || now.notes.iter().any(|note| object == Some(&note.about))
 }
 
 /// Whether what a fact is now is what a step that was done can have made of it.
@@ -141,15 +150,12 @@ impl<'a> Steps<'a> {
 
     /// Those that may change a fact: what is seen on a host is changed there, and a Node by its own kubelet, too.
     fn near(&self, fact: &FactKey) -> impl Iterator<Item = &'a Step> {
-        let (own, others) = match (host(fact), fact) {
-            (Some(node), _) => (Some(node.as_str()), false),
-            (None, FactKey::Node { node, .. }) => (Some(node.as_str()), true),
-            (None, _) => (None, true),
+        let own = match fact {
+            FactKey::Node { node, .. } => Some(node),
+            other => host(other),
         };
-        let wanted = move |at: &str| match own {
-            Some(own) => at == own || others && at.is_empty(),
-            None => true,
-        };
+        let by_api = matches!(fact, FactKey::Node { .. });
+        let wanted = move |at: &str| own.is_none_or(|own| at == own.as_str() || by_api && at.is_empty());
         self.0.iter().filter(move |(at, _)| wanted(at)).flat_map(|(_, steps)| steps.iter().copied())
     }
 

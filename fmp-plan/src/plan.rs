@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fact::FactKey,
-    step::{Budget, Step},
+    step::{Budget, Step, StepId},
 };
 
 /// The one format of a plan that this version reads and writes.
@@ -130,4 +130,24 @@ pub struct Waiting {
     /// The node concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
+}
+
+impl Waiting {
+    /// Whether a step is about what waits, or a part of it.
+    pub fn concerns(&self, step: &StepId) -> bool {
+        step.as_str().strip_prefix(&*self.what).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_concerns_itself_and_its_parts() {
+        let waits = |what: &str| Waiting { what: what.to_owned(), until: String::new(), node: None };
+        let step = StepId::new("work-10/files");
+        assert!(waits("work-10").concerns(&step) && waits("work-10/files").concerns(&step));
+        assert!(!waits("work-1").concerns(&step) && !waits("work-10/file").concerns(&step));
+    }
 }

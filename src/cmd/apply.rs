@@ -131,11 +131,11 @@ fn given_or_left(session: &Session, given: Plan, now: Plan, observed: &Observed)
     if given.basis.bundle != session.lock.digest() {
         why.push(format!("it was made for another bundle: {}, now {}", given.basis.bundle, session.lock.digest()));
     }
-    // A plan that is made again in the same words is the same plan, whatever was planned in between.
-    if why.is_empty() && codec::digest(&given) == codec::digest(&now) {
-        return Ok(given);
-    }
     if why.is_empty() {
+        // A plan that is made again in the same words is the same plan, whatever was planned in between.
+        if codec::digest(&given) == codec::digest(&now) {
+            return Ok(given);
+        }
         let is_blocked = now.standing() == Standing::Blocked;
         if !is_blocked && fmp_plan::changed(&given, observed).is_empty() {
             return Ok(given);
@@ -146,10 +146,9 @@ fn given_or_left(session: &Session, given: Plan, now: Plan, observed: &Observed)
             return Ok(now);
         }
         // Changed facts say most; steps follow from them.
-        let (facts, rest): (Vec<_>, Vec<_>) =
-            uncovered.iter().partition(|uncovered| matches!(uncovered, Uncovered::Fact(_)));
-        let told = if facts.is_empty() { rest } else { facts };
-        why.extend(told.into_iter().map(ToString::to_string));
+        let is_fact = |uncovered: &&Uncovered| matches!(uncovered, Uncovered::Fact(_));
+        let only_facts = uncovered.iter().any(|uncovered| is_fact(&uncovered));
+        why.extend(uncovered.iter().filter(|it| !only_facts || is_fact(it)).map(ToString::to_string));
     }
     why.extend(
         now.waiting

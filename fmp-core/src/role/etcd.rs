@@ -14,7 +14,7 @@ use super::{
 use crate::resource::{Authority, EtcdMember, Input, Resource};
 
 /// Full name of the unit.
-pub(super) const UNIT: &str = "etcd.service";
+pub(super) use crate::role::paths::unit::ETCD as UNIT;
 
 /// The certificate that etcdctl and whoever changes membership shows.
 pub(super) fn client() -> Pair {

@@ -38,6 +38,14 @@ pub fn inventory(kind: &str) -> String {
     format!("{INVENTORY}{}", kind.to_lowercase())
 }
 
+/// Units that more than their own role speaks of.
+pub mod unit {
+    /// etcd.
+    pub const ETCD: &str = "etcd.service";
+    /// The kubelet.
+    pub const KUBELET: &str = "kubelet.service";
+}
+
 /// The script that notes what a unit reads when it starts.
 pub const STAMP: &str = "/opt/fmp/lib/stamp.sh";
 

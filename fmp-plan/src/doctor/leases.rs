@@ -3,12 +3,11 @@
 use fmp_core::{
     NodeName, Severity, check,
     observed::{Fact, LeaseSeen, UnitSeen},
+    role::paths::unit::KUBELET,
 };
 
 use super::{Ailment, Fix, Kind, Patient, starts, told};
 use crate::Step;
-
-const KUBELET: &str = "kubelet.service";
 
 /// Whether nobody renews it any more: a holder that lives renews it several times in each of its terms, and another one
 /// takes over within the next.

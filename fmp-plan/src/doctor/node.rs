@@ -4,14 +4,13 @@ use fmp_core::{
     NodeName, Severity, check,
     observed::{Fact, NodeSeen},
     resource::CORDONED,
+    role::paths::unit::KUBELET,
 };
 
 use super::{Ailment, Fix, Kind, Patient, leases, starts, versions};
 use crate::{Step, action::Action, safety};
 
 const APISERVER: &str = "kube-apiserver.service";
-
-const KUBELET: &str = "kubelet.service";
 
 /// Units without which a node is not Ready, those that others rest on first.
 const OF_A_NODE: [&str; 5] =

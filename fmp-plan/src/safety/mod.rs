@@ -34,7 +34,7 @@ pub use verdict::{Ground, Health, Refusal, Unseen, Verdict};
 use crate::action::{Action, UnitBefore};
 
 /// The unit that runs etcd.
-pub(crate) const ETCD: &str = "etcd.service";
+pub(crate) use fmp_core::role::paths::unit::ETCD;
 
 /// What an action takes away while it lasts, where what it is done to works.
 ///

@@ -222,13 +222,7 @@ pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
     let mut sim = Simulation::new(case.clone(), world.clone(), Arc::new(Swarm::default()), 0);
     sim.news = Some(Vec::new());
     let began = sim.now_ms();
-    sim.begin_in(0);
-    while sim.tick() {
-        outages.look(sim.now_ms(), sim.standing());
-        if !sim.ended().is_empty() {
-            break;
-        }
-    }
+    round(&mut sim, 0, &mut |sim| outages.look(sim.now_ms(), sim.standing()));
     let millis = sim.now_ms() - began;
     let durations: BTreeMap<StepId, u64> = critical::durations(sim.news.take().iter().flatten());
     let left = left(&mut sim);
@@ -243,18 +237,25 @@ pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
     })
 }
 
+/// Somebody begins after a while, and it ends.
+fn round(sim: &mut Simulation, after_ms: u64, look: scenario::Look<'_>) -> Option<RoundEnd> {
+    sim.begin_in(after_ms);
+    while sim.tick() {
+        look(sim);
+        if let Some(end) = sim.ended().pop() {
+            return Some(end);
+        }
+    }
+    None
+}
+
 /// Rounds after the first one until only what waits is left: a main that moves needs two, and mains leave one by one.
 const ROUNDS: usize = 8;
 
 /// What waits for something that no run can do, once all the rest is done.
 fn left(sim: &mut Simulation) -> Vec<Waiting> {
     for _ in 0..ROUNDS {
-        sim.begin_in(1_000);
-        let mut ends = Vec::new();
-        while ends.is_empty() && sim.tick() {
-            ends = sim.ended();
-        }
-        match ends.pop() {
+        match round(sim, 1_000, &mut |_| {}) {
             Some(RoundEnd::Blocked(waiting)) => return waiting,
             Some(RoundEnd::Carried { .. } | RoundEnd::Refused(_) | RoundEnd::Died) => {}
             Some(RoundEnd::InSync) | None => return Vec::new(),

@@ -74,16 +74,21 @@ fn a_command_that_is_torn_before_it_did_anything_says_nothing() {
     assert_eq!(world.carry_out(&cx, &step, None).unwrap(), fmp_exec::Applied::AlreadyDone);
 }
 
-#[test]
-fn what_waits_anyway_is_no_violation() {
+/// The image of a cluster in which something is to be done on main-2, and work-02 does not answer.
+fn with_one_that_is_silent() -> (Arc<Case>, World) {
     let (mut catalog, shape) = (catalog(), Shape::usual());
     let case = catalog.case(&shape).unwrap();
     let mut world = catalog.settled(&shape).unwrap();
-    let [away, main] = ["work-02", "main-2"].map(|name| name.parse().unwrap());
-    world.edit_file(&main, "/etc/kubernetes/audit-policy.yaml", "by hand\n");
+    world.edit_file(&"main-2".parse().unwrap(), "/etc/kubernetes/audit-policy.yaml", "by hand\n");
     let mut observed = world.observe(&case.questions);
-    observed.hosts.insert(away, Fact::Unknown("it does not answer".to_owned()));
+    observed.hosts.insert("work-02".parse().unwrap(), Fact::Unknown("it does not answer".to_owned()));
     let image = case.mirror(&observed, Pace::Machines).unwrap();
+    (case, image)
+}
+
+#[test]
+fn what_waits_anyway_is_no_violation() {
+    let (case, image) = with_one_that_is_silent();
     let calm = calm(&case, &image).unwrap();
     assert!(matches!(&calm.left[..], [item] if item.what.starts_with("work-02")), "{:?}", calm.left);
     let report = rehearse(&case, &image, &calm, 1..11);
@@ -92,14 +97,8 @@ fn what_waits_anyway_is_no_violation() {
 
 #[test]
 fn a_violation_comes_with_what_happened_until_then() {
-    let (mut catalog, shape) = (catalog(), Shape::usual());
-    let case = catalog.case(&shape).unwrap();
-    let mut world = catalog.settled(&shape).unwrap();
-    world.edit_file(&"main-2".parse().unwrap(), "/etc/kubernetes/audit-policy.yaml", "by hand\n");
-    let mut observed = world.observe(&case.questions);
-    // One that does not answer, and that the rehearsal is not told of: it waits for good.
-    observed.hosts.insert("work-02".parse().unwrap(), Fact::Unknown("it does not answer".to_owned()));
-    let image = case.mirror(&observed, Pace::Machines).unwrap();
+    let (case, image) = with_one_that_is_silent();
+    // The rehearsal is not told that one waits for good.
     let calm = Calm { left: Vec::new(), ..calm(&case, &image).unwrap() };
     let report = rehearse(&case, &image, &calm, 1..4);
     let [found] = &report.violations[..] else { panic!("{:?}", report.violations) };

@@ -71,7 +71,7 @@ fn check_approval(kind: Kind, shape: Shape, then: Shape) {
         let observed = sim.world.observe(&sim.case.questions);
         let now = sim.case.plan(&observed).unwrap();
         assert!(now.steps.len() < last, "killed at step {at} of {last}");
-        let waited = |step: &StepId| approved.waiting.iter().any(|item| step.as_str().starts_with(&item.what));
+        let waited = |step: &StepId| approved.waiting.iter().any(|item| item.concerns(step));
         let mut uncovered = remainder::uncovered(&approved, &now, &observed);
         // What the plan only announced nobody has approved.
         uncovered.retain(|it| !matches!(it, Uncovered::Step(step) if waited(step)));

@@ -21,7 +21,7 @@ mod topology;
 use std::{collections::BTreeMap, sync::Arc};
 
 use fmp_core::{bundle::Lock, profile::Profiles, spec};
-pub(crate) use play::{Played, play_through};
+pub(crate) use play::{Look, Played, play_through};
 pub use play::{Report, replay, run, run_of};
 pub(crate) use shrink::fewest;
 pub use shrink::shrink;

@@ -93,7 +93,7 @@ impl Walk<'_> {
             let leaves_a_trace = |step: &&Step| !matches!(step.action, Action::DrainNode { .. });
             let again = then.steps.iter().filter(is_over).filter(leaves_a_trace);
             wrong.extend(again.map(|again| format!("{} is planned again: {}", again.id, again.reason)));
-            let waited = |step: &Step| plan.waiting.iter().any(|waiting| step.id.as_str().starts_with(&waiting.what));
+            let waited = |step: &Step| plan.waiting.iter().any(|waiting| waiting.concerns(&step.id));
             // Whoever broke off here would have to give the node back.
             let gives_back = |step: &Step| {
                 let node = step.action.api_node().filter(|_| matches!(step.action, Action::UncordonNode { .. }));

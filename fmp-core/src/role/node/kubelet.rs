@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Full name of the unit.
-pub(super) const UNIT: &str = "kubelet.service";
+pub(super) use crate::role::paths::unit::KUBELET as UNIT;
 
 /// A link that `fmp-host.service` sets: to the file that names real servers, never a stub on loopback.
 const RESOLVER: &str = "/run/fmp/resolv.conf";
