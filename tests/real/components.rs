@@ -3,7 +3,7 @@
 //! They are asked for in a file of this check's own. Afterwards they are deleted, as a person would who does not want them any
 //! more, so that the cluster is again what the other checks know.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::lab::{Lab, SOON, everyone, fixture, until};
 
@@ -24,10 +24,7 @@ pub(crate) fn run(lab: &Lab) {
 }
 
 fn file(lab: &Lab) -> PathBuf {
-    let text = fs::read_to_string(lab.place("cluster.toml")).expect("it was written");
-    let file = lab.place("components.toml");
-    fs::write(&file, text + ASKED_FOR).expect("the target directory can be written");
-    file
+    lab.variant("components.toml", |text| text.to_owned() + ASKED_FOR)
 }
 
 /// Every kubelet is verified and asked, those of mains too, and apiservers reach who asks them.

@@ -1,7 +1,5 @@
 //! A main that lives is replaced by another one: the new one gets its vote, then the old one leaves, and nobody misses it.
 
-use std::fs;
-
 use crate::{
     lab::{Lab, OWN_PROCESSES, SOON, until},
     runner::say,
@@ -20,11 +18,10 @@ const GAP: &str = "rm /run/writing; awk 'NR > 1 && $1 - last > gap { gap = $1 - 
                    END { print NR, gap }' /run/writes";
 
 pub(crate) fn run(lab: &Lab) {
-    let text = fs::read_to_string(lab.place("cluster.toml")).expect("the lab has a file");
-    let moved = text.replace(&format!("[nodes.{LEAVES}]"), &format!("[retired.{LEAVES}]"));
-    let file = lab.place("replaced.toml");
-    fs::write(&file, format!("{moved}\n[nodes.main-4]\nrole = \"main\"\naddress = \"198.18.0.14\"\n"))
-        .expect("the target directory can be written");
+    let file = lab.variant("replaced.toml", |text| {
+        let moved = text.replace(&format!("[nodes.{LEAVES}]"), &format!("[retired.{LEAVES}]"));
+        format!("{moved}\n[nodes.main-4]\nrole = \"main\"\naddress = \"198.18.0.14\"\n")
+    });
     lab.fmp_for(&file, &["plan"]).exits(2).says(&[&format!("{LEAVES} waits until main-4 has its vote")]);
     lead(lab);
     lab.sh("main-1", WRITES);

@@ -20,11 +20,9 @@ pub(crate) fn run(lab: &Lab) {
 }
 
 fn too_little_memory_and_another_system(lab: &Lab) {
-    let text = fs::read_to_string(lab.place("cluster.toml")).expect("it was written");
-    let text = text.replace("profile = \"local\"", "profile = \"demanding.toml\"");
-    let file = lab.place("demanding-cluster.toml");
     fs::write(lab.place("demanding.toml"), fixture("real/demanding.toml")).expect("it can be written");
-    fs::write(&file, text).expect("it can be written");
+    let demand = |text: &str| text.replace("profile = \"local\"", "profile = \"demanding.toml\"");
+    let file = lab.variant("demanding-cluster.toml", demand);
     lab.fmp(&["check"]).exits(0);
     let found = lab.fmp_for(&file, &["check"]).exits(1);
     for main in MAINS {

@@ -169,6 +169,20 @@ impl Lab {
         self.folder.join(name)
     }
 
+    /// The cluster's own file, as text.
+    fn text(&self) -> String {
+        fs::read_to_string(self.place("cluster.toml")).expect("it was written")
+    }
+
+    /// Another file beside the cluster's own: the same as `edit` leaves it.
+    pub(crate) fn variant(&self, name: &str, edit: impl FnOnce(&str) -> String) -> PathBuf {
+        let (text, file) = (self.text(), self.place(name));
+        let edited = edit(&text);
+        assert_ne!(text, edited, "{name} is another file");
+        fs::write(&file, edited).expect("the target directory can be written");
+        file
+    }
+
     /// Deletes all machines.
     pub(crate) fn destroy(&self) {
         self.destroy_for(&self.place("cluster.toml"));
@@ -326,8 +340,7 @@ impl Lab {
 
     /// The cluster's file for `kind = "ssh"`, with each host's way as `change` leaves it.
     pub(crate) fn by_ssh(&self, name: &str, change: impl Fn(&str, Way) -> Way) -> PathBuf {
-        let text = fs::read_to_string(self.place("cluster.toml")).expect("it was written");
-        let mut text = text.replace("kind = \"local\"", "kind = \"ssh\"");
+        let mut text = self.text().replace("kind = \"local\"", "kind = \"ssh\"");
         for node in everyone() {
             let (host, host_key) = (self.address(node), self.host_key(node));
             let right = Way { host, port: 22, user: "root".to_owned(), host_key, identity: operator_key(cluster()) };

@@ -38,10 +38,7 @@ fn write(folder: &Path, text: &str) {
 
 /// The cluster's file with a first line and something at its end.
 fn with(lab: &Lab, name: &str, first: &str, last: &str) -> PathBuf {
-    let text = fs::read_to_string(lab.place("cluster.toml")).expect("it was written");
-    let file = lab.place(name);
-    fs::write(&file, format!("{first}{text}{last}")).expect("the target directory can be written");
-    file
+    lab.variant(name, |text| format!("{first}{text}{last}"))
 }
 
 fn steps(plan: &Plan) -> BTreeSet<&str> {

@@ -1,7 +1,7 @@
 //! A change of the whole control plane, rehearsed before it is made: the report holds, and its estimate stands beside
 //! what `fmp apply` then took.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use fmp::{
     exec::{Progress, critical, progress::News},
@@ -56,10 +56,5 @@ pub(crate) fn run(lab: &Lab) {
 /// The API's entrance moves to another address: certificates and balancers. With the edited unit files, every apiserver
 /// restarts as well, one after the other.
 fn changed(lab: &Lab) -> PathBuf {
-    let text = fs::read_to_string(lab.place("cluster.toml")).expect("the lab has a file");
-    let moved = text.replace(entrance::ADDRESS, "198.18.0.9");
-    assert_ne!(text, moved, "the fixture has an entrance");
-    let file = lab.place("moved.toml");
-    fs::write(&file, moved).expect("the target directory can be written");
-    file
+    lab.variant("moved.toml", |text| text.replace(entrance::ADDRESS, "198.18.0.9"))
 }

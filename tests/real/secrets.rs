@@ -74,13 +74,21 @@ pub(crate) fn run(lab: &Lab) {
     }
 }
 
-/// Every line that is long enough to be told from chance, of all hosts and of the key that opens them.
+/// Of all hosts, and of the key that opens them.
 fn secrets(lab: &Lab) -> BTreeSet<String> {
     let operator = fs::read_to_string(operator_key(cluster())).expect("the key that opens the machines");
-    let of_hosts = everyone().map(|node| lab.sh(node, SECRETS));
+    everyone().flat_map(|node| of_host(lab, node)).chain(lines(&operator)).collect()
+}
+
+/// The secrets of a host.
+pub(crate) fn of_host(lab: &Lab, node: &str) -> BTreeSet<String> {
+    lines(&lab.sh(node, SECRETS))
+}
+
+/// Every line that is long enough to be told from chance.
+fn lines(text: &str) -> BTreeSet<String> {
     let is_secret = |line: &&str| line.len() >= 20 && !line.contains("---");
-    let lines = |text: String| text.lines().map(str::trim).filter(is_secret).map(str::to_owned).collect::<Vec<_>>();
-    of_hosts.chain([operator]).flat_map(lines).collect()
+    text.lines().map(str::trim).filter(is_secret).map(str::to_owned).collect()
 }
 
 /// Has certificates issued and keys copied; what was printed meanwhile, and whence.

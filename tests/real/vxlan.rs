@@ -1,7 +1,5 @@
 //! The pods' network as VXLAN, for nodes that are not on one link: every way to a pod works as it does by routes.
 
-use std::fs;
-
 use crate::{
     lab::{Lab, SOON, everyone, until},
     workload,
@@ -10,11 +8,7 @@ use crate::{
 pub(crate) fn run(lab: &Lab) {
     // A cluster's network is what it was made with.
     lab.destroy();
-    let text = fs::read_to_string(lab.place("cluster.toml")).expect("the lab has a file");
-    let tunnelled = text.replace("mode = \"routed\"", "mode = \"flannel\"");
-    assert_ne!(text, tunnelled);
-    let file = lab.place("vxlan.toml");
-    fs::write(&file, tunnelled).expect("the target directory can be written");
+    let file = lab.variant("vxlan.toml", |text| text.replace("mode = \"routed\"", "mode = \"flannel\""));
     lab.fmp_for(&file, &["apply", "--yes"]).exits(0);
     for node in everyone() {
         let link = lab.sh(node, "ip -details link show flannel.1");

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::paths;
-use super::{apiserver::KUBELET_CLIENT, common::Common, minor::Administrator, recipe::ThisNode, tools::CLUSTER_ADMINS};
+use super::{
+    apiserver::KUBELET_CLIENT, common::Common, minor::Administrator, paths, recipe::ThisNode, tools::CLUSTER_ADMINS,
+};
 use crate::{
     resource::{NodeObject, Object},
     spec::{NetworkMode, Role},
@@ -89,27 +90,17 @@ fn public_binding() -> Object {
 
 /// Names the cluster. Its id is known to hosts alone, and is added by the one that applies this.
 fn identity(common: &Common<'_>) -> Object {
-    let manifest = format!(
-        r#"{{
-  "apiVersion": "v1",
-  "kind": "ConfigMap",
-  "metadata": {{
-    "name": "fmp-cluster",
-    "namespace": "kube-system",
-    "labels": {{ "app.kubernetes.io/managed-by": "fmp" }}
-  }},
-  "data": {{ "name": "{}" }}
-}}
-"#,
-        common.spec.name
-    );
-    Object::new("ConfigMap", "kube-system", "fmp-cluster", manifest)
+    note(paths::IDENTITY, "name", &common.spec.name)
 }
 
 /// Notes a kind that is not Kubernetes' own. There is one for each kind: it goes with the last object of that kind.
 pub(super) fn inventory(kind: &str) -> Object {
-    let key = paths::inventory(kind);
-    let name = key.rsplit('/').next().unwrap_or(&key);
+    note(&paths::inventory(kind), "kind", kind)
+}
+
+/// A `ConfigMap` of kube-system with one word, by its key.
+fn note(key: &str, what: &str, word: &str) -> Object {
+    let name = key.rsplit('/').next().unwrap_or(key);
     let manifest = format!(
         r#"{{
   "apiVersion": "v1",
@@ -119,7 +110,7 @@ pub(super) fn inventory(kind: &str) -> Object {
     "namespace": "kube-system",
     "labels": {{ "app.kubernetes.io/managed-by": "fmp" }}
   }},
-  "data": {{ "kind": "{kind}" }}
+  "data": {{ "{what}": "{word}" }}
 }}
 "#
     );
