@@ -106,7 +106,7 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     plan.changes = expanded.changes;
     plan.steps = expanded.steps;
     plan.texts = expanded.texts;
-    plan.waiting = silent.iter().map(|(node, why)| silence(node, why)).chain(expanded.waiting).collect();
+    plan.waiting = silent.iter().map(|(node, why)| silence(observed, node, why)).chain(expanded.waiting).collect();
     plan.notes.extend(diff::expiring(sides));
     if versions.changes() {
         basis::add(&mut plan.basis.facts, observed, safety::versions_used(spec));
@@ -116,7 +116,10 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     plan.consents.extend(plan.steps.iter().filter_map(|step| safety::eviction_agreed(&step.action)));
 }
 
-fn silence(node: &NodeName, why: &str) -> Waiting {
+fn silence(observed: &Observed, node: &NodeName, why: &str) -> Waiting {
+    let machine = observed.machines.known().and_then(|machines| machines.get(node));
+    // Whatever the way to a machine says of one that is off, this is why.
+    let why = if machine.is_some_and(|machine| !machine.running) { "it is switched off" } else { why };
     Waiting { what: node.to_string(), until: format!("it answers: {why}"), node: Some(node.clone()) }
 }
 

@@ -18,6 +18,7 @@ use fmp_core::{
 use fmp_exec::{
     Context, Outcome,
     journal::Header,
+    lease::LeaseRecord,
     outcome::WhyNot,
     remainder::{self, Uncovered},
 };
@@ -182,10 +183,12 @@ async fn carry_out(
     args: &ApplyArgs,
 ) -> miette::Result<Report> {
     let lease = lease::acquire(session, reach, observed).await?;
-    let epoch = lease.record().epoch;
-    let run = lease.record().instance.as_str().into();
-    let cx = Context { epoch, run, texts: std::sync::Arc::new(plan.texts.clone()) };
-    if let Err(report) = others::end(reach, &cx, observed).await {
+    let LeaseRecord { epoch, instance, .. } = lease.record();
+    let cx = Context { epoch, run: instance.as_str().into(), texts: std::sync::Arc::new(plan.texts.clone()) };
+    // Without an epoch nobody can be fenced off: what such a run begins on a host waits for the host's own lock.
+    if lease.is_taken()
+        && let Err(report) = others::end(reach, &cx, observed).await
+    {
         lease.release().await;
         return Err(report);
     }

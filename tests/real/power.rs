@@ -1,4 +1,5 @@
-//! Reboots one after the other, and the power of all machines at once: everything comes back without `fmp`.
+//! Reboots one after the other, and the power of all machines at once: everything comes back without `fmp`, or with one
+//! `fmp apply` where nobody switches the machines on.
 
 use crate::{
     lab::{Lab, MAINS, SOON, everyone, now, until},
@@ -38,4 +39,11 @@ pub(crate) fn cut(lab: &Lab) {
     lab.ready_since(&since, &all, MAINS[0]);
     workload::all_ways(lab);
     lab.in_sync_by_itself();
+    // Nobody switches them on but `fmp`, which has no main to hold its lease on before they answer.
+    lab.cut_power(&all);
+    lab.fmp(&["plan"]).exits(2).says(&["switch the machine on"]);
+    let since = now();
+    lab.fmp(&["apply", "--yes"]).exits(0);
+    lab.ready_since(&since, &all, MAINS[0]);
+    workload::all_ways(lab);
 }

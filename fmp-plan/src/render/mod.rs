@@ -5,6 +5,7 @@ mod fold;
 mod order;
 mod step;
 mod text;
+mod waiting;
 mod words;
 
 pub use dot::dot;

@@ -11,11 +11,7 @@ use super::{
     order::Order,
     words,
 };
-use crate::{
-    Plan, Standing, Step, StepId,
-    plan::{Change, Waiting},
-    step::Budget,
-};
+use crate::{Plan, Standing, Step, StepId, plan::Change, step::Budget};
 
 /// The whole plan.
 pub fn text(plan: &Plan) -> String {
@@ -24,7 +20,7 @@ pub fn text(plan: &Plan) -> String {
     line(&mut out, 0, format_args!("spec {}", plan.basis.spec));
     line(&mut out, 0, format_args!("bundle {}", plan.basis.bundle));
     steps(&mut out, plan);
-    waiting(&mut out, &plan.waiting);
+    super::waiting::write(&mut out, &plan.waiting);
     for note in &plan.notes {
         line(&mut out, 0, format_args!("note: {}: {}", note.about, note.what));
     }
@@ -192,16 +188,6 @@ fn generic(text: &str, node: &NodeName) -> String {
     }
     generic.push_str(rest);
     generic
-}
-
-fn waiting(out: &mut String, waiting: &[Waiting]) {
-    if waiting.is_empty() {
-        return;
-    }
-    line(out, 0, format_args!("\nwaiting"));
-    for item in waiting {
-        line(out, 1, format_args!("{} waits until {}", item.what, item.until));
-    }
 }
 
 fn counts(out: &mut String, plan: &Plan) {

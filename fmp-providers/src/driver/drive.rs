@@ -208,10 +208,10 @@ impl<'a> Drive<'a> {
         self.spawn(vec![at], async move {
             let permitted = match &lease {
                 Some(lease) => lease.permits(&step.subject).await,
-                None => Ok(()),
+                None => Ok(cx.epoch),
             };
             let applied = match permitted {
-                Ok(()) => provider.apply(&cx, &step).await,
+                Ok(epoch) => provider.apply(&Context { epoch, ..(*cx).clone() }, &step).await,
                 Err(failure) => Err(failure),
             };
             Answer::Happened(match applied {

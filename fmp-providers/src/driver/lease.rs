@@ -35,7 +35,7 @@ const RENEWAL: Duration = Duration::from_secs(5);
 /// How long one main is waited for: beyond two renewals its answer is worth nothing.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Between two looks whether machines that are being made answer.
+/// Between two looks whether machines that are being made or switched on answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// One main's part of a lease.
@@ -51,7 +51,7 @@ pub trait LeaseStore: Send + Sync + fmt::Debug {
     async fn release(&self, record: &LeaseRecord);
 }
 
-/// The stores of all mains whose machines are not known to be absent.
+/// The stores of mains, each by its node.
 pub type Stores = BTreeMap<NodeName, Arc<dyn LeaseStore>>;
 
 /// A clock, in milliseconds, that goes on while a process or its computer stands still.
@@ -82,7 +82,9 @@ pub struct Hold {
 #[derive(Debug)]
 struct Kept {
     stores: Stores,
-    record: LeaseRecord,
+    /// Without its epoch, which is known once mains have been asked.
+    run: LeaseRecord,
+    epoch: AtomicU64,
     clock: Clock,
     /// When it was asked for, the last time that it was granted; [`NEVER`] before the first time.
     granted_ms: AtomicU64,
@@ -94,14 +96,15 @@ struct Kept {
 /// Nobody could be asked for the lease yet.
 const NEVER: u64 = u64::MAX;
 
-/// How long machines are waited for that are being made: as long as a watch waits for one to come up.
+/// How long machines are waited for that are being made or switched on: as long as a watch waits for one to come up.
 const MACHINES: Duration = Duration::from_mins(10);
 
 impl Hold {
     fn new(clock: Clock, stores: Stores, record: LeaseRecord) -> Self {
         let (tell, lost) = watch::channel(None);
-        let (granted_ms, taking) = (AtomicU64::new(NEVER), Mutex::new(()));
-        Self { lost, kept: Arc::new(Kept { stores, record, clock, granted_ms, taking, tell }) }
+        let (epoch, granted_ms) = (AtomicU64::new(record.epoch), AtomicU64::new(NEVER));
+        let taking = Mutex::new(());
+        Self { lost, kept: Arc::new(Kept { stores, run: record, epoch, clock, granted_ms, taking, tell }) }
     }
 
     /// Whether a step on `subject` may begin now: the one place where it is asked, just before its command is sent.
@@ -109,20 +112,22 @@ impl Hold {
     /// A process that stood still, or whose computer did, wakes up in the middle of anything and does not know it. Another
     /// run may have taken over meanwhile, and not every host has heard of that one.
     ///
-    /// Before there is a main there is nothing to hold a lease on: then machines are made, of which the environment has
-    /// one of a name, and the first step on a host takes the lease.
+    /// While no majority of the mains is switched on there is nothing to hold a lease on: then machines are made and
+    /// switched on, of which the environment has one of a name, and the first step on a host takes the lease.
+    ///
+    /// Returns the epoch that the step's command goes out with; 0 where there is none yet and a machine needs none.
     ///
     /// # Errors
     /// The lease may have run out: nothing was sent, and it is to be renewed first. Or another run has it.
-    pub(super) async fn permits(&self, subject: &Subject) -> Result<(), Failure> {
+    pub(super) async fn permits(&self, subject: &Subject) -> Result<u64, Failure> {
         if !self.kept.was_granted() {
             match subject {
-                Subject::Machine(_) => return Ok(()),
+                Subject::Machine(_) => return Ok(0),
                 Subject::Host(_) | Subject::Cluster => self.kept.take_first().await?,
             }
         }
         if self.kept.is_covered() {
-            return Ok(());
+            return Ok(self.kept.record().epoch);
         }
         let what = "this run stood still for so long that its lease may have run out; it is renewed first";
         Err(not_begun(Retry::Later, what.to_owned()))
@@ -142,10 +147,14 @@ impl Kept {
         covers(self.granted_ms.load(Ordering::SeqCst), (self.clock)())
     }
 
+    fn record(&self) -> LeaseRecord {
+        LeaseRecord { epoch: self.epoch.load(Ordering::SeqCst), ..self.run.clone() }
+    }
+
     /// Takes or renews it.
     async fn take(&self) -> Result<(), Refused> {
         let asked_ms = (self.clock)();
-        decide(&take(&self.stores, &self.record).await)?;
+        decide(&take(&self.stores, &self.record()).await)?;
         self.granted_ms.store(asked_ms, Ordering::SeqCst);
         Ok(())
     }
@@ -160,7 +169,7 @@ impl Kept {
                 Ok(()) => {}
                 Err(Refused::NoMajority { .. }) if Instant::now() < end => {}
                 Err(refused) => {
-                    release(&self.stores, &self.record).await;
+                    release(&self.stores, &self.record()).await;
                     let what = refused.to_string();
                     self.tell.send_replace(Some(refused));
                     return Err(not_begun(Retry::Never, what));
@@ -173,8 +182,9 @@ impl Kept {
     /// The first main decides before the others are asked: of two runs that ask at once one gets them all, where each might
     /// get a part.
     async fn ask_in_turn(&self) -> Result<(), Refused> {
+        self.epoch.store(next_epoch(&glance(&self.stores).await)?, Ordering::SeqCst);
         let first: Stores = self.stores.iter().take(1).map(|(main, store)| (main.clone(), store.clone())).collect();
-        decide(&take(&first, &self.record).await)?;
+        decide(&take(&first, &self.record()).await)?;
         self.take().await
     }
 }
@@ -193,20 +203,20 @@ impl Lease {
         record.epoch = next_epoch(&glance(&stores).await)?;
         let hold = Hold::new(clock, stores, record);
         if let Err(refused) = hold.kept.take().await {
-            release(&hold.kept.stores, &hold.kept.record).await;
+            release(&hold.kept.stores, &hold.kept.record()).await;
             return Err(refused);
         }
         Ok(Self::renewed(hold))
     }
 
-    /// The lease of a run that begins before any of these mains is there: the first step on a host takes it.
-    pub fn once_made(stores: Stores, record: LeaseRecord) -> Self {
-        Self::once_made_by(since_boot_ms, stores, record)
+    /// The lease of a run that begins before a majority of these mains is switched on: the first step on a host takes it.
+    pub fn once_there(stores: Stores, record: LeaseRecord) -> Self {
+        Self::once_there_by(since_boot_ms, stores, record)
     }
 
     /// The same by another clock.
-    pub(super) fn once_made_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Self {
-        record.epoch = 1;
+    pub(super) fn once_there_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Self {
+        record.epoch = 0;
         Self::renewed(Hold::new(clock, stores, record))
     }
 
@@ -215,9 +225,14 @@ impl Lease {
         Self { hold, renewal }
     }
 
-    /// Who holds it, with the epoch that hosts are told.
-    pub fn record(&self) -> &LeaseRecord {
-        &self.hold.kept.record
+    /// Whether it was taken: so it is, except where it waits for machines.
+    pub fn is_taken(&self) -> bool {
+        self.hold.kept.was_granted()
+    }
+
+    /// Who holds it, with the epoch that hosts are told: 0 before it is taken.
+    pub fn record(&self) -> LeaseRecord {
+        self.hold.kept.record()
     }
 
     /// What whoever carries a plan out has to know of it.
@@ -234,7 +249,7 @@ impl Lease {
     /// Gives it back.
     pub async fn release(self) {
         self.renewal.abort();
-        release(&self.hold.kept.stores, &self.hold.kept.record).await;
+        release(&self.hold.kept.stores, &self.hold.kept.record()).await;
     }
 }
 

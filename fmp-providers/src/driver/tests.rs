@@ -72,6 +72,7 @@ struct Scripted {
     panics: BTreeSet<&'static str>,
     observations: Mutex<u32>,
     begun: Mutex<Vec<String>>,
+    epochs: Mutex<Vec<u64>>,
 }
 
 impl Provider for Scripted {
@@ -84,8 +85,9 @@ impl Provider for Scripted {
         Box::pin(async { merge::nothing() })
     }
 
-    fn apply<'a>(&'a self, _: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
+    fn apply<'a>(&'a self, cx: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
         Box::pin(async move {
+            self.epochs.lock().unwrap_or_else(PoisonError::into_inner).push(cx.epoch);
             self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(step.id.to_string());
             sleep(Duration::from_secs(1)).await;
             let id = step.id.as_str();
@@ -265,6 +267,7 @@ impl LeaseStore for Main {
             Some(other) if other != record => {
                 Answer::Held(fmp_exec::lease::Holding { record: other.clone(), age_s: 1 })
             }
+            None if record.epoch <= *newest => Answer::Overtaken(*newest),
             _ => {
                 (*held, *newest) = (Some(record.clone()), record.epoch.max(*newest));
                 Answer::Granted
@@ -375,9 +378,10 @@ async fn a_run_that_stood_still_and_was_overtaken_begins_nothing_more() {
     assert!(matches!(&report.lease_lost, Some(Refused::Held(holding)) if holding.record.holder == "bob"));
 }
 
-/// A run that begins before there is any main, by `holder`: it makes a machine and then does something there.
-async fn first(stores: Stores, holder: &str) -> (Report, Vec<String>) {
-    let lease = Lease::once_made_by(clock_ms, stores, record(holder));
+/// A run that begins before a main answers, by `holder`: it makes a machine and then does something there. Its steps and
+/// their epochs.
+async fn first(stores: Stores, holder: &str) -> (Report, Vec<String>, Vec<u64>) {
+    let lease = Lease::once_there_by(clock_ms, stores, record(holder));
     let options = Options { lease: Some(lease.hold()), ..options() };
     let provider = Arc::new(Scripted::default());
     let providers: [Arc<dyn Provider>; 1] = [provider.clone()];
@@ -385,9 +389,10 @@ async fn first(stores: Stores, holder: &str) -> (Report, Vec<String>) {
     let plan = plan([machine, step("trust", "main-1", &["machine"])]);
     let report = run(&plan, &providers, Context::default(), &OneAtATime, options, &mut |_| {}).await.unwrap();
     let begun = provider.begun.lock().unwrap().clone();
+    let epochs = provider.epochs.lock().unwrap().clone();
     sleep(Duration::from_mins(2)).await;
     assert_eq!(lease.hold().lost.borrow().is_some(), report.lease_lost.is_some(), "it is renewed");
-    (report, begun)
+    (report, begun, epochs)
 }
 
 #[tokio::test(start_paused = true)]
@@ -405,4 +410,17 @@ async fn of_two_first_runs_one_gets_the_lease_once_machines_are_made_and_the_oth
     assert_eq!((won.1, lost.1), (vec!["machine".to_owned(), "trust".to_owned()], vec!["machine".to_owned()]));
     assert!(won.0.outcome.complete() && won.0.took > Duration::from_mins(1), "{:?}", won.0.took);
     assert!(matches!(lost.0.lease_lost, Some(Refused::Held(_))), "{:?}", lost.0.lease_lost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_switches_mains_on_goes_on_with_the_epoch_after_the_newest_that_they_have_seen() {
+    let (mains, stores) = mains();
+    mains.iter().for_each(|main| *main.0.lock().unwrap() = (None, 5, true));
+    let switched_on = async {
+        sleep(Duration::from_secs(20)).await;
+        mains.iter().take(2).for_each(|main| main.0.lock().unwrap().2 = false);
+    };
+    let ((report, begun, epochs), ()) = tokio::join!(first(stores, "ada"), switched_on);
+    assert!(report.outcome.complete(), "{:?}", report.outcome);
+    assert_eq!((begun, epochs), (vec!["machine".to_owned(), "trust".to_owned()], vec![0, 6]));
 }

@@ -22,7 +22,8 @@ use crate::{
     session::{Reach, Session},
 };
 
-/// Takes the lease on the mains that exist; where none does, it is taken as soon as their machines are made.
+/// Takes the lease on the mains that exist. Where too few of them can answer before their machines are made or switched on,
+/// which the environment knows, it is taken as soon as enough do.
 ///
 /// Whoever held it and is known to be dead does not hold it any more: a run that was killed on this computer keeps the next
 /// one waiting for nothing.
@@ -31,10 +32,15 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
     let stores = stores(session, reach, is_there);
     let mine = record(observed.now);
     if stores.is_empty() {
-        return Ok(Lease::once_made(self::stores(session, reach, |_| true), mine));
+        return Ok(Lease::once_there(self::stores(session, reach, |_| true), mine));
     }
     let refused = match Lease::acquire(stores.clone(), mine.clone()).await {
         Ok(lease) => return Ok(lease),
+        Err(Refused::NoMajority { answered, needed, silent, .. })
+            if answered + silent.keys().filter(|main| is_off(observed, main)).count() >= needed =>
+        {
+            return Ok(Lease::once_there(stores, mine));
+        }
         Err(Refused::Held(holding)) if process::is_dead(holding.record.pid, &holding.record.instance) => holding,
         Err(refused) => return Err(miette!("{refused}")),
     };
@@ -42,6 +48,12 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
     output::note(&format!("the run of {holder} (process {pid}, epoch {epoch}) was cut off; this one takes over"));
     Lease::bury(&stores, &refused.record).await;
     Lease::acquire(stores, mine).await.map_err(|refused| miette!("{refused}"))
+}
+
+/// Whether the environment says so itself. A main that only does not answer may be one on which another run goes on.
+fn is_off(observed: &Observed, main: &NodeName) -> bool {
+    let machines = observed.machines.known();
+    machines.and_then(|machines| machines.get(main)).is_some_and(|machine| !machine.running)
 }
 
 fn stores(session: &Session, reach: &Reach, among: impl Fn(&NodeName) -> bool) -> Stores {

@@ -100,12 +100,13 @@ impl Local {
     /// See [`EnvironmentError`]; what is half made is found and removed by the next call.
     pub async fn create(&self, node: &NodeName, address: Ipv4Addr) -> Result<Done, EnvironmentError> {
         preflight()?;
+        let _one_at_a_time = self.turn_with(node).await?;
         let machine = self.machine(node);
         match machine.address() {
             Some(has) if has != address => {
                 return Err(EnvironmentError::OtherAddress { node: node.clone(), has, wanted: address });
             }
-            Some(_) => return self.switch_on(node).await,
+            Some(_) => return self.start(&machine, address).await,
             None => {}
         }
         let _others_may_too = self.turn(Turn::Shared).await?;
@@ -123,14 +124,10 @@ impl Local {
     /// See [`EnvironmentError`].
     pub async fn switch_on(&self, node: &NodeName) -> Result<Done, EnvironmentError> {
         preflight()?;
+        let _one_at_a_time = self.turn_with(node).await?;
         let machine = self.existing(node)?;
-        if machine.running() {
-            return Ok(Done::Before);
-        }
         let address = machine.address().ok_or_else(|| EnvironmentError::Absent(node.clone()))?;
-        let _others_may_too = self.turn(Turn::Shared).await?;
-        machine.start(address).await?;
-        Ok(Done::Now)
+        self.start(&machine, address).await
     }
 
     /// Cuts a machine's power: every process is killed in the middle of what it does. What it wrote is kept.
@@ -182,6 +179,16 @@ impl Local {
         })
     }
 
+    /// Starts a machine that exists, unless it runs.
+    async fn start(&self, machine: &Machine, address: Ipv4Addr) -> Result<Done, EnvironmentError> {
+        if machine.running() {
+            return Ok(Done::Before);
+        }
+        let _others_may_too = self.turn(Turn::Shared).await?;
+        machine.start(address).await?;
+        Ok(Done::Now)
+    }
+
     fn machine(&self, node: &NodeName) -> Machine {
         Machine::new(node, self.state.join("machines").join(node.as_str()), self.network.clone())
     }
@@ -201,6 +208,13 @@ impl Local {
 
     fn operator_path(&self) -> PathBuf {
         self.state.join("operator_key")
+    }
+
+    /// Waits until nobody else makes this machine or switches it on. Two runs may want that before there is a main to hold a
+    /// lease on.
+    async fn turn_with(&self, node: &NodeName) -> Result<fs::File, EnvironmentError> {
+        fs::create_dir_all(&self.state).map_err(file("creating", &self.state))?;
+        locked(&self.state.join(format!("machine-{node}.lock")), Turn::Alone).await
     }
 
     /// Waits until machines may be made (together with others), or the network may be removed (alone).
