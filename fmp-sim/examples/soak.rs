@@ -1,5 +1,6 @@
 //! Seeds for a while: `cargo run -p fmp-sim --example soak -- [KIND] SECONDS [FIRST_SEED [HOW_MANY]]`, on two threads. KIND is
-//! `all`, `installs` (only full installations of three mains and four work nodes, with one fault at least) or `day-two`.
+//! `all`, `installs` (only full installations of three mains and four work nodes, with one fault at least), `day-two` or
+//! `upkeep`.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program that takes the time and tells")]
 
 use std::{
@@ -41,6 +42,7 @@ enum Plays {
     All,
     Installs,
     DayTwo,
+    Upkeep,
 }
 
 /// Whether a seed installs three mains and four work nodes on bare machines. Every seed has a fault.
@@ -55,8 +57,9 @@ fn main() {
         None | Some("all") => Plays::All,
         Some("installs") => Plays::Installs,
         Some("day-two") => Plays::DayTwo,
+        Some("upkeep") => Plays::Upkeep,
         Some(other) => {
-            println!("`{other}` is none of all, installs, day-two");
+            println!("`{other}` is none of all, installs, day-two, upkeep");
             process::exit(2);
         }
     };
@@ -79,6 +82,7 @@ fn main() {
                         Plays::Installs if !is_full_install(seed) => continue,
                         Plays::All | Plays::Installs => Deck::First,
                         Plays::DayTwo => Deck::DayTwo,
+                        Plays::Upkeep => Deck::Upkeep,
                     };
                     let report = scenario::run_of(deck, &mut catalog, seed).expect("every seed is a scenario");
                     count(&mut sum.lock().unwrap_or_else(PoisonError::into_inner), report);
@@ -88,7 +92,11 @@ fn main() {
     });
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     tell(&sum, began.elapsed());
-    if !sum.failed.is_empty() {
+    let fell_short = most != u64::MAX && next.into_inner() - first < most;
+    if fell_short {
+        println!("{seconds} s were not enough for {most} seeds");
+    }
+    if fell_short || !sum.failed.is_empty() {
         process::exit(1);
     }
 }

@@ -22,6 +22,9 @@ const SEEDS: u64 = 5_000;
 /// long as one of the others.
 const LATER_SEEDS: u64 = 500;
 
+/// How many renewals and cold starts.
+const UPKEEP_SEEDS: u64 = 300;
+
 /// Seeds in which something was found once. They stay here when it is mended.
 ///
 /// 117: a node that the API had given up was cut off, and its own pods ran on: touching it takes nothing away.
@@ -43,6 +46,12 @@ const ONCE_FOUND: [u64; 28] = [
     230, 2_405, 3_189, 3_939, 7_200, 19_838, 46_126, 62_325, 73_726, 92_137, 117, 810, 1_533, 1_577, 2_426, 4_425,
     8_582, 23_471, 28_236, 42_372, 44_574, 49_062, 54_731, 61_350, 63_176, 67_808, 80_123, 86_091,
 ];
+
+/// The same, of renewals and cold starts.
+///
+/// 79: a machine that was switched on by a run without a lease yet counted as one that a newer run had overtaken.
+/// The others: a certificate was renewed on a host whose clock was behind, where the new one was not valid yet.
+const ONCE_FOUND_IN_UPKEEP: [u64; 8] = [79, 3_400, 4_048, 6_359, 8_420, 10_943, 13_270, 16_032];
 
 #[test]
 fn a_seed_is_one_run() {
@@ -68,9 +77,10 @@ fn every_run_has_a_fault() {
 #[test]
 fn what_was_once_found_is_found_no_more() {
     let mut catalog = Catalog::new(LOCK);
-    for seed in ONCE_FOUND {
-        let report = scenario::run(&mut catalog, seed).unwrap();
-        assert_eq!(report.violations, [], "seed {seed}");
+    let later = ONCE_FOUND_IN_UPKEEP.map(|seed| (Deck::Upkeep, seed));
+    for (deck, seed) in ONCE_FOUND.map(|seed| (Deck::First, seed)).into_iter().chain(later) {
+        let report = scenario::run_of(deck, &mut catalog, seed).unwrap();
+        assert_eq!(report.violations, [], "{deck:?} {seed}");
     }
 }
 
@@ -82,6 +92,11 @@ fn no_seed_breaks_an_invariant_and_all_that_keep_their_data_converge() {
 #[test]
 fn no_fault_during_an_upgrade_or_a_departure_breaks_an_invariant_whichever_node_it_hits() {
     check(Deck::DayTwo, LATER_SEEDS);
+}
+
+#[test]
+fn no_fault_during_a_renewal_or_a_cold_start_breaks_an_invariant() {
+    check(Deck::Upkeep, UPKEEP_SEEDS);
 }
 
 #[test]

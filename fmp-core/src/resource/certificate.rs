@@ -18,6 +18,9 @@ pub struct Certificate {
     pub request: CertificateRequest,
 }
 
+/// Seconds before its making from which a certificate is valid: a host whose clock is behind by less accepts it at once.
+pub const BACKDATED_S: i64 = 60 * 60;
+
 /// What a certificate must say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -17,7 +17,7 @@ mod unit;
 mod volume;
 
 pub use artifact::Artifact;
-pub use certificate::{Certificate, CertificateRequest, Usage};
+pub use certificate::{BACKDATED_S, Certificate, CertificateRequest, Usage};
 pub use etcd_member::EtcdMember;
 pub use file::{File, Text};
 pub use id::{ResourceId, Scope};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     observed::{Certificate as Seen, Fact},
-    resource::{Authority, Certificate, CertificateRequest, Holding, Usage},
+    resource::{Authority, BACKDATED_S, Certificate, CertificateRequest, Holding, Usage},
 };
 
 use super::{Delta, HostView, Sides, Task, Work, trust::Holders};
@@ -30,6 +30,9 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Certificate)
     if verb == Verb::Update && why.is_empty() {
         return Delta::InSync;
     }
+    if let Some(until) = until_it_is_valid(sides, host) {
+        return Delta::blocked(until);
+    }
     let holders = match sides.trust.lenders(wanted.request.signer) {
         Ok(holders) => holders,
         Err(until) => return Delta::blocked(until),
@@ -42,6 +45,17 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Certificate)
     };
     let facts = host.premises(|| FactKey::Certificate { node: host.name.clone(), path: wanted.path.clone() });
     Delta::from(Work::new(verb, Task::Issue(issue), facts).because(why))
+}
+
+/// What a host waits for whose clock is so far behind that a new certificate would take the place of one that is valid there.
+fn until_it_is_valid(sides: Sides<'_>, host: &HostView<'_>) -> Option<String> {
+    let behind_s = -sides.observed.host(host.name)?.facts.clock_offset_ms / 1000;
+    (behind_s > BACKDATED_S).then(|| {
+        format!(
+            "the clock of {} is set: it is {behind_s} s behind, where a new certificate would not be valid yet",
+            host.name
+        )
+    })
 }
 
 /// Left of an authority's life when it is told: a leaf of kubeadm's year that is signed later outlives it.
@@ -176,6 +190,22 @@ mod tests {
         assert_eq!(crate::lint::lint(&plan), []);
         let new = Lab::bare(3, 1).plan();
         assert_eq!(step(&new, "work-1/certificates").unit, None, "what is new is in use nowhere");
+    }
+
+    #[test]
+    fn a_host_whose_clock_is_behind_keeps_the_certificate_that_is_valid_there() {
+        let mut lab = Lab::settled(3, 1);
+        let apiserver = lab.host("main-1").certificates.get_mut(APISERVER);
+        let Some(Fact::Known(seen)) = apiserver else { panic!("{apiserver:?}") };
+        seen.not_after = DAY_S;
+        lab.host("main-1").facts.clock_offset_ms = -3_600_000;
+        assert_eq!(ids(&lab.plan()), ["main-1/certificates"], "it is valid there from an hour ago");
+        lab.host("main-1").facts.clock_offset_ms = -3_601_000;
+        let plan = lab.plan();
+        assert_eq!(ids(&plan), [""; 0]);
+        let until = "the clock of main-1 is set: it is 3601 s behind, where a new certificate would not be valid yet";
+        let told: Vec<&str> = plan.waiting.iter().map(|item| item.until.as_str()).collect();
+        assert_eq!(told, [until]);
     }
 
     #[test]

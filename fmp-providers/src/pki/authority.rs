@@ -13,9 +13,6 @@ const DAYS: i64 = 3650;
 /// A day in seconds.
 pub(super) const DAY_S: i64 = 24 * 60 * 60;
 
-/// Every certificate is valid from an hour before now: hosts whose clocks are behind accept it at once.
-pub(super) const BACKDATED_S: i64 = 60 * 60;
-
 /// An authority that can sign.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -73,6 +70,6 @@ impl fmt::Debug for Authority {
 /// From an hour ago until `seconds` after that.
 pub(super) fn validity(now: i64, seconds: i64) -> Result<(time::OffsetDateTime, time::OffsetDateTime), PkiError> {
     let date = |at| time::OffsetDateTime::from_unix_timestamp(at).map_err(|_| PkiError::Validity(seconds));
-    let from = now - BACKDATED_S;
+    let from = now - resource::BACKDATED_S;
     Ok((date(from)?, date(from.saturating_add(seconds))?))
 }

@@ -47,7 +47,7 @@ pub fn client_credential(
     };
     let seconds = i64::from(hours.min(MOST_HOURS)) * 3600;
     // The hour that it is backdated by is not taken from the person.
-    let issued = sign(authority, &request, now, seconds + super::authority::BACKDATED_S)?;
+    let issued = sign(authority, &request, now, seconds + fmp_core::resource::BACKDATED_S)?;
     let authority = authority.certificate().to_owned();
     Ok(ClientCredential { certificate: issued.certificate, key: issued.key, authority, not_after: now + seconds })
 }

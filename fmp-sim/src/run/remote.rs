@@ -54,17 +54,18 @@ impl Simulation {
         let memberships =
             controller.in_flight.iter().filter(|at| is_membership(&plan.steps[at.index()].action)).count();
         let seen = (!step.disrupts.is_empty()).then_some(controller.seen);
-        let (cx, seen_ms, planned_ms) = (controller.cx.clone(), controller.seen_ms, controller.planned_ms);
-        let overtaken = self.invariants.overtook(cx.epoch);
+        let (seen_ms, planned_ms) = (controller.seen_ms, controller.planned_ms);
         if memberships > 1 {
             self.invariants.two_changes_of_membership(step);
         }
         let node = step.subject.node().cloned();
-        let is_machine = matches!(step.subject, Subject::Machine(_));
-        if self.heeds_lease && !is_machine && !(self.take_first(who) && self.is_covered(who)) {
+        if self.heeds_lease && !self.permits(who, &step.subject) {
             let kind = FailureKind::Other("the lease may have run out".to_owned());
             return self.fail(who, at, &Failure { effect: Effect::None, retry: Retry::Later, kind, source: None }, 0);
         }
+        let Some(cx) = self.controllers.get(&who).map(|controller| controller.cx.clone()) else { return };
+        // Before there is a lease nobody can be overtaken.
+        let overtaken = self.invariants.overtook(cx.epoch).filter(|_| cx.epoch > 0);
         if let Some(node) = node.as_ref().filter(|_| !is_membership(&step.action))
             && let Err(failure) = self.world.reach(node)
             && !matches!(step.action, Action::CreateMachine { .. } | Action::StartMachine)
@@ -87,6 +88,16 @@ impl Simulation {
             Flight { who, at, plan: plan.clone(), cx, node, boots, fate, seen_ms, planned_ms, seen, overtaken };
         self.flights.insert(self.sent, flight);
         self.queue.at(self.now + latency::WAY + busy, Coming::Land(self.sent));
+    }
+
+    /// Whether a step on `subject` may begin, as far as the lease goes. Machines that are made or switched on before anybody
+    /// could hold one need none.
+    fn permits(&mut self, who: Who, subject: &Subject) -> bool {
+        let has_lease = self.controllers.get(&who).is_some_and(|controller| controller.has_lease);
+        if !has_lease && matches!(subject, Subject::Machine(_)) {
+            return true;
+        }
+        self.take_first(who) && self.is_covered(who)
     }
 
     fn is_covered(&self, who: Who) -> bool {

@@ -11,7 +11,7 @@ use fmp_core::{
 };
 use fmp_exec::{
     Context, Event, Executor, Limits, Outcome, Progress,
-    lease::{self, Answer, LeaseRecord, Refused},
+    lease::{self, Answer, Glance, LeaseRecord, Refused},
     progress::News,
 };
 use fmp_plan::{Action, Plan, Standing, Step, StepId};
@@ -93,12 +93,14 @@ impl Simulation {
     fn start(&mut self, plan: Plan, (seen_ms, seen): (u64, world::Standing)) {
         self.begun += 1;
         let who = Who(self.begun);
-        let record = match self.acquire(who) {
-            Ok(record) => record,
+        let (record, has_lease) = match self.acquire(who) {
+            Ok(record) => (record, !self.world.glance().is_empty()),
+            Err(refused) if self.comes_with_machines(&refused) => (record(who, 0), false),
             Err(refused) => return self.end(RoundEnd::Refused(refused.to_string())),
         };
-        self.invariants.granted(record.epoch);
-        self.world.fence_all(record.epoch);
+        if has_lease {
+            self.granted(record.epoch);
+        }
         let executor = match Executor::new(&plan, Limits::default()) {
             Ok(executor) => executor,
             Err(error) => return self.invariants.add(Violation::NoPlan { why: error.to_string() }),
@@ -112,7 +114,7 @@ impl Simulation {
             executor,
             record,
             granted_ms: self.now,
-            has_lease: !self.world.glance().is_empty(),
+            has_lease,
             seen_ms,
             seen,
             planned_ms: seen_ms,
@@ -146,10 +148,20 @@ impl Simulation {
         }
     }
 
+    /// A run got the lease. Before it begins anything, every host hears of it.
+    fn granted(&mut self, epoch: u64) {
+        self.invariants.granted(epoch);
+        self.world.fence_all(epoch);
+    }
+
+    /// Whether enough mains will answer once machines were switched on that the environment knows to be off.
+    fn comes_with_machines(&self, refused: &Refused) -> bool {
+        let Refused::NoMajority { answered, needed, silent, .. } = refused else { return false };
+        answered + silent.keys().filter(|main| self.world.is_known_to_be_off(main)).count() >= *needed
+    }
+
     fn take(&mut self, who: Who) -> Result<LeaseRecord, Refused> {
-        let epoch = lease::next_epoch(&self.world.glance())?;
-        let (holder, host) = ("simulated".to_owned(), "desk".to_owned());
-        let record = LeaseRecord { holder, host, pid: who.0, epoch, since: 0, instance: who.0.to_string() };
+        let record = record(who, lease::next_epoch(&self.world.glance())?);
         match lease::decide(&self.world.take_lease(&record)) {
             Ok(()) => Ok(record),
             Err(refused) => {
@@ -182,27 +194,46 @@ impl Simulation {
         self.queue.at(self.now + latency::RENEWAL, Coming::Renew(who));
     }
 
-    /// A controller that began before there was any main takes the lease, once a majority of all mains is there to grant it.
+    /// A controller that began before a majority of the mains was there, or switched on, takes the lease once one is.
     /// Whether it may begin a step on a host.
     pub(super) fn take_first(&mut self, who: Who) -> bool {
-        let Some(controller) = self.controllers.get_mut(&who) else { return false };
-        if controller.has_lease {
-            return true;
+        match self.controllers.get(&who) {
+            None => return false,
+            Some(controller) if controller.has_lease => return true,
+            Some(_) => {}
         }
-        let mut answers = self.world.take_lease(&controller.record);
-        for (main, _) in self.case.spec.mains() {
-            answers.entry(main.clone()).or_insert_with(|| Answer::Silent("its machine is not there yet".to_owned()));
-        }
-        match lease::decide(&answers) {
-            Ok(()) => (controller.has_lease, controller.granted_ms) = (true, self.now),
+        let (taken, granted_ms) = match self.ask_all(who) {
+            Ok(epoch) => (epoch, self.now),
             Err(Refused::NoMajority { .. }) => return false,
             Err(Refused::Held(_) | Refused::Overtaken(_)) => {
                 // It has run out before it began, as whoever renews it is told.
-                (controller.has_lease, controller.granted_ms) = (true, 0);
                 self.queue.at(self.now, Coming::Renew(who));
+                (0, 0)
             }
+        };
+        if let Some(controller) = self.controllers.get_mut(&who) {
+            (controller.has_lease, controller.granted_ms) = (true, granted_ms);
+            (controller.record.epoch, controller.cx.epoch) = (taken, taken);
+        }
+        if taken > 0 {
+            self.invariants.granted(taken);
         }
         true
+    }
+
+    /// Asks every main that is wanted for the lease; the epoch that it is granted with.
+    fn ask_all(&mut self, who: Who) -> Result<u64, Refused> {
+        let not_there = || "its machine is not there yet".to_owned();
+        let mut glances = self.world.glance();
+        for (main, _) in self.case.spec.mains() {
+            glances.entry(main.clone()).or_insert_with(|| Glance::Silent(not_there()));
+        }
+        let epoch = lease::next_epoch(&glances)?;
+        let mut answers = self.world.take_lease(&record(who, epoch));
+        for (main, _) in self.case.spec.mains() {
+            answers.entry(main.clone()).or_insert_with(|| Answer::Silent(not_there()));
+        }
+        lease::decide(&answers).map(|()| epoch)
     }
 
     /// Somebody asks a controller to stop.
@@ -254,6 +285,11 @@ impl Simulation {
     pub(crate) fn at_work(&self) -> Vec<Who> {
         self.controllers.keys().copied().collect()
     }
+}
+
+fn record(who: Who, epoch: u64) -> LeaseRecord {
+    let (holder, host) = ("simulated".to_owned(), "desk".to_owned());
+    LeaseRecord { holder, host, pid: who.0, epoch, since: 0, instance: who.0.to_string() }
 }
 
 /// What a controller tells, in short.

@@ -57,7 +57,7 @@ pub struct Catalog {
     cases: BTreeMap<Shape, Arc<Case>>,
     worlds: BTreeMap<Shape, World>,
     /// How long it takes without faults to bring one shape to another one, in milliseconds.
-    calm_ms: BTreeMap<(Shape, Shape), u64>,
+    calm_ms: BTreeMap<(Kind, Shape, Shape), u64>,
 }
 
 impl Catalog {

@@ -66,7 +66,7 @@ pub fn run_of(deck: Deck, catalog: &mut Catalog, seed: u64) -> Result<Report, Se
     let case = catalog.case(&drawn.then)?;
     let swarm = match deck {
         Deck::First => Swarm::draw(seed, &case.spec, WINDOW_MS),
-        Deck::DayTwo => Swarm::draw_for_all(seed, &case.spec, calm_ms(catalog, &drawn)?),
+        Deck::DayTwo | Deck::Upkeep => Swarm::draw_for_all(seed, &case.spec, calm_ms(catalog, &drawn)?),
     };
     play(catalog, (deck, seed), drawn, Arc::new(swarm), Trace::Off)
 }
@@ -81,7 +81,7 @@ pub fn replay(catalog: &mut Catalog, deck: Deck, seed: u64, swarm: Arc<Swarm>) -
 
 /// Milliseconds that a change takes where nothing goes wrong.
 fn calm_ms(catalog: &mut Catalog, drawn: &Drawn) -> Result<u64, SetupError> {
-    let key = (drawn.shape.clone(), drawn.then.clone());
+    let key = (drawn.kind, drawn.shape.clone(), drawn.then.clone());
     if let Some(known) = catalog.calm_ms.get(&key) {
         return Ok(*known);
     }
@@ -125,7 +125,7 @@ fn play(
     }
     let healed_ms = match deck {
         Deck::First => HEALED_MS,
-        Deck::DayTwo => HEALED_MS.max(calm_ms(catalog, &drawn)? * 2),
+        Deck::DayTwo | Deck::Upkeep => HEALED_MS.max(calm_ms(catalog, &drawn)? * 2),
     };
     let Played { violations, counts, converged, rounds, trace } = play_through(sim, healed_ms, &mut |_| {});
     Ok(Report { deck, seed, drawn, swarm, violations, counts, converged, rounds, trace })
@@ -178,7 +178,10 @@ pub(super) fn begin(catalog: &mut Catalog, drawn: &Drawn, case: &Case) -> Result
     Ok(world)
 }
 
-/// What befell the cluster before anything is done: a machine is another one, or gone.
+/// Seconds that pass before certificates of a year are renewed: ten months and a bit.
+const UNTIL_RENEWAL_S: i64 = 306 * 24 * 3600;
+
+/// What befell the cluster before anything is done: a machine is another one, or gone; time has passed; nothing works.
 pub(super) fn befall(world: &mut World, drawn: &Drawn) {
     let node = |name: Option<String>| name.and_then(|name| name.parse::<NodeName>().ok());
     if let Some(node) = node(drawn.replaced.clone()) {
@@ -186,6 +189,11 @@ pub(super) fn befall(world: &mut World, drawn: &Drawn) {
     }
     if let Some(node) = node(drawn.then.last_leaving()).filter(|_| drawn.then.destroyed) {
         world.destroy_machine(&node);
+    }
+    match drawn.kind {
+        Kind::Renewal => world.pass_s(UNTIL_RENEWAL_S),
+        Kind::ColdStart => world.stop_everything(),
+        Kind::Install | Kind::Change | Kind::Scale | Kind::Replacement | Kind::Upgrade | Kind::Retirement => {}
     }
 }
 

@@ -21,6 +21,10 @@ pub enum Kind {
     Upgrade,
     /// A work node leaves, or two of five mains.
     Retirement,
+    /// Certificates that are to be renewed, in a cluster that stands.
+    Renewal,
+    /// Nothing works any more: machines are off, or what makes a main one is stopped on all of them.
+    ColdStart,
 }
 
 /// Where seeds are drawn from. A seed of a deck is always the same run: what is new gets a deck of its own.
@@ -30,6 +34,8 @@ pub enum Deck {
     First,
     /// Upgrades and departures; faults begin at any time of them, and hit any node.
     DayTwo,
+    /// Renewals and cold starts; faults begin at any time of them.
+    Upkeep,
 }
 
 /// A scenario before faults.
@@ -150,6 +156,7 @@ impl Drawn {
         match deck {
             Deck::First => Self::of(seed),
             Deck::DayTwo => Self::later(&mut Stream::new(seed, "day two")).finished(seed),
+            Deck::Upkeep => Self::upkeep(&mut Stream::new(seed, "upkeep")).finished(seed),
         }
     }
 
@@ -196,7 +203,7 @@ impl Drawn {
                 replaced = Some(format!("main-{}", stream.between(1, u64::from(shape.mains))));
             }
             Kind::Replacement => replaced = Some(format!("work-{:02}", stream.between(1, u64::from(shape.works)))),
-            Kind::Install | Kind::Upgrade | Kind::Retirement => {}
+            Kind::Install | Kind::Upgrade | Kind::Retirement | Kind::Renewal | Kind::ColdStart => {}
         }
         Self { kind, shape, then, replaced }
     }
@@ -215,11 +222,22 @@ impl Drawn {
             Kind::Retirement if stream.chance(500) => {
                 (Shape { mains: 5, ..shape.clone() }, Shape { leaving_mains: 2, ..shape })
             }
-            Kind::Retirement | Kind::Install | Kind::Change | Kind::Scale | Kind::Replacement => {
-                (Shape { works: works + 1, ..shape.clone() }, Shape { leaving_works: 1, ..shape })
-            }
+            Kind::Retirement
+            | Kind::Install
+            | Kind::Change
+            | Kind::Scale
+            | Kind::Replacement
+            | Kind::Renewal
+            | Kind::ColdStart => (Shape { works: works + 1, ..shape.clone() }, Shape { leaving_works: 1, ..shape }),
         };
         Self { kind, shape, then, replaced: None }
+    }
+
+    /// A renewal or a cold start: nothing else is wanted than before.
+    fn upkeep(stream: &mut Stream) -> Self {
+        let kind = if stream.chance(500) { Kind::Renewal } else { Kind::ColdStart };
+        let shape = settled(stream);
+        Self { kind, then: shape.clone(), shape, replaced: None }
     }
 }
 

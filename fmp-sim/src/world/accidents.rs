@@ -16,6 +16,10 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct SetAside(Host);
 
+/// What makes a host a main one.
+const OF_A_MAIN: [&str; 4] =
+    ["etcd.service", "kube-apiserver.service", "kube-controller-manager.service", "kube-scheduler.service"];
+
 impl World {
     /// Takes guards away, for tests that look whether the harm is found.
     pub const fn guard(&mut self, guards: Guards) {
@@ -123,6 +127,18 @@ impl World {
     pub(crate) fn bring_back(&mut self, node: &NodeName, aside: SetAside) {
         self.hosts.insert(node.clone(), aside.0);
         self.boot_if_off(node);
+    }
+
+    /// Machines that their environment can switch on are off; on others all that makes a main one was stopped.
+    pub(crate) fn stop_everything(&mut self) {
+        let nodes: Vec<NodeName> = self.hosts.keys().cloned().collect();
+        for node in nodes {
+            if self.environment.makes_machines() {
+                self.power_off(&node);
+            } else {
+                OF_A_MAIN.into_iter().for_each(|unit| self.stop(&node, unit));
+            }
+        }
     }
 
     /// A new machine stands in a host's place, booted and bare, and whoever runs FMP knows its key.

@@ -34,6 +34,11 @@ impl World {
         self.mains().filter(move |(_, host)| !is_absent(host))
     }
 
+    /// Whether a host is a machine that is off, as its environment says.
+    pub(crate) fn is_known_to_be_off(&self, node: &NodeName) -> bool {
+        self.environment.makes_machines() && self.hosts.get(node).is_some_and(|host| host.power == Power::Off)
+    }
+
     fn glance_at(&self, node: &NodeName, host: &Host) -> Glance {
         match self.way_to(node) {
             Err(why) => Glance::Silent(why.kind.to_string()),

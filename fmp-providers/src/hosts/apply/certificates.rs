@@ -36,7 +36,7 @@ pub(super) async fn issue(work: Work<'_>, certificates: &[CertificateIssue]) -> 
             content,
         }));
     }
-    place(work, &placements).await
+    place(work, work.now - resource::BACKDATED_S, &placements).await
 }
 
 /// Reads an authority from any of its holders. It is overwritten when the step ends.

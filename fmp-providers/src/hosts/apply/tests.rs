@@ -298,8 +298,15 @@ async fn a_certificate_is_signed_with_a_lent_key() {
     let (path, key_path) = ("/etc/kubernetes/pki/etcd/server.crt", "/etc/kubernetes/pki/etcd/server.key");
     let holders = vec!["a".parse().unwrap()];
     let issue = CertificateIssue { path: path.into(), key_path: key_path.into(), request, holders };
-    let issued = lab.apply_to("b", Action::IssueCertificates { certificates: vec![issue] }).await;
-    assert_eq!(issued.unwrap(), Applied::Done);
+    let issue = Action::IssueCertificates { certificates: vec![issue] };
+    lab.program_of("b", "date", "echo 1000000000");
+    let Applied::Stale(found) = lab.apply_to("b", issue.clone()).await.unwrap() else {
+        panic!("it is not valid there")
+    };
+    assert_eq!(found.what, "b: the clock");
+    assert!(!lab.path("b", key_path).exists());
+    lab.program_of("b", "date", "echo 9000000000");
+    assert_eq!(lab.apply_to("b", issue).await.unwrap(), Applied::Done);
     let inspect = |host, path| pki::inspect(&fs::read_to_string(lab.path(host, path)).unwrap()).unwrap();
     assert_eq!(inspect("b", path).signer, inspect("a", Authority::Etcd.certificate()).subject_key);
     assert_eq!(mode(&lab.path("b", key_path)), 0o600);

@@ -48,7 +48,7 @@ pub(super) async fn establish(work: Work<'_>, items: &[TrustItem]) -> Result<App
             placements.push(Placement { name: name.clone(), kind: "trust", how, secret, path, content });
         }
     }
-    place(work, &placements).await
+    place(work, 0, &placements).await
 }
 
 fn create(what: Holding, now: i64) -> Result<Made, PkiError> {
@@ -76,10 +76,10 @@ async fn copy(work: Work<'_>, item: &TrustItem, holders: &[fmp_core::NodeName]) 
     Ok(Made { public, private })
 }
 
-/// Puts files of keys and certificates on the step's host.
-pub(super) async fn place(work: Work<'_>, placements: &[Placement<'_>]) -> Result<Applied, Failure> {
-    let mut words: Vec<String> = Vec::with_capacity(1 + placements.len() * 7);
-    words.push(work.cx.run.to_string());
+/// Puts files of keys and certificates on the step's host, unless it is earlier there than `from`, in seconds since 1970.
+pub(super) async fn place(work: Work<'_>, from: i64, placements: &[Placement<'_>]) -> Result<Applied, Failure> {
+    let mut words: Vec<String> = Vec::with_capacity(2 + placements.len() * 7);
+    words.extend([work.cx.run.to_string(), from.to_string()]);
     let length = placements.iter().map(|placement| placement.content.expose().len()).sum();
     // Never grown: a vector that grows leaves a copy behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(length));

@@ -11,7 +11,7 @@ use fmp_core::{
 use fmp_exec::{Applied, Failure, FailureKind};
 use fmp_plan::action::CertificateIssue;
 
-use super::trust::key_id;
+use super::{stale, trust::key_id};
 use crate::world::{World, files::Content, later};
 
 const DAY_S: i64 = 24 * 60 * 60;
@@ -27,6 +27,11 @@ impl World {
             }
         }
         let nothing_to_do = wanted.is_empty();
+        let clock_off_s = self.running(node)?.clock_off_s;
+        if !nothing_to_do && clock_off_s < -3_600 {
+            let found = format!("one {} s before that", -clock_off_s - 3_600);
+            return Ok(stale(format!("{node}: the clock"), "a time at which a new certificate is valid", found));
+        }
         if !nothing_to_do {
             self.with_room(node, "/etc/kubernetes/pki", 1_024)?;
         }

@@ -1,9 +1,17 @@
-# Keys and certificates: `RUN`, which run this is, and `NAME KIND HOW PART MODE BYTES PATH` for each file, the contents one
-# after the other on standard input. HOW is `create` (nothing may lie there), `copy` (what lies there may only be the same) or `replace`. PART is the
-# ledger's word: `file` or `secret`. No digest of a secret is ever taken here.
+# Keys and certificates: `RUN`, which run this is, `FROM`, when what was signed begins to be valid (seconds since 1970), and
+# `NAME KIND HOW PART MODE BYTES PATH` for each file, the contents one after the other on standard input. HOW is `create`
+# (nothing may lie there), `copy` (what lies there may only be the same) or `replace`. PART is the ledger's word: `file` or
+# `secret`. No digest of a secret is ever taken here.
 
 run=$1
-shift
+from=$2
+shift 2
+
+# By the clock of this host, as whoever uses it here will judge: it would take the place of one that is valid.
+is_valid_already() {
+    now=$(date +%s) || exit 1
+    [ "$now" -ge "$from" ] || stale 'the clock' 'a time at which a new certificate is valid' "one $((from - now)) s before that"
+}
 
 each() {
     call=$1
@@ -90,6 +98,7 @@ place() {
 }
 
 lock
+is_valid_already
 each look_for_half "$@"
 each judge "$@"
 each receive "$@"
