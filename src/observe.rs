@@ -9,7 +9,7 @@ use fmp_core::{
     spec::{Dns, Role, Spec},
 };
 use fmp_exec::{
-    Questions, ask,
+    Besides, Questions, ask,
     provider::{HealthQuestion, NameQuestion},
 };
 pub use fmp_providers::driver::observe;
@@ -42,7 +42,7 @@ pub fn add_requirements(questions: &mut Questions, spec: &Spec) {
 
 /// What only the doctor wants to know besides: how hosts feel, pods in trouble, leases, budgets, names.
 pub fn add_ailments(questions: &mut Questions, spec: &Spec) {
-    questions.ailments = true;
+    questions.besides = Besides::Ailments;
     let directories = &spec.profile.settings.directories;
     for (name, node) in &spec.nodes {
         let Some(host) = questions.hosts.get_mut(name) else { continue };

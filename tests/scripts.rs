@@ -11,7 +11,8 @@ use std::{
 
 /// Runs `script` after the scripts' own parts, with programs of `folder` before the computer's own.
 fn run(folder: &Path, script: &str) -> Output {
-    let parts = ["common", "prerequisites", "room", "leftovers"].map(|part| format!(". scripts/lib/{part}.sh\n"));
+    let parts =
+        ["common", "prerequisites", "room", "leftovers", "parts"].map(|part| format!(". scripts/lib/{part}.sh\n"));
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     Command::new("bash")
         .args(["-euo", "pipefail", "-c", &format!("{}{script}", parts.concat())])
@@ -75,6 +76,22 @@ fn what_can_not_be_installed_is_a_reason_and_not_an_end() {
     assert!(output.status.success() && said(&output) == "[][needs its-package]\n", "{}", said(&output));
     let output = run(folder.path(), &script.replace("false", "true"));
     assert_eq!(said(&output), "[][]\n", "it is installed where it can be");
+}
+
+/// How a part of a run ends whose command says this.
+#[track_caller]
+fn check_part(says: &str, result: &str, ends: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("part it 60 printf 'test result: {says}\\n'; conclude || true");
+    let script = format!("target={}; logs=$target; {script}", folder.path().display());
+    let output = said(&run(folder.path(), &script));
+    assert!(output.contains(&format!("it: {result}\n")) && output.trim_end().ends_with(ends), "{output}");
+}
+
+#[test]
+fn a_part_of_which_everything_was_left_out_shows_nothing_and_fails() {
+    check_part("ok. 3 passed; 0 failed; 2 ignored", "ok", "3 passed, 0 failed");
+    check_part("ok. 0 passed; 0 failed; 3 ignored", "FAILED: all of it was left out", "0 passed, 1 failed");
 }
 
 #[test]

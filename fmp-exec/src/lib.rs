@@ -28,6 +28,6 @@ pub use limits::Limits;
 pub use merge::merge;
 pub use outcome::Outcome;
 pub use progress::Progress;
-pub use provider::{Applied, Context, Environment, Mismatch, Provider, Questions, Task, Watched};
+pub use provider::{Applied, Besides, Context, Environment, Mismatch, Provider, Questions, Task, Watched};
 pub use structure::PlanError;
 pub use time::Millis;

@@ -135,8 +135,20 @@ pub struct Questions {
     pub kinds: BTreeSet<String>,
     /// Whether network policies are looked for, whoever applied them.
     pub network_policies: bool,
-    /// Whether what only the doctor wants to know is asked: pods in trouble, leases, budgets, who answers for names.
-    pub ailments: bool,
+    /// What no plan needs.
+    pub besides: Besides,
+}
+
+/// What is asked of the API that no plan needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Besides {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What the doctor wants to know: pods in trouble, leases, budgets, who answers for names.
+    Ailments,
+    /// What people run, for a rehearsal.
+    Workloads,
 }
 
 /// What one host is asked.

@@ -17,7 +17,7 @@ mod show;
 mod status;
 
 use fmp_core::observed::Observed;
-use fmp_exec::{Context, Questions};
+use fmp_exec::{Besides, Context, Questions};
 
 use crate::{
     cli::{Cli, Command},
@@ -59,6 +59,8 @@ enum Depth {
     Requirements,
     /// The same, and what only the doctor wants to know.
     Ailments,
+    /// What planning needs, and what people run.
+    Workloads,
 }
 
 /// Asks all hosts.
@@ -67,6 +69,7 @@ async fn look(session: &Session, reach: &Reach, depth: Depth) -> miette::Result<
     match depth {
         Depth::Plan => {}
         Depth::Deep => questions.deep = true,
+        Depth::Workloads => questions.besides = Besides::Workloads,
         Depth::Requirements => fmp::observe::add_requirements(&mut questions, &session.spec),
         Depth::Ailments => {
             fmp::observe::add_requirements(&mut questions, &session.spec);

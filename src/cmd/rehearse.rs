@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc, thread};
 
+use fmp_core::observed::{Fact, Observed};
 use fmp_plan::{Plan, Standing};
 use fmp_sim::{
     Case, World,
@@ -21,7 +22,7 @@ use crate::{
 /// Observes, builds a world that looks the same, and carries the plan out in it again and again. Touches no host.
 pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<Exit> {
     let session = Session::open(places)?;
-    let observed = super::look(&session, &session.reach()?, Depth::Plan).await?;
+    let observed = super::look(&session, &session.reach()?, Depth::Workloads).await?;
     let case = Arc::new(Case::new(session.spec.clone(), Arc::new(session.lock.clone())).into_diagnostic()?);
     let plan = case.plan(&observed).map_err(|error| super::plan::unmade(&error))?;
     match plan.standing() {
@@ -38,12 +39,23 @@ pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<
     let world = case.mirror(&observed, Pace::Measured).into_diagnostic()?;
     faithful(&plan, &case, &world)?;
     let report = on_all_processors(&case, &world, args)?;
+    if let Some(why) = unasked(&observed) {
+        output::note(&format!("nobody said what people run, so it was rehearsed without any pod: {why}"));
+    }
     if args.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&report).into_diagnostic()?));
     } else {
         output::print(&told(&report));
     }
     Ok(if report.violations.is_empty() { Exit::Fine } else { Exit::Error })
+}
+
+/// Why it is not known what people run, where there is an API to ask.
+fn unasked(observed: &Observed) -> Option<&str> {
+    match &observed.api.known()?.workloads {
+        Some(Fact::Unknown(why)) => Some(why),
+        Some(Fact::Known(_) | Fact::Absent) | None => None,
+    }
 }
 
 /// A world that would be given another plan proves nothing about this one.
@@ -77,7 +89,11 @@ fn on_all_processors(case: &Arc<Case>, world: &World, args: &RehearseArgs) -> mi
 
 fn told(report: &Report) -> String {
     let Report { calm, runs, faults, converged, lost, .. } = report;
-    let mut out = format!("rehearsed {runs} times under {faults} faults, {} steps\n", report.steps);
+    let mut out = format!("rehearsed {runs} times under {faults} faults, {} steps", report.steps);
+    if calm.pods > 0 {
+        _ = write!(out, "; {} pods of people's, {} disruption budgets", calm.pods, calm.budgets);
+    }
+    out.push('\n');
     for found in &report.violations {
         _ = writeln!(out, "seed {}: {}", found.seed, found.what);
         found.events.iter().for_each(|event| _ = writeln!(out, "  {event}"));

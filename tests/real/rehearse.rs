@@ -28,6 +28,9 @@ pub(crate) fn run(lab: &Lab) {
     assert_eq!(report["violations"], Value::Array(Vec::new()), "{report:#}");
     assert_eq!(report["runs"].to_string(), RUNS);
     assert!(report["faults"].as_u64().is_some_and(|faults| faults > 0), "nothing went wrong: {report:#}");
+    // The cluster's own DNS, which a budget protects, at the least.
+    let people = ["pods", "budgets"].map(|what| report["calm"][what].as_u64().unwrap_or_default());
+    assert!(people[0] >= 2 && people[1] >= 1, "{report:#}");
     let applied = lab.fmp_for(&file, &["apply", "--yes", "--json"]).exits(0);
     let news: Vec<Progress> = applied.out.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let took = news.iter().find_map(|progress| match progress.news {

@@ -358,6 +358,7 @@ fn about_policies(mode: &str, names: &[&str]) -> Vec<String> {
         objects,
         network_policies,
         pods: Fact::Absent,
+        workloads: None,
         health: None,
     });
     let seen = Observed {

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApiHealth, Fact, ObjectSeen};
+use super::{ApiHealth, Fact, ObjectSeen, PodSet};
 use crate::{NodeName, net::Cidr};
 
 /// The etcd cluster.
@@ -64,6 +64,9 @@ pub struct Api {
     /// Pods in trouble, whoever made them; the first fifty. Volatile.
     #[serde(default = "not_asked")]
     pub pods: Fact<Vec<PodSeen>>,
+    /// What people run, by the budgets that protect it. None: nobody asked. Volatile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<Fact<Vec<PodSet>>>,
     /// What only the doctor wants to know. None: nobody asked. Volatile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<ApiHealth>,

@@ -7,6 +7,7 @@ mod health;
 mod host;
 mod object;
 mod volume;
+mod workload;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ pub use host::{
 };
 use serde::{Deserialize, Serialize};
 pub use volume::{DirectorySeen, DiskSeen, DiskTrait, VolumeNote, VolumeSeen};
+pub use workload::PodSet;
 
 use crate::NodeName;
 

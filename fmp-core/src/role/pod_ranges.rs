@@ -124,6 +124,7 @@ mod tests {
             objects: BTreeMap::new(),
             network_policies: Fact::Absent,
             pods: Fact::Absent,
+            workloads: None,
             health: None,
         });
         let observed = Observed { api, ..nothing(&spec) };

@@ -131,6 +131,7 @@ fn what_somebody_knows_stays() {
         objects: [].into(),
         network_policies: Fact::Absent,
         pods: Fact::Absent,
+        workloads: None,
         health: None,
     });
     let seen = Observed { etcd: etcd.clone(), api: api.clone(), ..merge::nothing() };

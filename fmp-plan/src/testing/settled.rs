@@ -57,6 +57,7 @@ pub(super) fn settled(spec: &Spec, desired: &Desired) -> Observed {
             objects,
             network_policies: Fact::Unknown("nobody asked".into()),
             pods: Fact::Unknown("nobody asked".into()),
+            workloads: None,
             health: None,
         }),
         hosts: hosts.into_iter().map(|(name, host)| (name, Fact::Known(host))).collect(),

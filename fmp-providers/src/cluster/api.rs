@@ -7,10 +7,10 @@ use fmp_core::{
     role::paths::IDENTITY,
     tree::Tree,
 };
-use fmp_exec::Questions;
+use fmp_exec::{Besides, Questions};
 use serde::Deserialize;
 
-use super::{Answers, Unanswered, health, objects, pods};
+use super::{Answers, Unanswered, health, objects, pods, workloads};
 use crate::transport::quote;
 
 /// Where every apiserver listens.
@@ -34,8 +34,9 @@ pub(super) fn questions(ask: &Questions) -> String {
     let nodes = Some("api nodes 127.0.0.1:6443 get --raw=/api/v1/nodes\n".to_owned());
     let objects = objects::questions(&ask.kinds);
     let policies = ask.network_policies.then(|| format!("api policies 127.0.0.1:6443 get --raw={}\n", quote(POLICIES)));
-    let ailments = ask.ailments.then(|| pods::question() + &health::questions());
-    [nodes, Some(objects), policies, ailments].into_iter().flatten().collect()
+    let ailments = (ask.besides == Besides::Ailments).then(|| pods::question() + &health::questions());
+    let workloads = (ask.besides == Besides::Workloads).then(workloads::questions);
+    [nodes, Some(objects), policies, workloads, ailments].into_iter().flatten().collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,7 +139,8 @@ pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Api> {
         objects,
         network_policies: policies(answers, ask),
         pods: pods::read(answers, ask),
-        health: ask.ailments.then(|| health::read(answers)),
+        workloads: (ask.besides == Besides::Workloads).then(|| workloads::read(answers)),
+        health: (ask.besides == Besides::Ailments).then(|| health::read(answers)),
     })
 }
 

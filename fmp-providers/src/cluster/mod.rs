@@ -10,6 +10,7 @@ mod objects;
 mod pods;
 #[cfg(test)]
 mod tests;
+mod workloads;
 
 pub(crate) use api::{CLUSTER_ID, DIGEST, MANAGED_BY};
 

@@ -1,7 +1,7 @@
 //! Pods in trouble: which, where, and why as the API says it.
 
 use fmp_core::observed::{Fact, PodSeen};
-use fmp_exec::Questions;
+use fmp_exec::{Besides, Questions};
 
 use super::{Answers, Unanswered, api::PORT};
 use crate::transport::quote;
@@ -23,7 +23,7 @@ pub(super) fn question() -> String {
 
 /// Reads the answer.
 pub(super) fn read(answers: &Answers, ask: &Questions) -> Fact<Vec<PodSeen>> {
-    if !ask.ailments {
+    if ask.besides != Besides::Ailments {
         return Fact::Unknown("nobody asked".to_owned());
     }
     match answers.get("pods") {

@@ -65,6 +65,12 @@ pub struct Calm {
     pub below_full_ms: u64,
     /// The longest time without an apiserver that answers, in milliseconds.
     pub without_api_ms: u64,
+    /// Pods that people run on the cluster, a node's own left out.
+    #[serde(default)]
+    pub pods: usize,
+    /// Disruption budgets that protect some of them.
+    #[serde(default)]
+    pub budgets: usize,
     /// What still waits at the end, for something that no run can do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Waiting>,
@@ -226,8 +232,11 @@ pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
     let millis = sim.now_ms() - began;
     let durations: BTreeMap<StepId, u64> = critical::durations(sim.news.take().iter().flatten());
     let left = left(&mut sim);
+    let (pods, budgets) = world.people();
     let path = critical::critical_path(&plan, &durations)?;
     Ok(Calm {
+        pods,
+        budgets,
         millis,
         critical_millis: path.millis,
         critical_path: path.steps.iter().map(ToString::to_string).collect(),

@@ -116,3 +116,37 @@ fn a_voter_that_is_missing_from_the_start_is_missed() {
     let image = mirrors(&case, &world);
     assert!(calm(&case, &image).unwrap().below_full_ms > 0);
 }
+
+/// The image of a cluster that is to be upgraded, with three pods of which `needed` are.
+fn with_pods(needed: usize) -> (Arc<Case>, World) {
+    let mut catalog = catalog();
+    let shape = Shape { works: 2, kubernetes: "1.28.15", ..Shape::usual() };
+    let mut world = catalog.settled(&shape).unwrap();
+    world.deploy(3, needed);
+    let case = catalog.case(&Shape { kubernetes: "1.29.15", ..shape }).unwrap();
+    let asked = fmp_exec::Questions { besides: fmp_exec::Besides::Workloads, ..case.questions.clone() };
+    let seen = |world: &World| match world.observe(&asked).api {
+        Fact::Known(api) => api.workloads,
+        other => panic!("{other:?}"),
+    };
+    let image = case.mirror(&world.observe(&asked), Pace::Machines).unwrap();
+    assert_eq!(seen(&image), seen(&world));
+    (case, image)
+}
+
+#[test]
+fn what_people_run_is_rehearsed_with_the_budgets_that_protect_it() {
+    let (case, image) = with_pods(2);
+    let spared = calm(&case, &image).unwrap();
+    assert_eq!((spared.pods, spared.budgets), (3, 1));
+    assert_eq!(rehearse(&case, &image, &spared, 1..4).violations, []);
+}
+
+#[test]
+fn a_budget_that_lets_no_pod_go_is_found_before_a_node_is_touched() {
+    let (case, image) = with_pods(3);
+    let report = rehearse(&case, &image, &calm(&case, &image).unwrap(), 1..2);
+    let [found] = &report.violations[..] else { panic!("{:?}", report.violations) };
+    assert_eq!(found.kind(), "not-converged");
+    assert!(found.events.iter().any(|line| line.contains("PodDisruptionBudget")), "{:#?}", found.events);
+}

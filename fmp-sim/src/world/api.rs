@@ -7,7 +7,7 @@ use fmp_core::{
     observed::{Api, Fact, NodeSeen, ObjectSeen},
     role::paths::{inventory, key, unit_file},
 };
-use fmp_exec::Questions;
+use fmp_exec::{Besides, Questions};
 
 use super::{World, balancer, host::Host};
 
@@ -98,12 +98,13 @@ impl World {
                     .collect(),
                 objects: self.objects_seen(ask),
                 network_policies: Fact::Unknown("nobody asked".to_owned()),
-                pods: if ask.ailments {
+                pods: if ask.besides == Besides::Ailments {
                     Fact::Known(self.pods_seen())
                 } else {
                     Fact::Unknown("nobody asked".to_owned())
                 },
-                health: ask.ailments.then(|| self.api_health(way.as_ref())),
+                workloads: (ask.besides == Besides::Workloads).then(|| Fact::Known(self.workloads_seen())),
+                health: (ask.besides == Besides::Ailments).then(|| self.api_health(way.as_ref())),
             });
         }
         if mains().any(|(node, _)| self.is_silent(node)) {

@@ -85,6 +85,7 @@ impl World {
             self.nodes.clone_from(&api.nodes);
             let known = |(key, seen): (&String, &Fact<ObjectSeen>)| Some((key.clone(), seen.known()?.clone()));
             self.objects = api.objects.iter().filter_map(known).collect();
+            self.mirror_workloads(api.workloads.iter().filter_map(Fact::known).flatten());
         }
         self.own_data();
     }

@@ -6,7 +6,7 @@
 
 use fmp_core::{
     NodeName,
-    observed::{BudgetSeen, PodSeen},
+    observed::{BudgetSeen, PodSeen, PodSet},
 };
 use fmp_exec::failure::Holdup;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,10 @@ struct Pod {
 struct Life {
     machine: u64,
     boots: u32,
+}
+
+fn figure(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 impl Workload {
@@ -93,9 +97,45 @@ impl World {
         self.workloads.iter().enumerate().flat_map(unbound).collect()
     }
 
+    /// What people run.
+    pub(super) fn workloads_seen(&self) -> Vec<PodSet> {
+        let mut sets = Vec::new();
+        for workload in &self.workloads {
+            let mut set = PodSet { needed: figure(workload.least), ..PodSet::default() };
+            for pod in &workload.pods {
+                match &pod.node {
+                    Some(node) if pod.runs.is_some() => *set.ready.entry(node.to_string()).or_default() += 1,
+                    Some(node) => *set.unready.entry(node.to_string()).or_default() += 1,
+                    None => set.unbound += 1,
+                }
+            }
+            sets.push(set);
+        }
+        sets
+    }
+
+    /// How many pods people run, and how many budgets protect some of them.
+    pub(crate) fn people(&self) -> (usize, usize) {
+        (pods(&self.workloads).count(), self.workloads.iter().filter(|workload| workload.least > 0).count())
+    }
+
+    /// Lets the pods run that were seen elsewhere. One on a node that is none of this world's has to find another.
+    pub(super) fn mirror_workloads<'a>(&mut self, sets: impl Iterator<Item = &'a PodSet>) {
+        for PodSet { needed, ready, unready, unbound } in sets {
+            let mut pods = vec![Pod::default(); *unbound as usize];
+            for (counts, runs) in [(ready, true), (unready, false)] {
+                for (name, count) in counts {
+                    let node = name.parse::<NodeName>().ok().filter(|node| self.hosts.contains_key(node));
+                    let life = node.as_ref().filter(|_| runs).map(|node| self.hosts[node].life());
+                    pods.extend(vec![Pod { node, runs: life, due_ms: None }; *count as usize]);
+                }
+            }
+            self.workloads.push(Workload { least: *needed as usize, pods });
+        }
+    }
+
     /// Budgets that let no pod go.
     pub(super) fn tight_budgets(&self) -> Vec<BudgetSeen> {
-        let figure = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let tight = |set: &&Workload| !set.pods.is_empty() && set.ready() <= set.least;
         let seen = |(at, set): (usize, &Workload)| BudgetSeen {
             namespace: "default".to_owned(),
