@@ -31,7 +31,7 @@ pub struct Header {
     pub cluster: String,
     /// Digest of the plan's file.
     pub plan: Digest,
-    /// The run's epoch.
+    /// The run's epoch; 0 where it began before there was a main to hold a lease on.
     pub epoch: u64,
     /// When it began: seconds since 1970 by the operator's clock.
     pub began: i64,

@@ -10,7 +10,7 @@ use std::{
 
 use fmp_sim::{
     fault::Swarm,
-    scenario::{self, Catalog, Deck, Report},
+    scenario::{self, Catalog, Deck, Drawn, Kind, Report},
 };
 
 const LOCK: &str = include_str!("../../fixtures/bundle.lock");
@@ -97,6 +97,23 @@ fn no_fault_during_an_upgrade_or_a_departure_breaks_an_invariant_whichever_node_
 #[test]
 fn no_fault_during_a_renewal_or_a_cold_start_breaks_an_invariant() {
     check(Deck::Upkeep, UPKEEP_SEEDS);
+}
+
+/// What is done where nothing goes wrong, by the first seed of each kind.
+#[test]
+fn a_renewal_issues_certificates_and_a_cold_start_starts_what_is_down() {
+    let mut catalog = Catalog::new(LOCK);
+    let mut done = |kind: Kind, environment: &str| {
+        let drawn = |seed: &u64| Drawn::of_deck(Deck::Upkeep, *seed);
+        let is_it = |drawn: Drawn| drawn.kind == kind && drawn.shape.environment == environment;
+        let seed = (1..1_000).find(|seed| is_it(drawn(seed))).unwrap();
+        let report = scenario::replay(&mut catalog, Deck::Upkeep, seed, Arc::default()).unwrap();
+        assert!(report.converged && report.violations.is_empty(), "{:?}", report.violations);
+        report.trace.join("\n")
+    };
+    assert!(done(Kind::Renewal, "ssh").contains("main-1/certificates is done (before: false)"));
+    assert!(done(Kind::ColdStart, "ssh").contains("main-1/unit/etcd.service is done (before: false)"));
+    assert!(done(Kind::ColdStart, "sim").contains("main-1/machine is done (before: false)"));
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, sync::Arc, thread};
 
-use fmp_core::observed::{Fact, Observed};
+use fmp_core::{
+    NodeName,
+    observed::{Fact, Observed},
+};
 use fmp_plan::{Plan, Standing};
 use fmp_sim::{
     Case, World,
@@ -38,10 +41,12 @@ pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<
     }
     let world = case.mirror(&observed, Pace::Measured).into_diagnostic()?;
     faithful(&plan, &case, &world)?;
-    let report = on_all_processors(&case, &world, args)?;
+    let mut report = on_all_processors(&case, &world, args)?;
     if let Some(why) = unasked(&observed) {
-        output::note(&format!("nobody said what people run, so it was rehearsed without any pod: {why}"));
+        output::note(&format!("nobody said what runs there, so it was rehearsed without any pod: {why}"));
+        (report.calm.pods, report.calm.budgets) = (None, None);
     }
+    off(&observed).for_each(|node| output::note(&format!("{node} is off: it was rehearsed as if nothing lay on it")));
     if args.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&report).into_diagnostic()?));
     } else {
@@ -50,12 +55,22 @@ pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<
     Ok(if report.violations.is_empty() { Exit::Fine } else { Exit::Error })
 }
 
-/// Why it is not known what people run, where there is an API to ask.
+/// Why it is not known which pods run. Where there is no API yet, none do.
 fn unasked(observed: &Observed) -> Option<&str> {
-    match &observed.api.known()?.workloads {
-        Some(Fact::Unknown(why)) => Some(why),
-        Some(Fact::Known(_) | Fact::Absent) | None => None,
+    match &observed.api {
+        Fact::Unknown(why) => Some(why),
+        Fact::Known(api) => match &api.workloads {
+            Some(Fact::Unknown(why)) => Some(why),
+            Some(Fact::Known(_) | Fact::Absent) | None => None,
+        },
+        Fact::Absent => None,
     }
+}
+
+/// Machines that are off: nobody can look at their disks.
+fn off(observed: &Observed) -> impl Iterator<Item = &NodeName> {
+    let machines = observed.machines.known().into_iter().flatten();
+    machines.filter(|(_, machine)| !machine.running).map(|(node, _)| node)
 }
 
 /// A world that would be given another plan proves nothing about this one.
@@ -90,8 +105,8 @@ fn on_all_processors(case: &Arc<Case>, world: &World, args: &RehearseArgs) -> mi
 fn told(report: &Report) -> String {
     let Report { calm, runs, faults, converged, lost, .. } = report;
     let mut out = format!("rehearsed {runs} times under {faults} faults, {} steps", report.steps);
-    if calm.pods > 0 {
-        _ = write!(out, "; {} pods of people's, {} disruption budgets", calm.pods, calm.budgets);
+    if let (Some(pods), Some(budgets)) = (calm.pods, calm.budgets) {
+        _ = write!(out, "; {pods} pods, {budgets} disruption budgets");
     }
     out.push('\n');
     for found in &report.violations {

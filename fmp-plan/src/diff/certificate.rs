@@ -50,12 +50,13 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Certificate)
 /// What a host waits for whose clock is so far behind that a new certificate would take the place of one that is valid there.
 fn until_it_is_valid(sides: Sides<'_>, host: &HostView<'_>) -> Option<String> {
     let behind_s = -sides.observed.host(host.name)?.facts.clock_offset_ms / 1000;
-    (behind_s > BACKDATED_S).then(|| {
+    // Whose clock is wrong can't be told from two of them.
+    let until = |name| {
         format!(
-            "the clock of {} is set: it is {behind_s} s behind, where a new certificate would not be valid yet",
-            host.name
+            "the clocks of {name} and this computer agree: it is behind, and a new certificate would not be valid there"
         )
-    })
+    };
+    (behind_s > BACKDATED_S).then(|| until(host.name))
 }
 
 /// Left of an authority's life when it is told: a leaf of kubeadm's year that is signed later outlives it.
@@ -203,7 +204,7 @@ mod tests {
         lab.host("main-1").facts.clock_offset_ms = -3_601_000;
         let plan = lab.plan();
         assert_eq!(ids(&plan), [""; 0]);
-        let until = "the clock of main-1 is set: it is 3601 s behind, where a new certificate would not be valid yet";
+        let until = "the clocks of main-1 and this computer agree: it is behind, and a new certificate would not be valid there";
         let told: Vec<&str> = plan.waiting.iter().map(|item| item.until.as_str()).collect();
         assert_eq!(told, [until]);
     }

@@ -17,6 +17,7 @@ mod node;
 mod pods;
 #[cfg(test)]
 mod tests;
+mod unseen;
 mod versions;
 mod zombies;
 
@@ -91,6 +92,8 @@ pub enum Kind {
     PodStuck,
     /// Budgets keep pods from leaving a node.
     EvictionBlocked,
+    /// Something was asked and not answered.
+    Unseen,
 }
 
 impl Kind {
@@ -126,6 +129,7 @@ impl Kind {
             Self::PodUnbound => "pod-unbound",
             Self::PodStuck => "pod-stuck",
             Self::EvictionBlocked => "eviction-blocked",
+            Self::Unseen => "unseen",
         }
     }
 }
@@ -174,10 +178,12 @@ pub fn diagnose(spec: &Spec, observed: &Observed, plan: &Plan) -> Vec<Ailment> {
     ailments.extend(network::mtus(&patient));
     ailments.extend(versions::broken(&patient));
     ailments.extend(zombies::ailments(&patient));
+    ailments.extend(unseen::of_cluster(&patient));
     for name in spec.nodes.keys() {
         let mut own = host::ailments(&patient, name);
         own.extend(certificate::ailments(&patient, name));
         own.extend(network::routes(&patient, name));
+        own.extend(unseen::of_host(&patient, name));
         own.extend(node::ailments(&patient, name, &own));
         ailments.extend(own);
     }

@@ -25,44 +25,57 @@ pub(super) fn questions() -> String {
     get("workload-pods", "pods", PODS) + &get("workload-budgets", "poddisruptionbudgets.policy", BUDGETS)
 }
 
-/// Reads the answers: a set for each budget that protects any, in the API's order, then all that none does.
+/// Reads the answers: a set for each budget that protects any, then those that can't go, then all that no budget protects.
 pub(super) fn read(answers: &Answers) -> Fact<Vec<PodSet>> {
     let (pods, budgets) = match (answers.get("workload-pods"), answers.get("workload-budgets")) {
         (Ok(pods), Ok(budgets)) => (pods, budgets),
         (Err(Unanswered { why, .. }), _) | (_, Err(Unanswered { why, .. })) => return Fact::Unknown(why),
     };
-    Fact::Known(sets(pods, budgets))
+    match sets(pods, budgets) {
+        Some(sets) => Fact::Known(sets),
+        None => Fact::Unknown("pods and budgets were told in words that nobody understands".to_owned()),
+    }
 }
 
-fn sets(pods: &str, budgets: &str) -> Vec<PodSet> {
-    let budgets: Vec<Budget> = budgets.lines().filter_map(Budget::read).collect();
+fn sets(pods: &str, budgets: &str) -> Option<Vec<PodSet>> {
+    let budgets: Vec<Budget> = budgets.lines().map(Budget::read).collect::<Option<_>>()?;
     let of = |needed| PodSet { needed, ..PodSet::default() };
-    let mut sets: Vec<PodSet> = budgets.iter().map(|budget| of(budget.needed)).chain([of(0)]).collect();
-    for pod in pods.lines().filter_map(Pod::read) {
-        let at = budgets.iter().position(|budget| budget.protects(&pod)).unwrap_or(budgets.len());
-        pod.join(&mut sets[at]);
+    let mut sets: Vec<PodSet> = budgets.iter().map(|budget| of(budget.needed.unwrap_or(0))).collect();
+    let (mut stay, mut free) = (of(0), of(0));
+    for pod in pods.lines().map(Pod::read).collect::<Option<Vec<_>>>()?.iter().filter(|pod| pod.may_be_evicted) {
+        let mut own = budgets.iter().zip(&mut sets).filter(|(budget, _)| budget.protects(pod));
+        match (own.next(), own.next()) {
+            (None, _) => pod.join(&mut free),
+            (Some((Budget { needed: Some(_), .. }, set)), None) => pod.join(set),
+            // The API evicts nothing that two budgets protect, and nothing that one does which nobody counted yet.
+            (Some(_), _) => pod.join(&mut stay),
+        }
     }
+    stay.needed = stay.unbound + stay.ready.values().chain(stay.unready.values()).sum::<u32>();
+    sets.extend([stay, free]);
     sets.retain(|set| set.unbound > 0 || !(set.ready.is_empty() && set.unready.is_empty()));
-    sets
+    Some(sets)
 }
 
 struct Pod<'a> {
     namespace: &'a str,
     node: &'a str,
     ready: bool,
+    /// It has not ended, and is not its node's own.
+    may_be_evicted: bool,
     labels: BTreeMap<String, String>,
 }
 
 impl<'a> Pod<'a> {
-    /// One that may be evicted: it has not ended, and is not a node's own.
     fn read(line: &'a str) -> Option<Self> {
         let [namespace, node, phase, ready, owners, labels] = line.splitn(6, '|').collect::<Vec<_>>()[..] else {
             return None;
         };
         let has_ended = matches!(phase, "Succeeded" | "Failed");
         let is_of_a_node = owners.split_whitespace().any(|owner| OF_A_NODE.contains(&owner));
-        let labels = serde_json::from_str(labels).unwrap_or_default();
-        (!has_ended && !is_of_a_node).then_some(Self { namespace, node, ready: ready == "True", labels })
+        let labels = if labels.is_empty() { BTreeMap::new() } else { serde_json::from_str(labels).ok()? };
+        let may_be_evicted = !has_ended && !is_of_a_node;
+        Some(Self { namespace, node, ready: ready == "True", may_be_evicted, labels })
     }
 
     fn join(&self, set: &mut PodSet) {
@@ -77,15 +90,17 @@ impl<'a> Pod<'a> {
 
 struct Budget<'a> {
     namespace: &'a str,
-    needed: u32,
+    /// None: nobody counted its pods yet.
+    needed: Option<u32>,
     selector: Option<Selector>,
 }
 
 impl<'a> Budget<'a> {
     fn read(line: &'a str) -> Option<Self> {
         let [namespace, needed, selector] = line.splitn(3, '|').collect::<Vec<_>>()[..] else { return None };
-        // A figure of zero may be left out.
-        Some(Self { namespace, needed: needed.parse().unwrap_or(0), selector: serde_json::from_str(selector).ok() })
+        let needed = if needed.is_empty() { None } else { Some(needed.parse().ok()?) };
+        let selector = if selector.is_empty() { None } else { Some(serde_json::from_str(selector).ok()?) };
+        Some(Self { namespace, needed, selector })
     }
 
     fn protects(&self, pod: &Pod<'_>) -> bool {
@@ -156,7 +171,7 @@ mod tests {
     #[test]
     fn pods_are_counted_by_the_budget_that_protects_them() {
         let budgets = "shop|1|{\"matchLabels\":{\"app\":\"web\"}}\nshop|1|{\"matchLabels\":{\"app\":\"else\"}}\n";
-        let found = sets(PODS, budgets);
+        let found = sets(PODS, budgets).unwrap();
         let web = PodSet { needed: 1, ready: on("work-1", 1), unready: on("work-2", 1), unbound: 1 };
         let rest = PodSet { ready: on("work-2", 2), ..PodSet::default() };
         assert_eq!(found, [web, rest]);
@@ -164,13 +179,29 @@ mod tests {
 
     #[test]
     fn nothing_runs_where_no_pod_is() {
-        assert_eq!(sets("", "shop|1|{}\n"), []);
+        assert_eq!(sets("", "shop|1|{}\n").unwrap(), []);
+    }
+
+    #[test]
+    fn what_two_budgets_protect_or_one_that_nobody_counted_stays() {
+        let all = "{\"matchLabels\":{\"app\":\"web\"}}";
+        for budgets in [format!("shop|1|{all}\nshop|1|{{}}\n"), format!("shop||{all}\n")] {
+            let found = sets(PODS, &budgets).unwrap();
+            assert_eq!((found[0].needed, found[0].unbound, &found[0].ready), (3, 1, &on("work-1", 1)), "{budgets}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_understands_is_not_taken_for_nothing() {
+        assert_eq!(sets("garbled\n", ""), None);
+        assert_eq!(sets("shop|work-1|Running|True|ReplicaSet|map[app:web]\n", ""), None);
+        assert_eq!(sets(PODS, "shop|1|map[matchLabels:map[app:web]]\n"), None);
     }
 
     /// How many pods of the namespace `shop` a selector matches.
     #[track_caller]
     fn check(selector: &str, matches: u32) {
-        let set = sets(PODS, &format!("shop|7|{selector}\n")).into_iter().find(|set| set.needed == 7);
+        let set = sets(PODS, &format!("shop|7|{selector}\n")).unwrap().into_iter().find(|set| set.needed == 7);
         let count = |set: PodSet| set.unbound + set.ready.values().chain(set.unready.values()).sum::<u32>();
         assert_eq!(set.map_or(0, count), matches, "{selector}");
     }

@@ -179,12 +179,23 @@ impl Kept {
         Ok(())
     }
 
-    /// The first main decides before the others are asked: of two runs that ask at once one gets them all, where each might
-    /// get a part.
+    /// The first main that answers decides before the others are asked: of two runs that ask at once one gets them all, where
+    /// each might get a part.
     async fn ask_in_turn(&self) -> Result<(), Refused> {
-        self.epoch.store(next_epoch(&glance(&self.stores).await)?, Ordering::SeqCst);
-        let first: Stores = self.stores.iter().take(1).map(|(main, store)| (main.clone(), store.clone())).collect();
-        decide(&take(&first, &self.record()).await)?;
+        // Chosen once: what was granted of it already must not be taken for somebody else's.
+        if self.epoch.load(Ordering::SeqCst) == 0 {
+            self.epoch.store(next_epoch(&glance(&self.stores).await)?, Ordering::SeqCst);
+        }
+        for (main, store) in &self.stores {
+            let one: Stores = [(main.clone(), store.clone())].into();
+            match decide(&take(&one, &self.record()).await) {
+                Err(Refused::NoMajority { .. }) => {}
+                decided => {
+                    decided?;
+                    break;
+                }
+            }
+        }
         self.take().await
     }
 }

@@ -65,12 +65,12 @@ pub struct Calm {
     pub below_full_ms: u64,
     /// The longest time without an apiserver that answers, in milliseconds.
     pub without_api_ms: u64,
-    /// Pods that people run on the cluster, a node's own left out.
+    /// Pods that run on the cluster, those of each node (a daemon set's) left out. None: nobody said.
     #[serde(default)]
-    pub pods: usize,
+    pub pods: Option<usize>,
     /// Disruption budgets that protect some of them.
     #[serde(default)]
-    pub budgets: usize,
+    pub budgets: Option<usize>,
     /// What still waits at the end, for something that no run can do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Waiting>,
@@ -235,8 +235,8 @@ pub fn calm(case: &Arc<Case>, world: &World) -> Result<Calm, RehearsalError> {
     let (pods, budgets) = world.people();
     let path = critical::critical_path(&plan, &durations)?;
     Ok(Calm {
-        pods,
-        budgets,
+        pods: Some(pods),
+        budgets: Some(budgets),
         millis,
         critical_millis: path.millis,
         critical_path: path.steps.iter().map(ToString::to_string).collect(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fmp_core::observed::Fact;
+use fmp_core::observed::{Fact, PodSet};
 
 use super::*;
 use crate::{
@@ -41,6 +41,8 @@ fn the_image_of_a_world_is_given_the_same_plan() {
     world.replace_program(&node("work-1"), "/etc/fmp/haproxy.cfg");
     world.add_drop_in(&node("work-2"), "kubelet.service", "[Service]\nNice=1\n");
     world.wipe_etcd(&node("main-3"));
+    world.set_clock_off(&node("work-03"), -7_200);
+    world.remove_file(&node("work-03"), "/etc/kubernetes/pki/kubelet-client.crt");
     let image = mirrors(&case, &world);
     assert_ne!(plan(&case, &image).unwrap().steps, []);
 }
@@ -117,10 +119,10 @@ fn a_voter_that_is_missing_from_the_start_is_missed() {
     assert!(calm(&case, &image).unwrap().below_full_ms > 0);
 }
 
-/// The image of a cluster that is to be upgraded, with three pods of which `needed` are.
-fn with_pods(needed: usize) -> (Arc<Case>, World) {
+/// The image of a cluster with `works` work nodes that is to be upgraded, with three pods of which `needed` are.
+fn with_pods(works: u8, needed: usize) -> (Arc<Case>, World) {
     let mut catalog = catalog();
-    let shape = Shape { works: 2, kubernetes: "1.28.15", ..Shape::usual() };
+    let shape = Shape { works, kubernetes: "1.28.15", ..Shape::usual() };
     let mut world = catalog.settled(&shape).unwrap();
     world.deploy(3, needed);
     let case = catalog.case(&Shape { kubernetes: "1.29.15", ..shape }).unwrap();
@@ -136,17 +138,28 @@ fn with_pods(needed: usize) -> (Arc<Case>, World) {
 
 #[test]
 fn what_people_run_is_rehearsed_with_the_budgets_that_protect_it() {
-    let (case, image) = with_pods(2);
+    let (case, image) = with_pods(2, 2);
     let spared = calm(&case, &image).unwrap();
-    assert_eq!((spared.pods, spared.budgets), (3, 1));
+    assert_eq!((spared.pods, spared.budgets), (Some(3), Some(1)));
     assert_eq!(rehearse(&case, &image, &spared, 1..4).violations, []);
 }
 
 #[test]
 fn a_budget_that_lets_no_pod_go_is_found_before_a_node_is_touched() {
-    let (case, image) = with_pods(3);
+    let (case, image) = with_pods(2, 3);
     let report = rehearse(&case, &image, &calm(&case, &image).unwrap(), 1..2);
     let [found] = &report.violations[..] else { panic!("{:?}", report.violations) };
     assert_eq!(found.kind(), "not-converged");
     assert!(found.events.iter().any(|line| line.contains("PodDisruptionBudget")), "{:#?}", found.events);
+}
+
+/// As the cluster's own DNS, which tolerates what is tainted there.
+#[test]
+fn pods_that_run_on_mains_may_move_to_other_mains() {
+    let (case, mut image) = with_pods(0, 0);
+    let on = |main: &str| (main.to_owned(), 1);
+    let set = PodSet { needed: 1, ready: [on("main-1"), on("main-2")].into(), ..PodSet::default() };
+    image.mirror_workloads([set].iter());
+    let calm = calm(&case, &image).unwrap();
+    assert_eq!(rehearse(&case, &image, &calm, 1..3).violations, []);
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use fmp_core::{
+    NodeName,
     observed::Observed,
     resource::{Effect, Resource, Scope},
 };
@@ -61,7 +62,14 @@ impl Simulation {
             return;
         }
         // Cordoning belongs to draining: the one is planned with the other until that succeeded.
-        let is_half = |step: &Step| matches!(step.action, Action::CordonNode { .. });
+        let drains = |node: &NodeName, step: &Step| {
+            matches!(&step.action, Action::DrainNode { node: other, .. } if other == node)
+                && !claims.done.contains_key(&step.id)
+        };
+        let is_half = |step: &Step| match &step.action {
+            Action::CordonNode { node } => plan.steps.iter().any(|step| drains(node, step)),
+            _ => false,
+        };
         let again = |step: &&Step| !is_half(step) && claims.done.get(&step.id).is_some_and(|done| *done == step.action);
         if let Some(step) = plan.steps.iter().find(again) {
             let (step, reason) = (step.id.clone(), format!("{:?}", step.action));
@@ -96,7 +104,8 @@ impl Simulation {
         self.begun += 1;
         let who = Who(self.begun);
         let (record, has_lease) = match self.acquire(who) {
-            Ok(record) => (record, !self.world.glance().is_empty()),
+            Ok(_) if self.world.glance().is_empty() => (record(who, 0), false),
+            Ok(record) => (record, true),
             Err(refused) if self.comes_with_machines(&refused) => (record(who, 0), false),
             Err(refused) => return self.end(RoundEnd::Refused(refused.to_string())),
         };

@@ -9,10 +9,14 @@ use crate::{Simulation, fault::Swarm, invariant::Violation, testing::LOCK};
 
 /// A cluster that stands, in which a profile is wanted.
 fn standing(mains: u8, works: u8, profile: &'static str) -> Simulation {
+    wanted(Shape { mains, works, ..Shape::usual() }, |shape| Shape { profile, ..shape })
+}
+
+/// A cluster that stands, of which something else is wanted now.
+fn wanted(shape: Shape, then: impl FnOnce(Shape) -> Shape) -> Simulation {
     let mut catalog = Catalog::new(LOCK);
-    let shape = Shape { mains, works, ..Shape::usual() };
     let world = catalog.settled(&shape).unwrap();
-    let case = catalog.case(&Shape { profile, ..shape }).unwrap();
+    let case = catalog.case(&then(shape)).unwrap();
     let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
     sim.keep_trace();
     sim
@@ -39,6 +43,19 @@ fn budgets_alone_leave_what_must_stay() {
         sim.run_out();
         assert_eq!(found(&sim), Vec::<&str>::new(), "{profile}");
     }
+}
+
+/// A node is away from its cordon to its uncordon: its place is given to no other one in between.
+#[test]
+fn budgets_alone_leave_nodes_where_they_are_during_an_upgrade() {
+    let shape = Shape { kubernetes: "1.28.15", ..Shape::usual() };
+    let mut sim = wanted(shape, |shape| Shape { kubernetes: "1.29.15", ..shape });
+    sim.world.deploy(4, 2);
+    sim.judged = false;
+    let plan = plan(&sim);
+    sim.carry_out(plan);
+    sim.run_out();
+    assert_eq!(found(&sim), Vec::<&str>::new());
 }
 
 #[test]

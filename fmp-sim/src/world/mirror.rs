@@ -142,6 +142,7 @@ impl Glass<'_> {
         // A real host has bridges with addresses of their own; in a world it is known by its node's address alone.
         let addresses = std::mem::take(&mut self.host.facts.addresses);
         self.host.facts = HostFacts { addresses, ..self.seen.facts.clone() };
+        self.host.clock_off_s = self.seen.facts.clock_offset_ms / 1000;
         self.host.ledger = self.seen.ledger.clone();
         self.host.images = self.seen.images.known().cloned().unwrap_or_default();
         for (path, seen) in &self.seen.files {

@@ -4,6 +4,8 @@
 //! apiserver answer, begin where a kubelet runs, and go on without one: only the end of the machine's life, or of the units
 //! for good, ends them. Eviction asks the budget.
 
+use std::collections::BTreeSet;
+
 use fmp_core::{
     NodeName,
     observed::{BudgetSeen, PodSeen, PodSet},
@@ -18,6 +20,9 @@ use super::{World, host::Host};
 pub(crate) struct Workload {
     /// `minAvailable` of its budget.
     least: usize,
+    /// Whether its pods may run where taints keep others away, as some of them did.
+    #[serde(default)]
+    tolerant: bool,
     pods: Vec<Pod>,
 }
 
@@ -37,6 +42,12 @@ struct Pod {
 struct Life {
     machine: u64,
     boots: u32,
+}
+
+/// Whether a taint lets pods be bound to its node.
+#[expect(clippy::ptr_arg, reason = "it is asked of strings in a list")]
+fn is_open(taint: &String) -> bool {
+    !taint.ends_with(":NoSchedule")
 }
 
 fn figure(count: usize) -> u32 {
@@ -73,7 +84,7 @@ impl Host {
 impl World {
     /// Somebody runs `replicas` pods, of which at least `least` are to be ready, and they are.
     pub fn deploy(&mut self, replicas: usize, least: usize) {
-        self.workloads.push(Workload { least, pods: vec![Pod::default(); replicas] });
+        self.workloads.push(Workload { least, tolerant: false, pods: vec![Pod::default(); replicas] });
         self.bind();
         for pod in pods_mut(&mut self.workloads) {
             let host = pod.node.as_ref().and_then(|node| self.hosts.get(node));
@@ -120,7 +131,7 @@ impl World {
     }
 
     /// Lets the pods run that were seen elsewhere. One on a node that is none of this world's has to find another.
-    pub(super) fn mirror_workloads<'a>(&mut self, sets: impl Iterator<Item = &'a PodSet>) {
+    pub(crate) fn mirror_workloads<'a>(&mut self, sets: impl Iterator<Item = &'a PodSet>) {
         for PodSet { needed, ready, unready, unbound } in sets {
             let mut pods = vec![Pod::default(); *unbound as usize];
             for (counts, runs) in [(ready, true), (unready, false)] {
@@ -130,7 +141,9 @@ impl World {
                     pods.extend(vec![Pod { node, runs: life, due_ms: None }; *count as usize]);
                 }
             }
-            self.workloads.push(Workload { least: *needed as usize, pods });
+            let is_tainted = |name: &String| self.nodes.get(name).is_some_and(|node| !node.taints.iter().all(is_open));
+            let tolerant = ready.keys().chain(unready.keys()).any(is_tainted);
+            self.workloads.push(Workload { least: *needed as usize, tolerant, pods });
         }
     }
 
@@ -201,13 +214,15 @@ impl World {
         if !unbound || !self.has_controllers() {
             return;
         }
-        let mut fit: Vec<(usize, NodeName)> = self.fit_nodes().map(|node| (self.pods_on(&node), node)).collect();
-        for pod in pods_mut(&mut self.workloads) {
-            if pod.node.is_none()
-                && let Some((pods, node)) = fit.iter_mut().min()
-            {
-                pod.node = Some(node.clone());
-                *pods += 1;
+        let mut fit: Vec<(usize, NodeName)> = self.open_nodes().map(|node| (self.pods_on(&node), node)).collect();
+        let usual: BTreeSet<NodeName> = self.fit_nodes().collect();
+        for Workload { tolerant, pods, .. } in &mut self.workloads {
+            for pod in pods.iter_mut().filter(|pod| pod.node.is_none()) {
+                let fits = |(_, node): &&mut (usize, NodeName)| *tolerant || usual.contains(node);
+                if let Some((count, node)) = fit.iter_mut().filter(fits).min() {
+                    pod.node = Some(node.clone());
+                    *count += 1;
+                }
             }
         }
     }
@@ -216,15 +231,18 @@ impl World {
         pods(&self.workloads).filter(|pod| pod.node.as_ref() == Some(node)).count()
     }
 
-    /// Nodes that new pods may be bound to.
+    /// Nodes that new pods may be bound to that tolerate no taint.
     pub(super) fn fit_nodes(&self) -> impl Iterator<Item = NodeName> {
+        self.open_nodes().filter(|name| self.nodes[name.as_str()].taints.iter().all(is_open))
+    }
+
+    /// Nodes that new pods may be bound to, if they tolerate what is tainted.
+    fn open_nodes(&self) -> impl Iterator<Item = NodeName> {
         let api = self.api();
-        let is_open = |taint: &String| !taint.ends_with(":NoSchedule");
         self.hosts
             .keys()
             .filter(move |name| {
-                let node = self.nodes.get(name.as_str());
-                node.is_some_and(|node| !node.unschedulable && node.taints.iter().all(is_open))
+                self.nodes.get(name.as_str()).is_some_and(|node| !node.unschedulable)
                     && self.why_not_ready(name.as_str(), api.as_ref()).is_none()
             })
             .cloned()

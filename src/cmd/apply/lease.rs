@@ -16,14 +16,15 @@ use fmp_providers::{
 };
 use miette::miette;
 
-use super::process;
+use super::{others, process};
 use crate::{
     output,
     session::{Reach, Session},
 };
 
 /// Takes the lease on the mains that exist. Where too few of them can answer before their machines are made or switched on,
-/// which the environment knows, it is taken as soon as enough do.
+/// which the environment knows, it is taken as soon as enough do; not where something of an earlier run still runs, which
+/// only a run with an epoch can wait for.
 ///
 /// Whoever held it and is known to be dead does not hold it any more: a run that was killed on this computer keeps the next
 /// one waiting for nothing.
@@ -37,7 +38,8 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
     let refused = match Lease::acquire(stores.clone(), mine.clone()).await {
         Ok(lease) => return Ok(lease),
         Err(Refused::NoMajority { answered, needed, silent, .. })
-            if answered + silent.keys().filter(|main| is_off(observed, main)).count() >= needed =>
+            if others::still_running(observed).next().is_none()
+                && answered + silent.keys().filter(|main| is_off(observed, main)).count() >= needed =>
         {
             return Ok(Lease::once_there(stores, mine));
         }

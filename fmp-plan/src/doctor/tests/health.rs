@@ -47,6 +47,9 @@ fn answer(lab: &mut Lab) {
     let of_nodes = addresses.iter().map(|(name, _)| lease("kube-node-lease", name.as_str(), 40));
     let of_controllers = ["kube-controller-manager", "kube-scheduler"].map(|name| lease("kube-system", name, 15));
     let endpoint = |n: u8| EndpointSeen { pod: format!("coredns-{n}"), node: Some(format!("work-{n}")), ready: true };
+    if matches!(lab.api().pods, Fact::Unknown(_)) {
+        lab.api().pods = Fact::Known(Vec::new());
+    }
     lab.api().health = Some(ApiHealth {
         leases: Fact::Known(of_nodes.chain(of_controllers).collect()),
         budgets: Fact::Known(Vec::new()),
@@ -240,7 +243,8 @@ fn a_node_that_hears_no_answer_is_found_with_the_reason() {
     let mut lab = deaf(NameAnswer::Silence);
     lab.stop("work-1", "kube-proxy.service", "failed");
     check(&lab, &[("work-1", Kind::UnitDown, true), ("work-1", Kind::Dns, true)]);
-    check(&with(|lab| health(lab, "work-1").name = Fact::Unknown("no way there".into())), &[]);
+    let unknown = with(|lab| health(lab, "work-1").name = Fact::Unknown("no way there".into()));
+    check(&unknown, &[("work-1", Kind::Unseen, false)]);
 }
 
 fn expire(lab: &mut Lab, name: &str) {
@@ -308,6 +312,27 @@ fn budgets_that_block_evictions_are_found() {
         ),
     ];
     assert_eq!(told, wanted.map(|(what, seen)| (what.to_owned(), vec![seen.to_owned()])));
+}
+
+#[test]
+fn what_nobody_answered_is_told_and_not_taken_for_well() {
+    const SLOW: &str = "no answer within 10 s";
+    let lab = with(|lab| {
+        api_health(lab).budgets = Fact::Unknown(SLOW.to_owned());
+        lab.host("main-1").health.as_mut().unwrap().etcd_fsync = Fact::Unknown(SLOW.to_owned());
+        lab.host("work-1").health.as_mut().unwrap().name = Fact::Unknown("bash is missing".to_owned());
+    });
+    let unseen = [("cluster", Kind::Unseen, false), ("main-1", Kind::Unseen, false), ("work-1", Kind::Unseen, false)];
+    check(&lab, &unseen);
+    let told: Vec<_> = ailments(&lab).into_iter().map(|ailment| ailment.evidence.concat()).collect();
+    assert_eq!(
+        told,
+        [
+            "disruption budgets: no answer within 10 s",
+            "how long etcd's writes take: no answer within 10 s",
+            "whether names resolve: bash is missing"
+        ]
+    );
 }
 
 #[test]
