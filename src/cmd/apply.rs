@@ -76,12 +76,13 @@ pub(crate) async fn run(places: &Places, args: &ApplyArgs) -> miette::Result<Exi
     in_rounds(&session, &reach, observed, plan, args).await
 }
 
-/// How many plans one run carries out at most: machines that were off, etcd and the API behind them, and what stands there.
-/// Mains leave one by one, so each that leaves may ask for one more.
-const ROUNDS: usize = 3;
+/// How many plans one run carries out at most: machines that were off, what comes up on them by itself while it is looked
+/// at, etcd and the API behind them, and what stands there. Mains leave one by one, so each that leaves may ask for one more.
+const ROUNDS: usize = 4;
 
 /// Carries the plan out, and what comes to light by it: of a host that was off and of an API that was not there nothing
-/// could be planned. A plan that a person has read is never followed by one that nobody has.
+/// could be planned, and what boots changes under a plan. One that a person has read is never followed by one that nobody
+/// has.
 async fn in_rounds(
     session: &Session,
     reach: &Reach,
@@ -94,7 +95,10 @@ async fn in_rounds(
     loop {
         left -= 1;
         let report = carry_out(session, reach, &observed, &plan, args).await?;
-        if let Some(exit) = cut_short(&report) {
+        let looks_again = unread && left > 0 && is_only_stale(&report);
+        if looks_again {
+            tell(&report.outcome);
+        } else if let Some(exit) = cut_short(&report) {
             return Ok(exit);
         }
         observed = super::look(session, reach, Depth::Plan).await?;
@@ -102,7 +106,11 @@ async fn in_rounds(
         if plan.standing() != Standing::Steps || !unread || left == 0 {
             return Ok(conclude(&plan, &report, args));
         }
-        output::note("all steps were done, and now more can be planned:");
+        output::note(if looks_again {
+            "something else changed meanwhile, so it was looked at again:"
+        } else {
+            "all steps were done, and now more can be planned:"
+        });
     }
 }
 
@@ -273,6 +281,12 @@ fn cut_short(report: &Report) -> Option<Exit> {
     })
 }
 
+/// Nothing went wrong but that something had changed since it was looked at: those steps did nothing.
+fn is_only_stale(report: &Report) -> bool {
+    let Outcome { stale, failed, in_flight, interrupted, .. } = &report.outcome;
+    !stale.is_empty() && failed.is_empty() && in_flight.is_empty() && !interrupted && report.lease_lost.is_none()
+}
+
 /// Says whether anything is left to do.
 fn conclude(left: &Plan, report: &Report, args: &ApplyArgs) -> Exit {
     match left.standing() {
@@ -285,7 +299,8 @@ fn conclude(left: &Plan, report: &Report, args: &ApplyArgs) -> Exit {
             Exit::Fine
         }
         standing => {
-            output::note("all steps were done, and something is left:");
+            let done = if report.outcome.complete() { "all steps were done, and " } else { "" };
+            output::note(&format!("{done}something is left:"));
             output::print(&render::text(left));
             standing.into()
         }

