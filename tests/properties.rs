@@ -18,7 +18,7 @@ use fmp::{
     },
     planner::{Plan, Standing, changed, codec, fact::FactKey, render},
 };
-use support::{Lab, arrived, fixtures, generated, node, parsed, reordered};
+use support::{Lab, about, arrived, fixtures, generated, node, parsed, reordered, written};
 
 fn files() -> [String; 2] {
     [fs::read_to_string(fixtures().join("ssh-7/cluster.toml")).unwrap(), generated(197, |_| {})]
@@ -143,15 +143,7 @@ async fn p4_a_new_work_node_changes_only_lines_about_it() {
         let before = render::text(&lab.plan());
         let grown = format!("{file}\n[nodes.work-new]\nrole = 'work'\naddress = '192.0.2.250'\n");
         lab.world.lock().add_machine(&node("work-new"), "192.0.2.250".parse().unwrap(), false);
-        let plan = lab.plan_for(&parsed(&grown));
-        assert_eq!(plan.standing(), Standing::Steps);
-        let about_it = |id: &str| id.starts_with("work-new/");
-        assert!(plan.changes.iter().all(|change| about_it(&change.id)), "{:#?}", plan.changes);
-        assert!(plan.steps.iter().all(|step| about_it(step.id.as_str())));
-        let after = render::text(&plan);
-        let gone: Vec<_> = before.lines().filter(|line| !after.contains(line)).collect();
-        let allowed = |line: &&str| line.starts_with("spec ") || *line == "in sync: nothing to do";
-        assert!(gone.iter().all(allowed), "{gone:?}");
+        about(&before, &lab.plan_for(&parsed(&grown)), "work-new", Standing::Steps);
     }
 }
 
@@ -451,12 +443,6 @@ async fn p7_a_plan_is_refused_after_a_newer_and_different_one_was_applied() {
 }
 
 // ---- P11: the codec
-
-fn written(plan: &Plan) -> String {
-    let mut json = Vec::new();
-    codec::write(plan, &mut json).unwrap();
-    String::from_utf8(json).unwrap()
-}
 
 #[tokio::test]
 async fn p11_a_plan_reads_back_as_it_was() {

@@ -102,6 +102,19 @@ pub enum Refused {
     },
 }
 
+impl Refused {
+    /// Whether a majority will answer once the mains are switched on that `is_off`: then the lease can be taken later, and
+    /// machines may be switched on without it.
+    pub fn ends_with_power(&self, is_off: impl Fn(&NodeName) -> bool) -> bool {
+        match self {
+            Self::NoMajority { answered, needed, silent, .. } => {
+                answered + silent.keys().filter(|main| is_off(main)).count() >= *needed
+            }
+            Self::Held(_) | Self::Overtaken(_) => false,
+        }
+    }
+}
+
 fn reasons(silent: &BTreeMap<NodeName, String>) -> String {
     silent.iter().map(|(main, why)| format!("{main}: {why}")).collect::<Vec<_>>().join("; ")
 }

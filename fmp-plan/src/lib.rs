@@ -117,9 +117,8 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
 }
 
 fn silence(observed: &Observed, node: &NodeName, why: &str) -> Waiting {
-    let machine = observed.machines.known().and_then(|machines| machines.get(node));
     // Whatever the way to a machine says of one that is off, this is why.
-    let why = if machine.is_some_and(|machine| !machine.running) { "it is switched off" } else { why };
+    let why = if observed.is_off(node) { "it is switched off" } else { why };
     Waiting { what: node.to_string(), until: format!("it answers: {why}"), node: Some(node.clone()) }
 }
 

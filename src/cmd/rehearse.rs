@@ -2,10 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc, thread};
 
-use fmp_core::{
-    NodeName,
-    observed::{Fact, Observed},
-};
+use fmp_core::observed::{Fact, Observed};
 use fmp_plan::{Plan, Standing};
 use fmp_sim::{
     Case, World,
@@ -46,7 +43,10 @@ pub(crate) async fn run(places: &Places, args: &RehearseArgs) -> miette::Result<
         output::note(&format!("nobody said what runs there, so it was rehearsed without any pod: {why}"));
         (report.calm.pods, report.calm.budgets) = (None, None);
     }
-    off(&observed).for_each(|node| output::note(&format!("{node} is off: it was rehearsed as if nothing lay on it")));
+    // Nobody can look at its disk.
+    for node in observed.hosts.keys().filter(|node| observed.is_off(node)) {
+        output::note(&format!("{node} is off: it was rehearsed as if nothing lay on it"));
+    }
     if args.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&report).into_diagnostic()?));
     } else {
@@ -65,12 +65,6 @@ fn unasked(observed: &Observed) -> Option<&str> {
         },
         Fact::Absent => None,
     }
-}
-
-/// Machines that are off: nobody can look at their disks.
-fn off(observed: &Observed) -> impl Iterator<Item = &NodeName> {
-    let machines = observed.machines.known().into_iter().flatten();
-    machines.filter(|(_, machine)| !machine.running).map(|(node, _)| node)
 }
 
 /// A world that would be given another plan proves nothing about this one.

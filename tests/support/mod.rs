@@ -16,7 +16,7 @@ use fmp::{
     },
     exec::{Context, Judgement, Outcome, Progress, Provider, Questions, merge, progress::News},
     observe,
-    planner::{Plan, Standing, Step, lint::lint},
+    planner::{Plan, Standing, Step, codec, lint::lint, render},
     providers::{
         driver::{self, Judge, Options},
         memory::{MemoryWorld, Setup},
@@ -212,4 +212,24 @@ pub(crate) fn arrived(seen: &Observed, order: impl Fn(&mut Vec<Observed>)) -> Ob
 /// A node's name.
 pub(crate) fn node(name: &str) -> NodeName {
     name.parse().unwrap()
+}
+
+/// A plan's file.
+pub(crate) fn written(plan: &Plan) -> String {
+    let mut json = Vec::new();
+    codec::write(plan, &mut json).unwrap();
+    String::from_utf8(json).unwrap()
+}
+
+/// A plan says of `node`, of counts and of digests what the text `before` does not, and nothing else.
+#[track_caller]
+pub(crate) fn about(before: &str, plan: &Plan, node: &str, standing: Standing) {
+    assert_eq!(plan.standing(), standing, "{node}: {:?}", plan.waiting);
+    let its = |id: &str| id.starts_with(&format!("{node}/"));
+    assert!(plan.changes.iter().all(|change| its(&change.id)), "{:#?}", plan.changes);
+    assert!(plan.steps.iter().all(|step| its(step.id.as_str())), "{:#?}", plan.steps);
+    let after = render::text(plan);
+    let gone: Vec<_> = before.lines().filter(|line| !after.contains(line)).collect();
+    let allowed = |line: &&str| line.starts_with("spec ") || *line == "in sync: nothing to do";
+    assert!(gone.iter().all(allowed), "{gone:?}");
 }

@@ -106,4 +106,9 @@ impl Observed {
     pub fn host(&self, node: &NodeName) -> Option<&Host> {
         self.hosts.get(node).and_then(Fact::known)
     }
+
+    /// Whether a node's machine is switched off, as its environment says: one that only does not answer may run.
+    pub fn is_off(&self, node: &NodeName) -> bool {
+        self.machines.known().and_then(|machines| machines.get(node)).is_some_and(|machine| !machine.running)
+    }
 }

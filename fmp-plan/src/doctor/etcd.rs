@@ -5,7 +5,7 @@ use fmp_core::{
     observed::{Etcd, EtcdMember, Fact},
 };
 
-use super::{Ailment, Fix, Kind, Patient, is_off, starts, told};
+use super::{Ailment, Fix, Kind, Patient, starts, told};
 use crate::{Step, action::Action, safety};
 
 /// Entries of the log by which a member may be behind before it matters: a leader sends a snapshot beyond ten times that.
@@ -59,7 +59,7 @@ fn silent(patient: &Patient<'_>, why: &str) -> Ailment {
 /// Whether a main's member can't take part, and what is seen of it.
 fn state(patient: &Patient<'_>, name: &NodeName) -> (bool, String) {
     match patient.observed.hosts.get(name) {
-        _ if is_off(patient, name) => (true, "its machine is off".to_owned()),
+        _ if patient.observed.is_off(name) => (true, "its machine is off".to_owned()),
         Some(Fact::Unknown(why)) => (true, format!("it does not answer: {why}")),
         Some(Fact::Absent) | None => (true, "there is no machine".to_owned()),
         Some(Fact::Known(host)) if !host.etcd_data => (true, "it has no data of etcd".to_owned()),

@@ -5,12 +5,12 @@ use fmp_core::{
     observed::{Fact, Host},
 };
 
-use super::{Ailment, Fix, Kind, Patient, disk, is_off, told, zombies};
+use super::{Ailment, Fix, Kind, Patient, disk, told, zombies};
 use crate::{Step, action::Action};
 
 pub(super) fn ailments(patient: &Patient<'_>, name: &NodeName) -> Vec<Ailment> {
     let mut found: Vec<Ailment> = match patient.observed.hosts.get(name) {
-        _ if is_off(patient, name) => vec![off(patient, name)],
+        _ if patient.observed.is_off(name) => vec![off(patient, name)],
         Some(Fact::Unknown(why)) => vec![silent(patient, name, why)],
         Some(Fact::Known(host)) => {
             let units = units(patient, name, host);

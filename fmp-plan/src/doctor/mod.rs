@@ -23,7 +23,7 @@ mod zombies;
 
 use fmp_core::{
     Finding, NodeName, Severity, check,
-    observed::{Fact, Observed, UnitSeen},
+    observed::{Observed, UnitSeen},
     spec::Spec,
 };
 use serde::{Deserialize, Serialize};
@@ -238,11 +238,4 @@ fn starts(step: &Step, node: Option<&NodeName>, unit: &str) -> bool {
 /// A unit as systemd tells it.
 fn told(seen: &UnitSeen) -> String {
     format!("{} ({}), {}", seen.active, seen.sub, seen.enabled)
-}
-
-fn is_off(patient: &Patient<'_>, name: &NodeName) -> bool {
-    match &patient.observed.machines {
-        Fact::Known(machines) => machines.get(name).is_some_and(|machine| !machine.running),
-        Fact::Absent | Fact::Unknown(_) => false,
-    }
 }

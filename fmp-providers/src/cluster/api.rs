@@ -39,6 +39,11 @@ pub(super) fn questions(ask: &Questions) -> String {
     [nodes, Some(objects), policies, workloads, ailments].into_iter().flatten().collect()
 }
 
+/// A line for the probe that asks for words of objects: `what` as kubectl takes it, `words` as its `--output`.
+pub(super) fn get(name: &str, what: &str, words: &str) -> String {
+    format!("api {name} 127.0.0.1:{PORT} get {what} -o {}\n", quote(words))
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,

@@ -6,8 +6,7 @@
 use fmp_core::observed::{ApiHealth, BudgetSeen, EndpointSeen, Fact, LeaseSeen};
 use time::{Date, Month};
 
-use super::{Answers, Unanswered, api::PORT};
-use crate::transport::quote;
+use super::{Answers, Unanswered, api::get};
 
 /// The question for the main's own clock.
 const CLOCK: &str = "clock";
@@ -27,8 +26,6 @@ const MOST: usize = 50;
 
 /// Lines for the probe.
 pub(super) fn questions() -> String {
-    let get =
-        |name: &str, what: &str, words: &str| format!("api {name} 127.0.0.1:{PORT} get {what} -o {}\n", quote(words));
     [
         format!("ask {CLOCK} date +%s\n"),
         get("leases", "leases.coordination.k8s.io --all-namespaces", LEASES),

@@ -3,8 +3,7 @@
 use fmp_core::observed::{Fact, PodSeen};
 use fmp_exec::{Besides, Questions};
 
-use super::{Answers, Unanswered, api::PORT};
-use crate::transport::quote;
+use super::{Answers, Unanswered, api::get};
 
 /// Enough to see what is wrong; a whole cluster's pods are megabytes of JSON, so only these words are asked for. The message
 /// comes last: it may hold anything.
@@ -18,7 +17,7 @@ const USUAL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
 /// The line for the probe.
 pub(super) fn question() -> String {
-    format!("api pods 127.0.0.1:{PORT} get pods --all-namespaces -o {}\n", quote(WORDS))
+    get("pods", "pods --all-namespaces", WORDS)
 }
 
 /// Reads the answer.

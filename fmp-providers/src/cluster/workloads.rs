@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use fmp_core::observed::{Fact, PodSet};
 use serde::Deserialize;
 
-use super::{Answers, Unanswered, api::PORT};
-use crate::transport::quote;
+use super::{Answers, Unanswered, api::get};
 
 /// Labels come last: they are JSON, without the sign that divides.
 const PODS: &str = r#"jsonpath={range .items[*]}{.metadata.namespace}|{.spec.nodeName}|{.status.phase}|{.status.conditions[?(@.type=="Ready")].status}|{.metadata.ownerReferences[*].kind}|{.metadata.labels}{"\n"}{end}"#;
@@ -19,10 +18,8 @@ const OF_A_NODE: [&str; 2] = ["DaemonSet", "Node"];
 
 /// Lines for the probe.
 pub(super) fn questions() -> String {
-    let get = |name: &str, what: &str, words: &str| {
-        format!("api {name} 127.0.0.1:{PORT} get {what} --all-namespaces -o {}\n", quote(words))
-    };
-    get("workload-pods", "pods", PODS) + &get("workload-budgets", "poddisruptionbudgets.policy", BUDGETS)
+    get("workload-pods", "pods --all-namespaces", PODS)
+        + &get("workload-budgets", "poddisruptionbudgets.policy --all-namespaces", BUDGETS)
 }
 
 /// Reads the answers: a set for each budget that protects any, then those that can't go, then all that no budget protects.

@@ -12,7 +12,7 @@ use fmp_core::{
 };
 use fmp_exec::{
     Context, Event, Executor, Limits, Outcome, Progress,
-    lease::{self, Answer, Glance, LeaseRecord, Refused},
+    lease::{self, Glance, LeaseRecord, Refused},
     progress::News,
 };
 use fmp_plan::{Action, Plan, Standing, Step, StepId};
@@ -106,7 +106,9 @@ impl Simulation {
         let (record, has_lease) = match self.acquire(who) {
             Ok(_) if self.world.glance().is_empty() => (record(who, 0), false),
             Ok(record) => (record, true),
-            Err(refused) if self.comes_with_machines(&refused) => (record(who, 0), false),
+            Err(refused) if refused.ends_with_power(|main| self.world.is_known_to_be_off(main)) => {
+                (record(who, 0), false)
+            }
             Err(refused) => return self.end(RoundEnd::Refused(refused.to_string())),
         };
         if has_lease {
@@ -163,12 +165,6 @@ impl Simulation {
     fn granted(&mut self, epoch: u64) {
         self.invariants.granted(epoch);
         self.world.fence_all(epoch);
-    }
-
-    /// Whether enough mains will answer once machines were switched on that the environment knows to be off.
-    fn comes_with_machines(&self, refused: &Refused) -> bool {
-        let Refused::NoMajority { answered, needed, silent, .. } = refused else { return false };
-        answered + silent.keys().filter(|main| self.world.is_known_to_be_off(main)).count() >= *needed
     }
 
     fn take(&mut self, who: Who) -> Result<LeaseRecord, Refused> {
@@ -234,17 +230,14 @@ impl Simulation {
 
     /// Asks every main that is wanted for the lease; the epoch that it is granted with.
     fn ask_all(&mut self, who: Who) -> Result<u64, Refused> {
-        let not_there = || "its machine is not there yet".to_owned();
         let mut glances = self.world.glance();
         for (main, _) in self.case.spec.mains() {
-            glances.entry(main.clone()).or_insert_with(|| Glance::Silent(not_there()));
+            let not_there = || Glance::Silent("its machine is not there yet".to_owned());
+            glances.entry(main.clone()).or_insert_with(not_there);
         }
         let epoch = lease::next_epoch(&glances)?;
-        let mut answers = self.world.take_lease(&record(who, epoch));
-        for (main, _) in self.case.spec.mains() {
-            answers.entry(main.clone()).or_insert_with(|| Answer::Silent(not_there()));
-        }
-        lease::decide(&answers).map(|()| epoch)
+        // In the same moment: a majority of all that are wanted is free.
+        lease::decide(&self.world.take_lease(&record(who, epoch))).map(|()| epoch)
     }
 
     /// Somebody asks a controller to stop.

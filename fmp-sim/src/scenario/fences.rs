@@ -1,25 +1,15 @@
 //! Several fences stand before each harm: budgets, the judgement just before a step, the order of a plan. Each alone holds.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use fmp_plan::{Plan, StepId, step::Budget};
 
-use super::{Catalog, Shape, play::healed};
-use crate::{Simulation, fault::Swarm, invariant::Violation, testing::LOCK};
+use super::{Shape, play::healed, stories::changing};
+use crate::{Simulation, invariant::Violation};
 
 /// A cluster that stands, in which a profile is wanted.
 fn standing(mains: u8, works: u8, profile: &'static str) -> Simulation {
-    wanted(Shape { mains, works, ..Shape::usual() }, |shape| Shape { profile, ..shape })
-}
-
-/// A cluster that stands, of which something else is wanted now.
-fn wanted(shape: Shape, then: impl FnOnce(Shape) -> Shape) -> Simulation {
-    let mut catalog = Catalog::new(LOCK);
-    let world = catalog.settled(&shape).unwrap();
-    let case = catalog.case(&then(shape)).unwrap();
-    let mut sim = Simulation::new(case, world, Arc::new(Swarm::default()), 7);
-    sim.keep_trace();
-    sim
+    changing(Shape { mains, works, ..Shape::usual() }, |shape| Shape { profile, ..shape })
 }
 
 fn plan(sim: &Simulation) -> Plan {
@@ -49,7 +39,7 @@ fn budgets_alone_leave_what_must_stay() {
 #[test]
 fn budgets_alone_leave_nodes_where_they_are_during_an_upgrade() {
     let shape = Shape { kubernetes: "1.28.15", ..Shape::usual() };
-    let mut sim = wanted(shape, |shape| Shape { kubernetes: "1.29.15", ..shape });
+    let mut sim = changing(shape, |shape| Shape { kubernetes: "1.29.15", ..shape });
     sim.world.deploy(4, 2);
     sim.judged = false;
     let plan = plan(&sim);

@@ -17,8 +17,12 @@ fn node(name: &str) -> NodeName {
 
 /// A cluster of three mains that stands, of which something else is wanted now.
 fn wanted(works: u8, then: impl FnOnce(Shape) -> Shape) -> Simulation {
+    changing(Shape { works, kubernetes: "1.28.15", ..Shape::usual() }, then)
+}
+
+/// A cluster of any shape that stands, of which something else is wanted now.
+pub(super) fn changing(shape: Shape, then: impl FnOnce(Shape) -> Shape) -> Simulation {
     let mut catalog = Catalog::new(LOCK);
-    let shape = Shape { works, kubernetes: "1.28.15", ..Shape::usual() };
     let then = then(shape.clone());
     let drawn = Drawn { kind: Kind::Scale, shape, then, replaced: None };
     let case = catalog.case(&drawn.then).unwrap();

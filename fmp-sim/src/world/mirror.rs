@@ -57,8 +57,7 @@ impl World {
             }
             Some(Fact::Absent) => host.power = Power::Absent,
             Some(Fact::Unknown(_)) | None => {
-                let machine = observed.machines.known().and_then(|machines| machines.get(name));
-                host.power = if machine.is_some_and(|machine| !machine.running) { Power::Off } else { Power::On };
+                host.power = if observed.is_off(name) { Power::Off } else { Power::On };
                 host.reachable = host.power == Power::Off;
             }
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     NodeName,
-    observed::{BudgetSeen, PodSeen, PodSet},
+    observed::{BudgetSeen, NodeSeen, PodSeen, PodSet},
 };
 use fmp_exec::failure::Holdup;
 use serde::{Deserialize, Serialize};
@@ -44,10 +44,9 @@ struct Life {
     boots: u32,
 }
 
-/// Whether a taint lets pods be bound to its node.
-#[expect(clippy::ptr_arg, reason = "it is asked of strings in a list")]
-fn is_open(taint: &String) -> bool {
-    !taint.ends_with(":NoSchedule")
+/// Whether taints keep pods away that tolerate none.
+fn is_tainted(node: &NodeSeen) -> bool {
+    node.taints.iter().any(|taint| taint.ends_with(":NoSchedule"))
 }
 
 fn figure(count: usize) -> u32 {
@@ -141,8 +140,8 @@ impl World {
                     pods.extend(vec![Pod { node, runs: life, due_ms: None }; *count as usize]);
                 }
             }
-            let is_tainted = |name: &String| self.nodes.get(name).is_some_and(|node| !node.taints.iter().all(is_open));
-            let tolerant = ready.keys().chain(unready.keys()).any(is_tainted);
+            let mut on = ready.keys().chain(unready.keys()).filter_map(|name| self.nodes.get(name));
+            let tolerant = on.any(is_tainted);
             self.workloads.push(Workload { least: *needed as usize, tolerant, pods });
         }
     }
@@ -233,7 +232,7 @@ impl World {
 
     /// Nodes that new pods may be bound to that tolerate no taint.
     pub(super) fn fit_nodes(&self) -> impl Iterator<Item = NodeName> {
-        self.open_nodes().filter(|name| self.nodes[name.as_str()].taints.iter().all(is_open))
+        self.open_nodes().filter(|name| !is_tainted(&self.nodes[name.as_str()]))
     }
 
     /// Nodes that new pods may be bound to, if they tolerate what is tainted.

@@ -37,9 +37,9 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
     }
     let refused = match Lease::acquire(stores.clone(), mine.clone()).await {
         Ok(lease) => return Ok(lease),
-        Err(Refused::NoMajority { answered, needed, silent, .. })
-            if others::still_running(observed).next().is_none()
-                && answered + silent.keys().filter(|main| is_off(observed, main)).count() >= needed =>
+        Err(refused)
+            if refused.ends_with_power(|main| observed.is_off(main))
+                && others::still_running(observed).next().is_none() =>
         {
             return Ok(Lease::once_there(stores, mine));
         }
@@ -50,12 +50,6 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
     output::note(&format!("the run of {holder} (process {pid}, epoch {epoch}) was cut off; this one takes over"));
     Lease::bury(&stores, &refused.record).await;
     Lease::acquire(stores, mine).await.map_err(|refused| miette!("{refused}"))
-}
-
-/// Whether the environment says so itself. A main that only does not answer may be one on which another run goes on.
-fn is_off(observed: &Observed, main: &NodeName) -> bool {
-    let machines = observed.machines.known();
-    machines.and_then(|machines| machines.get(main)).is_some_and(|machine| !machine.running)
 }
 
 fn stores(session: &Session, reach: &Reach, among: impl Fn(&NodeName) -> bool) -> Stores {

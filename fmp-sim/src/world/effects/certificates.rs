@@ -16,6 +16,9 @@ use crate::world::{World, files::Content, later};
 
 const DAY_S: i64 = 24 * 60 * 60;
 
+/// Seconds from which on, before it is made, a certificate is valid.
+const BEFORE_S: i64 = 60 * 60;
+
 impl World {
     pub(crate) fn issue(&mut self, node: &NodeName, certificates: &[CertificateIssue]) -> Result<Applied, Failure> {
         self.running(node)?;
@@ -28,8 +31,8 @@ impl World {
         }
         let nothing_to_do = wanted.is_empty();
         let clock_off_s = self.running(node)?.clock_off_s;
-        if !nothing_to_do && clock_off_s < -3_600 {
-            let found = format!("one {} s before that", -clock_off_s - 3_600);
+        if !nothing_to_do && clock_off_s < -BEFORE_S {
+            let found = format!("one {} s before that", -clock_off_s - BEFORE_S);
             return Ok(stale(format!("{node}: the clock"), "a time at which a new certificate is valid", found));
         }
         if !nothing_to_do {
@@ -75,7 +78,7 @@ impl World {
 
     fn certificate(&self, request: &CertificateRequest, signer: String, serial: u64) -> Certificate {
         let key = Digest::of(format!("key {serial}"));
-        let not_before = self.now() - 3_600;
+        let not_before = self.now() - BEFORE_S;
         Certificate {
             common_name: request.common_name.clone(),
             organizations: request.organizations.clone(),
