@@ -126,13 +126,14 @@ pub const fn majority(mains: usize) -> usize {
 
 /// The epoch to ask for: one more than the newest that any main has seen.
 ///
-/// A majority has to be free. Every earlier run was granted by a majority, so one of these mains knows its epoch. Where no
-/// main exists there is nothing to protect yet, and the epoch is 1.
+/// A majority has to be free. Every earlier run was granted by a majority, so one of these mains knows its epoch; unless they
+/// were made anew, or cleaned. `heard` is the newest epoch that any host was seen with, mains or not: what has heard of one
+/// refuses those before it for ever. Where no host has heard of any there is nothing to protect yet, and the epoch is 1.
 ///
 /// # Errors
 /// [`Refused`], naming the holder where one is seen.
-pub fn next_epoch(glances: &BTreeMap<NodeName, Glance>) -> Result<u64, Refused> {
-    let (mut free, mut newest) = (0, 0);
+pub fn next_epoch(glances: &BTreeMap<NodeName, Glance>, heard: u64) -> Result<u64, Refused> {
+    let (mut free, mut newest) = (0, heard);
     let mut tally = Tally::new(glances.len());
     for (main, glance) in glances {
         match glance {
@@ -224,19 +225,25 @@ mod tests {
     #[test]
     fn the_next_epoch_is_above_the_newest_seen_anywhere() {
         let glances = [Glance::Free { newest: 3 }, Glance::Free { newest: 7 }, silent(Glance::Silent)];
-        assert_eq!(next_epoch(&mains(&glances)), Ok(8));
+        assert_eq!(next_epoch(&mains(&glances), 0), Ok(8));
+    }
+
+    #[test]
+    fn mains_that_know_of_no_run_begin_after_what_another_host_has_heard_of() {
+        let glances = [Glance::Free { newest: 0 }, Glance::Free { newest: 0 }];
+        assert_eq!([30, 0].map(|heard| next_epoch(&mains(&glances), heard)), [Ok(31), Ok(1)]);
     }
 
     #[test]
     fn a_lease_held_on_a_minority_is_in_nobodys_way_but_counts_for_the_epoch() {
         let glances = [Glance::Free { newest: 3 }, Glance::Held(held(9)), Glance::Free { newest: 3 }];
-        assert_eq!(next_epoch(&mains(&glances)), Ok(10));
+        assert_eq!(next_epoch(&mains(&glances), 0), Ok(10));
     }
 
     #[test]
     fn a_held_lease_names_its_holder_and_its_age() {
         let glances = [Glance::Held(held(9)), Glance::Held(held(9)), Glance::Free { newest: 8 }];
-        let refused = next_epoch(&mains(&glances)).unwrap_err();
+        let refused = next_epoch(&mains(&glances), 0).unwrap_err();
         assert_eq!(refused, Refused::Held(held(9)));
         let text = refused.to_string();
         assert!(["ada", "desk", "4711", "90 s"].iter().all(|part| text.contains(part)), "{text}");
@@ -245,7 +252,7 @@ mod tests {
     #[test]
     fn without_a_majority_of_answers_nothing_begins() {
         let glances = [Glance::Free { newest: 3 }, silent(Glance::Silent), silent(Glance::Silent)];
-        let refused = next_epoch(&mains(&glances)).unwrap_err();
+        let refused = next_epoch(&mains(&glances), 0).unwrap_err();
         assert!(matches!(refused, Refused::NoMajority { answered: 1, mains: 3, needed: 2, .. }), "{refused}");
     }
 
@@ -271,6 +278,6 @@ mod tests {
 
     #[test]
     fn where_no_main_exists_the_first_run_begins() {
-        assert_eq!((next_epoch(&BTreeMap::new()), decide(&BTreeMap::new())), (Ok(1), Ok(())));
+        assert_eq!((next_epoch(&BTreeMap::new(), 0), decide(&BTreeMap::new())), (Ok(1), Ok(())));
     }
 }

@@ -41,10 +41,12 @@ const UPKEEP_SEEDS: u64 = 300;
 /// 3189, 3939: a node that was emptied for an upgrade that broke off did not count as one that is away.
 /// 7200, 73726: a controller that had left no stamp held its apiserver up, which it waited for.
 /// 19838, 46126, 62325: a node whose balancer was down was given up by the API, and its own pods ran on.
+/// 99419: a controller that somebody stopped was started as the newer version beside an older apiserver, which could not be
+/// restarted for want of a quorum.
 /// 92137: who had looked before a run ended planned what that run had done.
-const ONCE_FOUND: [u64; 28] = [
+const ONCE_FOUND: [u64; 29] = [
     230, 2_405, 3_189, 3_939, 7_200, 19_838, 46_126, 62_325, 73_726, 92_137, 117, 810, 1_533, 1_577, 2_426, 4_425,
-    8_582, 23_471, 28_236, 42_372, 44_574, 49_062, 54_731, 61_350, 63_176, 67_808, 80_123, 86_091,
+    8_582, 23_471, 28_236, 42_372, 44_574, 49_062, 54_731, 61_350, 63_176, 67_808, 80_123, 86_091, 99_419,
 ];
 
 /// The same, of renewals and cold starts.

@@ -52,7 +52,8 @@ fn state(lab: &Lab) -> String {
 fn bare(lab: &Lab, node: &str) {
     let files = "find /etc/fmp /opt/fmp /var/lib/fmp /var/lib/etcd/member /var/lib/kubelet /var/lib/containerd \
                  /run/fmp/stamp /etc/kubernetes -type f ! -path /var/lib/fmp/epoch 2>/dev/null || true";
-    // The lease's epoch stays on mains: an older run is refused even now.
+    // The newest epoch stays: an older run is refused even now.
+    lab.sh(node, "test -s /var/lib/fmp/epoch");
     assert_eq!(lab.sh(node, files).trim(), THEIRS, "{node}");
     assert_eq!(lab.sh(node, &format!("cat {THEIRS}")), "theirs\n", "{node}");
     // The one by which a machine of this computer has its address belongs to the machine.

@@ -5,7 +5,8 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    pin::pin,
+    process::{self, Command, Stdio},
     sync::{Arc, LazyLock, Mutex},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -22,6 +23,7 @@ use fmp::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::Child,
     runtime::Runtime,
     time::timeout,
 };
@@ -43,7 +45,10 @@ pub(crate) const MAINS: [&str; 3] = ["main-1", "main-2", "main-3"];
 pub(crate) const WORKS: [&str; 4] = ["work-1", "work-2", "work-3", "work-4"];
 
 /// How long one run of `fmp` may take: a bring-up on two processors that compile beside it takes two minutes.
-const RUN: Duration = Duration::from_mins(8);
+const RUN: Duration = Duration::from_mins(10);
+
+/// How long one that does not end may take to say what it was about.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 
 /// How long a command on a machine may take. The longest restart an apiserver, which takes a quarter of a minute.
 const COMMAND: Duration = Duration::from_mins(2);
@@ -282,15 +287,13 @@ impl Lab {
         if stdin.is_some() {
             command.stdin(Stdio::piped());
         }
-        let to_its_end = async {
+        let output = self.runtime.block_on(async {
             let mut child = command.spawn().expect("the program is there");
             if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
                 pipe.write_all(text.as_bytes()).await.expect("it reads what it is given");
             }
-            child.wait_with_output().await.expect("its end can be seen")
-        };
-        let ended = self.runtime.block_on(async { timeout(RUN, to_its_end).await });
-        let output = ended.unwrap_or_else(|_| panic!("`{typed}` did not end within {} s", RUN.as_secs()));
+            to_its_end(child, &typed).await
+        });
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ran { typed, code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
@@ -440,6 +443,23 @@ pub(crate) fn in_their_network(command: &Command) -> Command {
     inside.arg(format!("--net=/run/netns/fmp-{}", cluster())).arg(command.get_program()).args(command.get_args());
     inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
     inside
+}
+
+/// What it printed, or a panic: one that does not end in time is asked to, and says what it was about.
+async fn to_its_end(child: Child, typed: &str) -> process::Output {
+    let pid = child.id().expect("nobody has waited for it");
+    let mut ended = pin!(child.wait_with_output());
+    if let Ok(ended) = timeout(RUN, &mut ended).await {
+        return ended.expect("its end can be seen");
+    }
+    for signal in ["-INT", "-INT", "-KILL"] {
+        _ = Command::new("kill").args([signal, &pid.to_string()]).status();
+        if let Ok(Ok(ended)) = timeout(LAST_WORDS, &mut ended).await {
+            let [out, err] = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            panic!("`{typed}` did not end within {} s, but said\n{out}{err}", RUN.as_secs());
+        }
+    }
+    panic!("`{typed}` did not end within {} s, and can't be ended", RUN.as_secs());
 }
 
 fn node(name: &str) -> NodeName {

@@ -36,6 +36,9 @@ pub struct Host {
     pub etcd_data: bool,
     /// Whether etcd on this host was ever ready (`/var/lib/fmp/etcd-born`): an empty data directory was wiped then.
     pub etcd_born: bool,
+    /// The newest epoch of a run that this host has heard of, 0 for none: it refuses older ones. Volatile.
+    #[serde(default)]
+    pub epoch: u64,
     /// Commands and transient units that some `fmp` began and that still run, such as `fmp-7-main-1-files`: its epoch
     /// and its step. Volatile.
     pub running: BTreeSet<String>,

@@ -107,6 +107,11 @@ impl Observed {
         self.hosts.get(node).and_then(Fact::known)
     }
 
+    /// The newest epoch of a run that any host has heard of, 0 for none.
+    pub fn newest_epoch(&self) -> u64 {
+        self.hosts.values().filter_map(Fact::known).map(|host| host.epoch).max().unwrap_or_default()
+    }
+
     /// Whether a node's machine is switched off, as its environment says: one that only does not answer may run.
     pub fn is_off(&self, node: &NodeName) -> bool {
         self.machines.known().and_then(|machines| machines.get(node)).is_some_and(|machine| !machine.running)

@@ -232,6 +232,7 @@ fn host(name: &NodeName) -> Host {
         images: Fact::Known(BTreeSet::new()),
         etcd_data: false,
         etcd_born: false,
+        epoch: 0,
         running: BTreeSet::new(),
         pod_cidr: None,
         strangers: BTreeMap::new(),

@@ -82,7 +82,7 @@ pub struct Hold {
 #[derive(Debug)]
 struct Kept {
     stores: Stores,
-    /// Without its epoch, which is known once mains have been asked.
+    /// With the newest epoch that was seen anywhere before it. Its own is known once mains have been asked.
     run: LeaseRecord,
     epoch: AtomicU64,
     clock: Clock,
@@ -100,9 +100,9 @@ const NEVER: u64 = u64::MAX;
 const MACHINES: Duration = Duration::from_mins(10);
 
 impl Hold {
-    fn new(clock: Clock, stores: Stores, record: LeaseRecord) -> Self {
+    fn new(clock: Clock, stores: Stores, record: LeaseRecord, epoch: u64) -> Self {
         let (tell, lost) = watch::channel(None);
-        let (epoch, granted_ms) = (AtomicU64::new(record.epoch), AtomicU64::new(NEVER));
+        let (epoch, granted_ms) = (AtomicU64::new(epoch), AtomicU64::new(NEVER));
         let taking = Mutex::new(());
         Self { lost, kept: Arc::new(Kept { stores, run: record, epoch, clock, granted_ms, taking, tell }) }
     }
@@ -184,7 +184,7 @@ impl Kept {
     async fn ask_in_turn(&self) -> Result<(), Refused> {
         // Chosen once: what was granted of it already must not be taken for somebody else's.
         if self.epoch.load(Ordering::SeqCst) == 0 {
-            self.epoch.store(next_epoch(&glance(&self.stores).await)?, Ordering::SeqCst);
+            self.epoch.store(next_epoch(&glance(&self.stores).await, self.run.epoch)?, Ordering::SeqCst);
         }
         for (main, store) in &self.stores {
             let one: Stores = [(main.clone(), store.clone())].into();
@@ -201,7 +201,8 @@ impl Kept {
 }
 
 impl Lease {
-    /// Takes the lease on a majority of the mains, with the next epoch in `record`.
+    /// Takes the lease on a majority of the mains. `record` has the newest epoch that any host was seen with; the lease has a
+    /// newer one.
     ///
     /// # Errors
     /// [`Refused`], naming the holder where one is seen.
@@ -210,9 +211,9 @@ impl Lease {
     }
 
     /// The same by another clock.
-    pub(super) async fn acquire_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Result<Self, Refused> {
-        record.epoch = next_epoch(&glance(&stores).await)?;
-        let hold = Hold::new(clock, stores, record);
+    pub(super) async fn acquire_by(clock: Clock, stores: Stores, record: LeaseRecord) -> Result<Self, Refused> {
+        let epoch = next_epoch(&glance(&stores).await, record.epoch)?;
+        let hold = Hold::new(clock, stores, record, epoch);
         if let Err(refused) = hold.kept.take().await {
             release(&hold.kept.stores, &hold.kept.record()).await;
             return Err(refused);
@@ -221,14 +222,14 @@ impl Lease {
     }
 
     /// The lease of a run that begins before a majority of these mains is switched on: the first step on a host takes it.
+    /// `record` is as for [`Lease::acquire`].
     pub fn once_there(stores: Stores, record: LeaseRecord) -> Self {
         Self::once_there_by(since_boot_ms, stores, record)
     }
 
     /// The same by another clock.
-    pub(super) fn once_there_by(clock: Clock, stores: Stores, mut record: LeaseRecord) -> Self {
-        record.epoch = 0;
-        Self::renewed(Hold::new(clock, stores, record))
+    pub(super) fn once_there_by(clock: Clock, stores: Stores, record: LeaseRecord) -> Self {
+        Self::renewed(Hold::new(clock, stores, record, 0))
     }
 
     fn renewed(hold: Hold) -> Self {

@@ -316,7 +316,11 @@ async fn one_run_at_a_time_and_the_epoch_grows() {
     let refused = Lease::acquire_by(clock_ms, stores.clone(), record("bob")).await.unwrap_err();
     assert!(matches!(&refused, Refused::Held(holding) if holding.record.holder == "ada"), "{refused}");
     first.release().await;
-    assert_eq!(Lease::acquire_by(clock_ms, stores, record("bob")).await.unwrap().record().epoch, 2);
+    let second = Lease::acquire_by(clock_ms, stores.clone(), record("bob")).await.unwrap();
+    assert_eq!(second.record().epoch, 2);
+    second.release().await;
+    let seen_elsewhere = LeaseRecord { epoch: 30, ..record("eve") };
+    assert_eq!(Lease::acquire_by(clock_ms, stores, seen_elsewhere).await.unwrap().record().epoch, 31);
 }
 
 #[tokio::test(start_paused = true)]

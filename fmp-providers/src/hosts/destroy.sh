@@ -97,5 +97,7 @@ done
 rm -rf --one-file-system ".$etcd/member" ".$kubelet" ".$containerd" ./run/containerd ./var/lib/cni \
     ./etc/systemd/logind.conf.d/99-kubelet.conf || exit 1
 systemctl daemon-reload
-rm -rf --one-file-system ./run/fmp/stamp ./run/fmp/etcd-permit.env ./var/lib/fmp
+rm -rf --one-file-system ./run/fmp/stamp ./run/fmp/etcd-permit.env
+# The epoch stays: what an older run still has to say is refused here even now, and a run after this one has a newer epoch.
+find ./var/lib/fmp -xdev -mindepth 1 -depth ! -path ./var/lib/fmp/epoch -delete
 answer done

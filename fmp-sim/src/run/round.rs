@@ -168,7 +168,7 @@ impl Simulation {
     }
 
     fn take(&mut self, who: Who) -> Result<LeaseRecord, Refused> {
-        let record = record(who, lease::next_epoch(&self.world.glance())?);
+        let record = record(who, lease::next_epoch(&self.world.glance(), self.world.newest_epoch())?);
         match lease::decide(&self.world.take_lease(&record)) {
             Ok(()) => Ok(record),
             Err(refused) => {
@@ -235,7 +235,7 @@ impl Simulation {
             let not_there = || Glance::Silent("its machine is not there yet".to_owned());
             glances.entry(main.clone()).or_insert_with(not_there);
         }
-        let epoch = lease::next_epoch(&glances)?;
+        let epoch = lease::next_epoch(&glances, self.world.newest_epoch())?;
         // In the same moment: a majority of all that are wanted is free.
         lease::decide(&self.world.take_lease(&record(who, epoch))).map(|()| epoch)
     }

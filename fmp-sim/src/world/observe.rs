@@ -91,6 +91,7 @@ impl Host {
             images: images.map_or_else(|| Fact::Unknown("containerd does not run".to_owned()), Fact::Known),
             etcd_data: self.etcd_data.is_some(),
             etcd_born: self.files.contains_key(ETCD_BORN),
+            epoch: self.epoch,
             running: BTreeSet::new(),
             pod_cidr: self.pod_cidr(),
             volume: ask.volume.as_ref().map(|ask| self.volume_seen(ask)),

@@ -31,7 +31,7 @@ use crate::{
 pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observed) -> miette::Result<Lease> {
     let is_there = |node: &NodeName| !matches!(observed.hosts.get(node), Some(Fact::Absent));
     let stores = stores(session, reach, is_there);
-    let mine = record(observed.now);
+    let mine = record(observed);
     if stores.is_empty() {
         return Ok(Lease::once_there(self::stores(session, reach, |_| true), mine));
     }
@@ -63,14 +63,15 @@ fn stores(session: &Session, reach: &Reach, among: impl Fn(&NodeName) -> bool) -
     mains.map(|node| (node.clone(), store(node))).collect()
 }
 
-fn record(since: i64) -> LeaseRecord {
+/// With the newest epoch that any host was seen with.
+fn record(observed: &Observed) -> LeaseRecord {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     LeaseRecord {
         holder: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
         host: host.trim().to_owned(),
         pid: std::process::id(),
-        epoch: 0,
-        since,
+        epoch: observed.newest_epoch(),
+        since: observed.now,
         instance: process::instance(),
     }
 }

@@ -245,6 +245,32 @@ fn controllers_are_one_minor_behind_their_apiserver_at_most() {
     assert!(has(&plan, "main-1/unit/kube-apiserver.service"));
 }
 
+/// An upgrade was cut off: main-2 is left behind, and what a controller would be started with there is newer already.
+fn left_behind() -> Lab {
+    let mut lab = Lab::settled(3, 2);
+    run_at(&mut lab, "main-2", "kube-apiserver", "1.28.15");
+    lab.stop("main-2", "kube-scheduler.service", "inactive");
+    lab
+}
+
+#[test]
+fn a_controller_that_is_down_comes_up_after_its_apiserver_where_that_is_older() {
+    let plan = left_behind().plan();
+    assert!(comes_after(&plan, "main-2/unit/kube-scheduler.service", "main-2/unit/kube-apiserver.service"));
+}
+
+#[test]
+fn a_controller_that_is_down_waits_where_its_older_apiserver_must_not_be_touched() {
+    let mut lab = left_behind();
+    lab.seen.api = Fact::Unknown("no apiserver answers".into());
+    for main in MAINS {
+        lab.outdate(main, "etcd.service");
+    }
+    let plan = lab.plan();
+    assert!(!has(&plan, "main-2/unit/kube-scheduler.service"), "{:#?}", plan.steps);
+    assert!(waits(&plan, "main-2/unit/kube-scheduler.service").is_some());
+}
+
 #[test]
 fn a_controller_that_left_no_stamp_is_what_its_file_starts() {
     let mut lab = upgrade("1.28.15", "1.29.15");

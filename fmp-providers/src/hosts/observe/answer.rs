@@ -43,6 +43,7 @@ pub(super) fn read(answer: &str, ask: &HostQuestions, asked_ms: &RangeInclusive<
     let line = |path| texts.line(path).map_or(Fact::Absent, |text| Fact::Known(text.to_owned()));
     let cluster_id = line("/var/lib/fmp/cluster-id");
     let pod_cidr = texts.lines("/etc/fmp/node.env").iter().find_map(|line| line.strip_prefix("POD_CIDR="));
+    let epoch = texts.line("/var/lib/fmp/epoch").and_then(|text| text.split(' ').next());
     Ok(Host {
         facts: facts(&sections, &texts, &units, ask, asked_ms)?,
         ledger: ledger(&texts, cluster_id.known().map_or("", String::as_str)),
@@ -55,6 +56,7 @@ pub(super) fn read(answer: &str, ask: &HostQuestions, asked_ms: &RangeInclusive<
         images: images(&sections),
         etcd_data: named.has("etcd-data"),
         etcd_born: named.has("etcd-born"),
+        epoch: epoch.and_then(|newest| newest.parse().ok()).unwrap_or_default(),
         running: running(&sections, &units),
         pod_cidr: pod_cidr.and_then(|range| range.parse().ok()),
         volume: ask.volume.as_ref().map(|_| volume::read(&sections, &texts)).transpose()?,

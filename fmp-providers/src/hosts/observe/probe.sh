@@ -152,7 +152,7 @@ done)
 section lines
 # shellcheck disable=SC2086
 grep -aHs '' -- $(regular "$certificates") $ledger $stamps $disks $sysctls \
-    ./etc/os-release ./etc/machine-id ./etc/fmp/node.env ./var/lib/fmp/cluster-id ./var/lib/fmp/machine-id \
+    ./etc/os-release ./etc/machine-id ./etc/fmp/node.env ./var/lib/fmp/cluster-id ./var/lib/fmp/machine-id ./var/lib/fmp/epoch \
     /proc/filesystems /proc/meminfo /proc/modules /proc/swaps \
     /proc/sys/kernel/hostname /proc/sys/kernel/osrelease /sys/devices/system/cpu/online
 

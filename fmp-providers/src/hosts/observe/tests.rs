@@ -250,6 +250,16 @@ async fn a_command_is_seen_as_long_as_it_runs() {
 }
 
 #[tokio::test]
+async fn the_newest_epoch_is_seen() {
+    let lab = Lab::new();
+    assert_eq!(look_at_one(&lab, HostQuestions::default()).await.epoch, 0);
+    for (noted, newest) in [("30\n", 30), ("31 4711 desk\n", 31)] {
+        lab.put("/var/lib/fmp/epoch", noted);
+        assert_eq!(look_at_one(&lab, HostQuestions::default()).await.epoch, newest);
+    }
+}
+
+#[tokio::test]
 async fn etcds_data_is_looked_for_where_the_profile_says() {
     let mut lab = Lab::new();
     lab.put("/data/etcd/member/wal", "");
