@@ -90,7 +90,8 @@ impl<'a> Blocks<'a> {
         };
         let host = HostView::new(self.sides.observed, node);
         host.ask(|host| host.units.get(&*unit.name)).known().is_some_and(|unit| unit.active == "active")
-            && !(*unit.name == *"kube-apiserver.service" && diff::is_of_another_minor(self.sides, node, "kube-apiserver"))
+            && !(*unit.name == *"kube-apiserver.service"
+                && diff::is_of_another_minor(self.sides, node, "kube-apiserver"))
     }
 
     /// New members that join before this one: its list names them, so it can't join while one of them does not.
