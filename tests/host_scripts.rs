@@ -11,6 +11,7 @@ use std::{
 };
 
 const LINK: &str = include_str!("../fmp-core/src/role/data/entrance-link.sh");
+const ANSWERS: &str = include_str!("../fmp-core/src/role/data/entrance-answers.sh");
 const READY: &str = include_str!("../fmp-core/src/role/data/entrance-ready.sh");
 
 /// Runs `script` with these arguments; programs of `folder` come before the computer's own.
@@ -46,6 +47,21 @@ fn a_main_lets_go_unless_its_balancer_says_that_an_apiserver_is_ready() {
     assert!(!is_ready(Some("HTTP/1.0 503 Service Unavailable\r\n\r\n")));
     assert!(!is_ready(Some("")), "it closed the connection");
     assert!(!is_ready(None), "nobody listens");
+}
+
+#[test]
+fn a_work_node_lets_go_unless_it_answers_at_each_port() {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
+    let ports = listeners.each_ref().map(|listener| listener.local_addr().expect("it has one").port().to_string());
+    let answers = |ports: &[&str]| {
+        run("bash", ANSWERS, &[&["127.0.0.1"], ports].concat(), Path::new("/nonexistent")).status.success()
+    };
+    let [first, second] = &ports;
+    assert!(answers(&[first, second]) && answers(&[]));
+    let [kept, gone] = listeners;
+    drop(gone);
+    assert!(!answers(&[first, second]) && answers(&[first]));
+    drop(kept);
 }
 
 /// A folder with an `ip` that knows one link, with the node's own address and these others, and notes what is deleted.

@@ -1,12 +1,12 @@
 //! What is to be asked, derived from what is wanted.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use fmp_core::{
     NodeName,
     graph::Desired,
     resource::{Resource, Scope},
-    role,
+    role::{self, paths::OPTIONAL_UNITS},
     spec::{Role, Spec},
 };
 
@@ -33,12 +33,15 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
     let kinds = wanted.chain(role::kinds().map(str::to_owned)).collect();
     let mut questions = Questions { kinds, ..Questions::default() };
     for (name, node) in &spec.nodes {
-        let host = HostQuestions { main: node.role == Role::Main, ..HostQuestions::default() };
+        // What the file wanted once is stopped.
+        let units = OPTIONAL_UNITS.map(Arc::from).into();
+        let host = HostQuestions { main: node.role == Role::Main, units, ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);
     }
     // Of a node that leaves: what of ours runs there. A main has every unit that there is.
-    let units: BTreeSet<_> =
+    let units: BTreeSet<Arc<str>> =
         desired.iter().filter_map(|(_, _, resource)| resource.unit().map(|unit| unit.name.clone())).collect();
+    let units: BTreeSet<_> = units.into_iter().chain(OPTIONAL_UNITS.map(Arc::from)).collect();
     for name in spec.retired.keys() {
         let host = HostQuestions { units: units.clone(), ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);

@@ -148,7 +148,11 @@ pub fn next_epoch(glances: &BTreeMap<NodeName, Glance>, heard: u64) -> Result<u6
             Glance::Silent(why) => tally.silent(main, why),
         }
     }
-    if glances.is_empty() || free >= majority(glances.len()) { Ok(newest + 1) } else { Err(tally.refusal()) }
+    if glances.is_empty() || free >= majority(glances.len()) {
+        Ok(newest.saturating_add(1))
+    } else {
+        Err(tally.refusal())
+    }
 }
 
 /// Whether a lease is held: a majority granted it, or no main exists.

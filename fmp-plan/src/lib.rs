@@ -93,10 +93,9 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
         return;
     }
     let consents = restrain(sides, &mut deltas);
-    if versions.changes() {
-        // Twice: a kubelet of the first main may wait for an apiserver of the last.
-        restrain_versions(sides, &versions, &mut deltas);
-        restrain_versions(sides, &versions, &mut deltas);
+    // What is held back may hold up an apiserver, and with that others that may not be newer.
+    while versions.changes() && restrain_versions(sides, &versions, &mut deltas) {
+        expand::hold_back(sides, &mut deltas);
     }
     expand::hold_back(sides, &mut deltas);
     let expanded = expand::expand(sides, &deltas);
@@ -111,6 +110,7 @@ fn fill(plan: &mut Plan, inputs: Inputs<'_>) {
     if versions.changes() {
         basis::add(&mut plan.basis.facts, observed, safety::versions_used(spec));
     }
+    leave::outlived::all(sides, plan);
     leave::all(sides, plan);
     prune::all(sides, plan);
     plan.consents.extend(plan.steps.iter().filter_map(|step| safety::eviction_agreed(&step.action)));
@@ -140,17 +140,17 @@ fn restrain(sides: Sides<'_>, deltas: &mut [Delta]) -> Vec<(Handle, String)> {
 }
 
 /// Holds back units whose version would be too new for the others, and with each its file: after a power cut it would
-/// start what stands there.
-fn restrain_versions(sides: Sides<'_>, versions: &safety::Versions, deltas: &mut [Delta]) {
+/// start what stands there. Whether there was one.
+fn restrain_versions(sides: Sides<'_>, versions: &safety::Versions, deltas: &mut [Delta]) -> bool {
+    let raised = expand::free(sides, deltas, |unit| &*unit.name == "kube-apiserver.service");
+    let mut found = false;
     for (handle, id, resource) in sides.desired.iter() {
         let (Resource::Unit(unit), Scope::Node(node)) = (resource, &id.scope) else { continue };
         if deltas[handle.index()].work().is_none() {
             continue;
         }
-        if let Some(until) = versions.blocked(node, &unit.name, |apiserver| {
-            let unit = sides.desired.find(&ResourceId::node(apiserver, key::unit("kube-apiserver.service")));
-            unit.is_some_and(|unit| !matches!(deltas[unit.index()], Delta::Blocked { .. }))
-        }) {
+        if let Some(until) = versions.blocked(node, &unit.name, |apiserver| raised.contains(apiserver)) {
+            found = true;
             let file = sides.desired.find(&ResourceId::node(node, key::file(&unit_file(&unit.name))));
             if let Some(file) = file.filter(|file| deltas[file.index()].work().is_some()) {
                 deltas[file.index()] = Delta::Blocked { until: until.clone() };
@@ -158,6 +158,7 @@ fn restrain_versions(sides: Sides<'_>, versions: &safety::Versions, deltas: &mut
             deltas[handle.index()] = Delta::Blocked { until };
         }
     }
+    found
 }
 
 /// One main at a time, and as many nodes as safety allows.

@@ -85,13 +85,13 @@ const DEATHS: [(&str, Option<&str>); 4] = [
 ];
 
 /// A client that goes on until it is dropped.
-struct Client {
+pub(crate) struct Client {
     child: Child,
     times: std::path::PathBuf,
 }
 
 impl Client {
-    fn start(lab: &Lab, name: &str, script: &str, target: &str) -> Self {
+    pub(crate) fn start(lab: &Lab, name: &str, script: &str, target: &str) -> Self {
         let times = lab.place(name);
         let out = File::create(&times).expect("the target directory can be written");
         let mut command = Command::new("setsid");
@@ -109,7 +109,7 @@ impl Client {
     }
 
     /// The longest time without an answer since `from`, in milliseconds.
-    fn longest_gap(&self, from: u64) -> u64 {
+    pub(crate) fn longest_gap(&self, from: u64) -> u64 {
         let mut times: Vec<u64> = self.answers();
         let before = times.iter().rposition(|at| *at < from).unwrap_or(0);
         times.drain(..before);
@@ -244,7 +244,7 @@ fn cut_off(lab: &Lab, watched: Duration) -> u64 {
     last
 }
 
-fn millis() -> u64 {
+pub(crate) fn millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
     u64::try_from(since.as_millis()).expect("the clock is right")
 }

@@ -5,8 +5,7 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    pin::pin,
-    process::{self, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Arc, LazyLock, Mutex},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -22,7 +21,7 @@ use fmp::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::Child,
     runtime::Runtime,
     time::timeout,
@@ -287,15 +286,7 @@ impl Lab {
         if stdin.is_some() {
             command.stdin(Stdio::piped());
         }
-        let output = self.runtime.block_on(async {
-            let mut child = command.spawn().expect("the program is there");
-            if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
-                pipe.write_all(text.as_bytes()).await.expect("it reads what it is given");
-            }
-            to_its_end(child, &typed).await
-        });
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ran { typed, code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        self.runtime.block_on(to_its_end(command, stdin, typed))
     }
 
     /// Runs a script as root on a machine; what it printed, and how it ended. An error where the machine does not answer.
@@ -445,21 +436,47 @@ pub(crate) fn in_their_network(command: &Command) -> Command {
     inside
 }
 
-/// What it printed, or a panic: one that does not end in time is asked to, and says what it was about.
-async fn to_its_end(child: Child, typed: &str) -> process::Output {
-    let pid = child.id().expect("nobody has waited for it");
-    let mut ended = pin!(child.wait_with_output());
-    if let Ok(ended) = timeout(RUN, &mut ended).await {
-        return ended.expect("its end can be seen");
+/// What it printed, or a panic: one that does not end in time is asked to, and what it said until then is told.
+async fn to_its_end(mut command: tokio::process::Command, stdin: Option<&str>, typed: String) -> Ran {
+    let mut child = command.spawn().expect("the program is there");
+    let out = tokio::spawn(read(child.stdout.take()));
+    let err = tokio::spawn(read(child.stderr.take()));
+    let ends = async {
+        if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+            pipe.write_all(text.as_bytes()).await.expect("it reads what it is given");
+        }
+        child.wait().await.expect("its end can be seen")
+    };
+    let ended = timeout(RUN, ends).await.ok();
+    if ended.is_none() {
+        end(&mut child).await;
     }
+    let [out, err] = [out, err].map(|text| async { timeout(LAST_WORDS, text).await });
+    let said =
+        |text: Result<Result<String, _>, _>| text.map_or_else(|_| Ok("(not to its end)".to_owned()), |text| text);
+    let (out, err) = (said(out.await).expect("it is read"), said(err.await).expect("it is read"));
+    match ended {
+        Some(status) => Ran { typed, code: status.code(), out, err },
+        None => panic!("`{typed}` did not end within {} s, but said\n{out}{err}", RUN.as_secs()),
+    }
+}
+
+/// All that a program says.
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    pipe.expect("it is a pipe").read_to_end(&mut bytes).await.expect("it can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Ends a program: first it may say what it was about.
+async fn end(child: &mut Child) {
     for signal in ["-INT", "-INT", "-KILL"] {
+        let Some(pid) = child.id() else { return };
         _ = Command::new("kill").args([signal, &pid.to_string()]).status();
-        if let Ok(Ok(ended)) = timeout(LAST_WORDS, &mut ended).await {
-            let [out, err] = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            panic!("`{typed}` did not end within {} s, but said\n{out}{err}", RUN.as_secs());
+        if timeout(LAST_WORDS, child.wait()).await.is_ok() {
+            return;
         }
     }
-    panic!("`{typed}` did not end within {} s, and can't be ended", RUN.as_secs());
 }
 
 fn node(name: &str) -> NodeName {

@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "in a test, an error that nobody expects is a failure")]
 
 mod ailments;
+mod apps;
 mod bring_up;
 mod components;
 mod crash;
@@ -36,30 +37,32 @@ use std::process::ExitCode;
 
 use runner::{Begin, Check};
 
-/// Bounds are several times what a computer with two processors needs: they end what hangs, they measure nothing.
+/// Bounds are several times what a computer with two processors needs: they end what hangs, they measure nothing. Each is
+/// longer than one run of `fmp` may take, which says what it was about when it is ended.
 const CHECKS: &[Check] = &[
     Check { name: "real_bring_up", begin: Begin::Nothing, minutes: 15, run: bring_up::run },
-    Check { name: "real_workload", begin: Begin::InSync, minutes: 10, run: workload::run },
-    Check { name: "real_security", begin: Begin::InSync, minutes: 6, run: security::run },
-    Check { name: "real_secrets", begin: Begin::InSync, minutes: 10, run: secrets::run },
-    Check { name: "real_kubeconfig", begin: Begin::InSync, minutes: 5, run: kubeconfig::run },
-    Check { name: "real_drift", begin: Begin::InSync, minutes: 12, run: drift::run },
-    Check { name: "real_rehearse", begin: Begin::InSync, minutes: 12, run: rehearse::run },
+    Check { name: "real_workload", begin: Begin::InSync, minutes: 15, run: workload::run },
+    Check { name: "real_security", begin: Begin::InSync, minutes: 15, run: security::run },
+    Check { name: "real_secrets", begin: Begin::InSync, minutes: 15, run: secrets::run },
+    Check { name: "real_kubeconfig", begin: Begin::InSync, minutes: 15, run: kubeconfig::run },
+    Check { name: "real_drift", begin: Begin::InSync, minutes: 15, run: drift::run },
+    Check { name: "real_rehearse", begin: Begin::InSync, minutes: 15, run: rehearse::run },
     Check { name: "real_doctor", begin: Begin::InSync, minutes: 30, run: ailments::run },
-    Check { name: "real_objects", begin: Begin::InSync, minutes: 10, run: objects::run },
+    Check { name: "real_objects", begin: Begin::InSync, minutes: 15, run: objects::run },
     Check { name: "real_components", begin: Begin::InSync, minutes: 15, run: components::run },
     Check { name: "real_entrance", begin: Begin::InSync, minutes: 60, run: entrance::run },
-    Check { name: "real_stale_plan", begin: Begin::InSync, minutes: 8, run: stale::run },
-    Check { name: "real_foreign_host", begin: Begin::InSync, minutes: 5, run: foreign::run },
-    Check { name: "real_bad_hosts", begin: Begin::InSync, minutes: 8, run: hosts::run },
-    Check { name: "real_main_off", begin: Begin::InSync, minutes: 12, run: main_off::run },
-    Check { name: "real_etcd_rebirth", begin: Begin::InSync, minutes: 10, run: rebirth::run },
+    Check { name: "real_apps_entrance", begin: Begin::InSync, minutes: 15, run: apps::run },
+    Check { name: "real_stale_plan", begin: Begin::InSync, minutes: 15, run: stale::run },
+    Check { name: "real_foreign_host", begin: Begin::InSync, minutes: 15, run: foreign::run },
+    Check { name: "real_bad_hosts", begin: Begin::InSync, minutes: 15, run: hosts::run },
+    Check { name: "real_main_off", begin: Begin::InSync, minutes: 15, run: main_off::run },
+    Check { name: "real_etcd_rebirth", begin: Begin::InSync, minutes: 15, run: rebirth::run },
     Check { name: "real_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
-    Check { name: "real_power_cut", begin: Begin::InSync, minutes: 12, run: power::cut },
+    Check { name: "real_power_cut", begin: Begin::InSync, minutes: 15, run: power::cut },
     Check { name: "real_crash_kinds", begin: Begin::Nothing, minutes: 30, run: killed::run },
     Check { name: "real_crash_moments", begin: Begin::InSync, minutes: 60, run: crash::moments },
     Check { name: "real_crash_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
-    Check { name: "real_takeover", begin: Begin::InSync, minutes: 10, run: crash::takeover },
+    Check { name: "real_takeover", begin: Begin::InSync, minutes: 15, run: crash::takeover },
     // What does not fit into every run: `scripts/full` has it.
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
     Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },

@@ -3,28 +3,39 @@
 use super::{Case, ports};
 use crate::{
     Finding,
-    spec::{Role, SharedAddress, Spec},
+    spec::{Role, Spec},
 };
 
 /// What moves the address, and what runs the script by which it decides (POSIX shells speak no TCP). The package is called
 /// as the program.
 pub(super) const PROGRAMS: [&str; 2] = ["bash", "keepalived"];
 
-/// The address that machines of `role` share.
-pub(super) fn shared(spec: &Spec, role: Role) -> Option<SharedAddress> {
+/// What machines share that share an address.
+pub(super) struct Shared {
+    /// The section that asks for it.
+    section: &'static str,
+    /// The port that nothing else of theirs may have.
+    pub(super) port: Option<u16>,
+}
+
+/// What machines of `role` share.
+pub(super) fn shared(spec: &Spec, role: Role) -> Option<Shared> {
     match role {
-        Role::Main => spec.api_entrance.shared(),
-        Role::Work => None,
+        Role::Main => {
+            spec.api_entrance.shared().map(|shared| Shared { section: "entrance.api", port: Some(shared.port) })
+        }
+        // At its ports an ingress answers, which FMP does not bring.
+        Role::Work => spec.apps_entrance.shared().map(|_| Shared { section: "entrance.apps", port: None }),
     }
 }
 
 pub(super) fn entrance(case: &Case<'_>) -> Vec<Finding> {
-    let Some(shared) = case.shared else { return Vec::new() };
+    let Some(Shared { section, port }) = &case.shared else { return Vec::new() };
     let mut findings = Vec::new();
     for program in PROGRAMS.into_iter().filter(|program| !case.facts.programs.contains_key(*program)) {
-        let message = format!("`{program}` is not installed, `kind = \"keepalived\"` under [entrance.api] asks for it");
+        let message = format!("`{program}` is not installed, `kind = \"keepalived\"` under [{section}] asks for it");
         findings.extend(case.error(message, format!("install the package `{program}`")));
     }
-    findings.extend(ports::taken(case, shared.port, "the API's entrance"));
+    findings.extend(port.iter().flat_map(|port| ports::taken(case, *port, "the API's entrance")));
     findings
 }

@@ -25,7 +25,7 @@ use crate::{
     Finding, NodeName, Severity,
     observed::{Fact, HostFacts, Observed},
     profile::{Profile, Size},
-    spec::{Node, SharedAddress, Spec, Storage},
+    spec::{Node, Spec, Storage},
 };
 
 /// The subject of findings about several hosts.
@@ -39,8 +39,8 @@ struct Case<'a> {
     node: &'a Node,
     profile: &'a Profile,
     size: &'a Size,
-    /// The address that it shares with others.
-    shared: Option<SharedAddress>,
+    /// What it shares with others, where it does.
+    shared: Option<entrance::Shared>,
     /// What becomes of disks; None where none is used.
     storage: Option<&'a Storage>,
     facts: &'a HostFacts,
@@ -77,9 +77,9 @@ const CHECKS: &[(&str, Check)] = &[
 pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let Some(node) = spec.nodes.get(name) else { return Vec::new() };
     let size = spec.profile.size(spec.machines, node.role);
-    let shared = entrance::shared(spec, node.role);
+    let shared = || entrance::shared(spec, node.role);
     let storage = spec.storage.as_ref();
-    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, storage, facts };
+    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared: shared(), storage, facts };
     CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
 }
 

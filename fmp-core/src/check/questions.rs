@@ -36,7 +36,7 @@ pub fn questions(spec: &Spec, role: Role) -> Questions {
     };
     if let Some(shared) = entrance::shared(spec, role) {
         questions.programs.extend(entrance::PROGRAMS.map(str::to_owned));
-        questions.ports.push(Ports(shared.port..=shared.port));
+        questions.ports.extend(shared.port.map(|port| Ports(port..=port)));
     }
     questions
 }

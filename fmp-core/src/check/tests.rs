@@ -324,6 +324,24 @@ fn machines_that_share_an_address_need_what_moves_it() {
 }
 
 #[test]
+fn work_nodes_that_share_an_address_need_what_moves_it() {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let text = format!("{text}\n[entrance.apps]\nkind = \"keepalived\"\naddress = \"192.0.2.20\"\n");
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let without = |name: &str| {
+        let mut facts = good(&spec, name);
+        facts.programs.remove("keepalived");
+        let findings = host(&spec, &name.parse().unwrap(), &facts);
+        findings.into_iter().map(|found| format!("{}: {}", found.check, found.message)).collect::<Vec<_>>()
+    };
+    let asks = "`kind = \"keepalived\"` under [entrance.apps] asks for it";
+    assert_eq!(without("work-1"), [format!("entrance: `keepalived` is not installed, {asks}")]);
+    assert_eq!(without("main-1"), [""; 0]);
+    let asked = |name: &str| questions(&spec, spec.nodes[name].role).programs.contains("keepalived");
+    assert!(asked("work-1") && !asked("main-1"));
+}
+
+#[test]
 fn a_host_that_does_not_answer_is_no_reason_to_be_silent_about_it() {
     let spec = example("ssh-7");
     let hosts = BTreeMap::from([

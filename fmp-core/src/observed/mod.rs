@@ -101,15 +101,20 @@ pub struct Machine {
     pub running: bool,
 }
 
+/// No cluster has seen so many runs; shells still count to twice as much, and a thousandfold.
+const IMPLAUSIBLE_EPOCH: u64 = 1 << 40;
+
 impl Observed {
     /// A host's facts, where it answered.
     pub fn host(&self, node: &NodeName) -> Option<&Host> {
         self.hosts.get(node).and_then(Fact::known)
     }
 
-    /// The newest epoch of a run that any host has heard of, 0 for none.
+    /// The newest epoch of a run that any host has heard of, 0 for none. One that no run can have had counts for none: a
+    /// damaged file on one host must not decide for all.
     pub fn newest_epoch(&self) -> u64 {
-        self.hosts.values().filter_map(Fact::known).map(|host| host.epoch).max().unwrap_or_default()
+        let heard = self.hosts.values().filter_map(Fact::known).map(|host| host.epoch);
+        heard.filter(|epoch| *epoch < IMPLAUSIBLE_EPOCH).max().unwrap_or_default()
     }
 
     /// Whether a node's machine is switched off, as its environment says: one that only does not answer may run.

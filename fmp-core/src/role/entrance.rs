@@ -1,9 +1,10 @@
-//! The API's entrance: an address that the mains share, held by one that reaches a ready apiserver.
+//! Entrances: an address that the nodes of a role share, held by one that has an answer for its clients.
 //!
-//! keepalived is the system's; what is written is understood by 2.0.10 (Astra Linux SE 1.7) and later. Behind the address
-//! each main's own balancer listens, so whoever holds it may have an apiserver that is down.
+//! keepalived is the system's; what is written is understood by 2.0.10 (Astra Linux SE 1.7) and later. Behind the mains'
+//! address each main's own balancer listens, so whoever holds it may have an apiserver that is down. Behind the work nodes'
+//! stands what answers on its holder itself: an ingress, whose pods have the node's ports and see who asks.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _, net::Ipv4Addr};
 
 use super::{
     common::Common,
@@ -12,7 +13,11 @@ use super::{
     recipe::{Recipe, ThisNode},
     service::{self, Ready, Service, ServiceKind, reload},
 };
-use crate::{NodeName, resource::Input, spec::SharedAddress};
+use crate::{
+    NodeName,
+    resource::Input,
+    spec::{AppsAddress, Node, Role, SharedAddress, Spec},
+};
 
 /// Full name of the unit.
 const UNIT: &str = "fmp-entrance.service";
@@ -33,25 +38,94 @@ const ADVERT_S: &str = "0.3";
 /// and clients might go on asking the wrong one until they are told once more.
 const PRIORITIES: (usize, usize) = (250, 50);
 
-/// Adds what a main needs to take part in holding the shared address.
-pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>) {
-    let Some(shared) = common.spec.api_entrance.shared() else { return };
+/// An entrance as those know it who share it.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    role: Role,
+    address: Ipv4Addr,
+    router_id: u8,
+    /// What a work node answers at itself.
+    ports: &'a BTreeSet<u16>,
+}
+
+const NO_PORTS: &BTreeSet<u16> = &BTreeSet::new();
+
+impl<'a> Shared<'a> {
+    fn of(spec: &'a Spec, role: Role) -> Option<Self> {
+        match role {
+            Role::Main => {
+                let SharedAddress { address, router_id, port: _ } = spec.api_entrance.shared()?;
+                Some(Self { role, address, router_id, ports: NO_PORTS })
+            }
+            Role::Work => {
+                let AppsAddress { address, ports, router_id } = spec.apps_entrance.shared()?;
+                Some(Self { role, address: *address, router_id: *router_id, ports })
+            }
+        }
+    }
+
+    /// What it is an entrance to, as keepalived calls it.
+    const fn name(self) -> &'static str {
+        match self.role {
+            Role::Main => "api",
+            Role::Work => "apps",
+        }
+    }
+
+    const fn about(self) -> &'static str {
+        match self.role {
+            Role::Main => "The address that all main nodes share",
+            Role::Work => "The address that all work nodes share",
+        }
+    }
+
+    /// The configuration's first words.
+    const fn title(self) -> (&'static str, &'static str) {
+        match self.role {
+            Role::Main => ("The API's entrance", "main"),
+            Role::Work => ("The applications' entrance", "work node"),
+        }
+    }
+
+    /// The one that answers on a main is the balancer behind the address: where it reaches no ready apiserver, this main lets
+    /// go. A work node lets go where nothing of its own answers.
+    const fn script(self) -> &'static str {
+        match self.role {
+            Role::Main => include_str!("data/entrance-ready.sh"),
+            Role::Work => include_str!("data/entrance-answers.sh"),
+        }
+    }
+
+    fn script_arguments(self, own: Ipv4Addr) -> String {
+        match self.role {
+            Role::Main => READY_PORT.to_string(),
+            Role::Work => self.ports.iter().fold(own.to_string(), |text, port| format!("{text} {port}")),
+        }
+    }
+
+    fn members(self, spec: &'a Spec) -> impl Iterator<Item = (&'a NodeName, &'a Node)> {
+        spec.nodes.iter().filter(move |(_, node)| node.role == self.role)
+    }
+}
+
+/// Adds what a node of `role` needs to take part in holding the shared address.
+pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Role) {
+    let Some(shared) = Shared::of(common.spec, role) else { return };
     recipe.file_of_each(CONFIG, move |node| config(common, shared, node));
     recipe.file(LINK_SCRIPT, include_str!("data/entrance-link.sh"));
-    // The one that answers is the balancer behind the address: where it reaches no ready apiserver, this main lets go.
-    recipe.file_with_mode(READY_SCRIPT, 0o755, include_str!("data/entrance-ready.sh"));
+    recipe.file_with_mode(READY_SCRIPT, 0o755, shared.script());
     let unit = service(shared).add(recipe);
     recipe.needs(&unit, &key::file(READY_SCRIPT));
     recipe.needs(&unit, &key::unit(BALANCER_UNIT));
 }
 
-fn service<'c>(shared: SharedAddress) -> Service<'c> {
+fn service<'c>(shared: Shared<'_>) -> Service<'c> {
     let inputs: Vec<Input> = [paths::NODE_ENV, LINK_SCRIPT, CONFIG].map(reload).into();
     let renote = service::stamp(UNIT, &inputs);
     let link = |what: &str| format!("/bin/sh {LINK_SCRIPT} {what} {}", shared.address);
     Service {
         name: UNIT,
-        about: "The address that all main nodes share",
+        about: shared.about(),
         documentation: "man:keepalived(8)",
         after: "fmp-balancer.service",
         mounts: "",
@@ -80,12 +154,13 @@ fn service<'c>(shared: SharedAddress) -> Service<'c> {
     }
 }
 
-fn config(common: &Common<'_>, shared: SharedAddress, node: &ThisNode<'_>) -> String {
-    let SharedAddress { address, router_id, port: _ } = shared;
-    let priority = priority(common, node.name);
+fn config(common: &Common<'_>, shared: Shared<'_>, node: &ThisNode<'_>) -> String {
+    let Shared { address, router_id, .. } = shared;
+    let ((title, who), own) = (shared.title(), node.node.address);
+    let priority = priority(common, shared, node.name);
     let mut text = format!(
         "\
-# The API's entrance, {address}: which main holds it. `@LINK@` is the link that has the node's own address.
+# {title}, {address}: which {who} holds it. `@LINK@` is the link that has the node's own address.
 global_defs {{
     router_id {name}
     vrrp_version 3
@@ -97,14 +172,14 @@ global_defs {{
 }}
 
 vrrp_script ready {{
-    script \"{READY_SCRIPT} {READY_PORT}\"
+    script \"{READY_SCRIPT} {arguments}\"
     interval 1
     timeout 2
     fall 1
     rise 2
 }}
 
-vrrp_instance api {{
+vrrp_instance {instance} {{
     state BACKUP
     nopreempt
     interface @LINK@
@@ -114,9 +189,10 @@ vrrp_instance api {{
     unicast_src_ip {own}
 ",
         name = node.name,
-        own = node.node.address,
+        arguments = shared.script_arguments(own),
+        instance = shared.name(),
     );
-    peers(&mut text, common, node.name);
+    peers(&mut text, common, shared, node.name);
     write!(
         text,
         "    virtual_ipaddress {{\n        {address}/32 dev @LINK@\n    }}\n    \
@@ -127,22 +203,22 @@ vrrp_instance api {{
 }
 
 /// Spread as far as it goes: the wait differs by a part of [`ADVERT_S`].
-fn priority(common: &Common<'_>, own: &NodeName) -> usize {
+fn priority(common: &Common<'_>, shared: Shared<'_>, own: &NodeName) -> usize {
     let (first, last) = PRIORITIES;
-    let before = common.spec.mains().take_while(|(name, _)| *name != own).count();
-    let others = common.spec.mains().count().saturating_sub(1).max(1);
+    let before = shared.members(common.spec).take_while(|(name, _)| *name != own).count();
+    let others = shared.members(common.spec).count().saturating_sub(1).max(1);
     first - before * (first - last) / others
 }
 
 /// Signs of life go from machine to machine: a network may carry no multicast, and nobody else's number matters.
-fn peers(text: &mut String, common: &Common<'_>, own: &NodeName) {
-    let others: Vec<_> = common.spec.mains().filter(|(name, _)| *name != own).collect();
+fn peers(text: &mut String, common: &Common<'_>, shared: Shared<'_>, own: &NodeName) {
+    let others: Vec<_> = shared.members(common.spec).filter(|(name, _)| *name != own).collect();
     if others.is_empty() {
         return;
     }
     text.push_str("    unicast_peer {\n");
-    for (_, main) in others {
-        writeln!(text, "        {}", main.address).expect("writing to a String can't fail");
+    for (_, other) in others {
+        writeln!(text, "        {}", other.address).expect("writing to a String can't fail");
     }
     text.push_str("    }\n");
 }

@@ -263,11 +263,11 @@ fn recipe_of<'a>(common: &'a Common<'_>, part: Part) -> Recipe<'a> {
             etcd::add(&mut recipe, common);
             apiserver::add(&mut recipe, common);
             controllers::add(&mut recipe, common);
-            entrance::add(&mut recipe, common);
         }
         Part::Work => {}
         Part::WorkWithVolume => node::volume::add(&mut recipe, common),
     }
+    entrance::add(&mut recipe, common, part.role());
     recipe
 }
 

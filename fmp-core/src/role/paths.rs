@@ -160,6 +160,9 @@ pub fn unit_file(name: &str) -> String {
     format!("{UNITS}/{name}")
 }
 
+/// Units that a node has or has not, as the file says it: where nothing wants them any more, they are stopped.
+pub const OPTIONAL_UNITS: [&str; 1] = ["fmp-entrance.service"];
+
 /// The keys of resources: what stands after the node's name in an id.
 pub mod key {
     use crate::resource::Holding;

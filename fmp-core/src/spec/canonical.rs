@@ -7,7 +7,10 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use super::{ApiEntrance, Components, Dns, Metrics, Network, Node, SharedAddress, Spec, Storage, Volumes};
+use super::{
+    ApiEntrance, AppsAddress, AppsEntrance, Components, Dns, Metrics, Network, Node, SharedAddress, Spec, Storage,
+    Volumes,
+};
 use crate::{Digest, NodeName};
 
 /// The digest of everything that `spec` says, but for the digest itself.
@@ -27,6 +30,7 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         machines,
         network,
         api_entrance,
+        apps_entrance,
         components,
         storage,
         nodes,
@@ -42,6 +46,13 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         ApiEntrance::External { host, port } => writeln!(out, "entrance.api external {host} {port}")?,
         ApiEntrance::Keepalived(SharedAddress { address, port, router_id }) => {
             writeln!(out, "entrance.api keepalived {address} {port} {router_id}")?;
+        }
+    }
+    // What nobody asks for has no line: files that were written before it could be asked for keep their digest.
+    match apps_entrance {
+        AppsEntrance::None => {}
+        AppsEntrance::Keepalived(AppsAddress { address, ports, router_id }) => {
+            writeln!(out, "entrance.apps keepalived {address} {ports:?} {router_id}")?;
         }
     }
     write_components(out, components)?;

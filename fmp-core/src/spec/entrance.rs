@@ -1,16 +1,26 @@
-//! `[entrance]`: how clients outside reach the API.
+//! `[entrance]`: how clients outside reach the API, and applications on the work nodes.
 //!
 //! Owns the keys of that section and what they mean. Knows nothing of who answers there: that is a role's.
+
+mod apps;
 
 use std::net::Ipv4Addr;
 
 use toml::Spanned;
+
+pub use apps::{AppsAddress, AppsEntrance};
 
 use super::{
     decode::{Section, Value},
     problem::{Code, Problem},
     shapes,
 };
+
+/// `[entrance]` as written.
+pub(super) struct Entrances {
+    pub(super) api: Option<Spanned<ApiEntrance>>,
+    pub(super) apps: Option<Spanned<AppsEntrance>>,
+}
 
 /// How clients outside reach the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +83,15 @@ enum Kind {
     Keepalived,
 }
 
+/// What the section says.
+pub(super) fn decode(mut section: Section<'_>) -> Entrances {
+    let entrances = Entrances { api: decode_api(section.section("api")), apps: apps::decode(section.section("apps")) };
+    section.finish();
+    entrances
+}
+
 /// What `[entrance.api]` says is its kind; each kind has keys of its own.
-pub(super) fn decode(mut section: Section<'_>) -> Option<Spanned<ApiEntrance>> {
-    let mut api = section.section("api");
+fn decode_api(mut api: Section<'_>) -> Option<Spanned<ApiEntrance>> {
     let kinds = [("none", Kind::None), ("external", Kind::External), ("keepalived", Kind::Keepalived)];
     let kind = api.or("kind", Kind::None, |value| shapes::choice(value, &kinds, &[]));
     let entrance = kind.and_then(|kind| match kind.get_ref() {
@@ -94,8 +110,6 @@ pub(super) fn decode(mut section: Section<'_>) -> Option<Spanned<ApiEntrance>> {
         api.optional(key, |_| Ok(()));
     }
     api.finish();
-    section.reserved(&[("apps", "the entrance of applications on the work nodes")]);
-    section.finish();
     entrance
 }
 

@@ -23,7 +23,7 @@ use std::{
 };
 
 pub use components::{Bundled, Components, Dns, Metrics, Volumes};
-pub use entrance::{ApiEntrance, SharedAddress};
+pub use entrance::{ApiEntrance, AppsAddress, AppsEntrance, SharedAddress};
 pub use problem::{Code, Problem, Problems};
 
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,8 @@ pub struct Spec {
     pub network: Network,
     /// How clients outside reach the API.
     pub api_entrance: ApiEntrance,
+    /// How clients outside reach applications on the work nodes.
+    pub apps_entrance: AppsEntrance,
     /// What runs on the cluster besides its own parts.
     pub components: Components,
     /// What becomes of the disks that work nodes name. None: nothing, all data lies on their root file systems.

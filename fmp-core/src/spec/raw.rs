@@ -10,10 +10,10 @@ use toml::{
 };
 
 use super::{
-    ApiEntrance, Environment, NetworkMode, Role,
+    Environment, NetworkMode, Role,
     components::{self, RawComponents},
     decode::{Section, Value, wrong_type},
-    entrance,
+    entrance::{self, Entrances},
     problem::{Code, Problem, Sink},
     shapes,
 };
@@ -35,7 +35,7 @@ pub(super) struct Raw {
     pub(super) machines: Option<Spanned<Machines>>,
     pub(super) environment: Option<Spanned<Environment>>,
     pub(super) network: RawNetwork,
-    pub(super) api_entrance: Option<Spanned<ApiEntrance>>,
+    pub(super) entrances: Entrances,
     pub(super) components: RawComponents,
     pub(super) storage: RawStorage,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
@@ -96,7 +96,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
 
     let environment = environment(root.section("environment"));
     let network = network(root.section("network"));
-    let api_entrance = entrance::decode(root.section("entrance"));
+    let entrances = entrance::decode(root.section("entrance"));
     let components = components::decode(sink, root.section("components"));
     let storage = storage(root.section("storage"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
@@ -110,7 +110,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
         machines,
         environment,
         network,
-        api_entrance,
+        entrances,
         components,
         storage,
         nodes,

@@ -1,6 +1,6 @@
 //! Readers of single values: each takes what stands in the file and gives a legal value, or the problem with it.
 
-use std::{net::Ipv4Addr, ops::RangeInclusive};
+use std::{collections::BTreeSet, net::Ipv4Addr, ops::RangeInclusive};
 
 use toml::{Spanned, de::DeValue};
 
@@ -47,6 +47,20 @@ pub(super) fn number<T: TryFrom<i64> + PartialOrd + std::fmt::Display>(
 /// A TCP port.
 pub(super) fn port(value: &Value<'_>) -> Read<u16> {
     number(value, &(1..=u16::MAX))
+}
+
+/// The most ports that are asked one after the other, every second.
+const MOST_PORTS: usize = 8;
+
+/// A list of TCP ports.
+pub(super) fn ports(value: &Value<'_>) -> Read<BTreeSet<u16>> {
+    let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of ports")) };
+    if list.len() > MOST_PORTS {
+        let message = format!("{} ports are too many: at most {MOST_PORTS}", list.len());
+        let problem = Problem::new(Code::BadNumber, message, value.span(), "too many");
+        return Err(problem.help("name those by which it can be told whether anything answers"));
+    }
+    list.iter().map(port).collect()
 }
 
 /// A list of texts, each with its place.

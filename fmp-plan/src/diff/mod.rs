@@ -27,7 +27,7 @@ pub(crate) use certificate::{DAY_S, expiring};
 pub(crate) use etcd::{Joining, removal_blocked};
 pub(crate) use objects::known_api;
 pub(crate) use trust::{Holders, TrustMap};
-pub(crate) use unit::{is_of_another_minor, takes_up};
+pub(crate) use unit::takes_up;
 pub(crate) use view::{HostView, NOT_ASKED};
 
 use crate::{

@@ -90,7 +90,7 @@ const fn task(action: Action, remove: Vec<FileRemoval>) -> Task {
 pub(super) fn evict(sides: Sides<'_>, node: &NodeName, delta: &mut Delta) {
     let Delta::Work(work) = &mut *delta else { return };
     let Task::Unit { action: Action::RestartUnit { unit, .. }, pods, .. } = &mut work.task else { return };
-    if &**unit != "kubelet.service" || !is_of_another_minor(sides, node, "kubelet") {
+    if &**unit != "kubelet.service" || !is_of_another_minor(sides, node) {
         return;
     }
     match &sides.observed.api {
@@ -102,10 +102,10 @@ pub(super) fn evict(sides: Sides<'_>, node: &NodeName, delta: &mut Delta) {
     }
 }
 
-/// Whether a program of Kubernetes runs, by its unit of the same name, in another minor version than what is wanted.
-pub(crate) fn is_of_another_minor(sides: Sides<'_>, node: &NodeName, program: &str) -> bool {
-    let unit = sides.observed.host(node).and_then(|host| host.units.get(&format!("{program}.service"))?.known());
-    let runs = unit.and_then(|unit| unit.stamp.as_ref()?.version_of(program));
+/// Whether the kubelet that runs is of another minor version than what is wanted.
+fn is_of_another_minor(sides: Sides<'_>, node: &NodeName) -> bool {
+    let unit = sides.observed.host(node).and_then(|host| host.units.get("kubelet.service")?.known());
+    let runs = unit.and_then(|unit| unit.stamp.as_ref()?.version_of("kubelet"));
     runs.is_some_and(|runs| runs.minor != sides.spec.kubernetes.minor)
 }
 

@@ -1,66 +1,128 @@
-//! The API's entrance: one main has the shared address, and nobody else.
+//! Entrances: one node has the shared address, and nobody else.
 
-use fmp_core::{NodeName, Severity, check, observed::Host};
+use std::net::Ipv4Addr;
+
+use fmp_core::{
+    NodeName, Severity, check,
+    observed::Host,
+    spec::{Node, Role},
+};
 
 use super::{Ailment, Fix, Kind, Patient};
 
 /// What moves the address.
 const UNIT: &str = "fmp-entrance.service";
 
+/// An entrance, and who shares it.
+struct Entrance {
+    role: Role,
+    address: Ipv4Addr,
+    /// Where clients connect: `192.0.2.10:8443`.
+    at: String,
+}
+
 pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
-    let Some(shared) = patient.spec.api_entrance.shared() else { return Vec::new() };
+    let api = patient.spec.api_entrance.shared().map(|shared| Entrance {
+        role: Role::Main,
+        address: shared.address,
+        at: format!("{}:{}", shared.address, shared.port),
+    });
+    let apps = patient.spec.apps_entrance.shared().map(|shared| Entrance {
+        role: Role::Work,
+        address: shared.address,
+        at: shared.address.to_string(),
+    });
+    api.into_iter().chain(apps).filter_map(|entrance| ailment(patient, &entrance)).collect()
+}
+
+fn ailment(patient: &Patient<'_>, entrance: &Entrance) -> Option<Ailment> {
     let seen: Vec<(&NodeName, &Host)> =
         patient.spec.everyone().filter_map(|(name, _)| Some((name, patient.observed.host(name)?))).collect();
-    let mains = patient.spec.mains().filter(|(name, _)| seen.iter().any(|(seen, _)| seen == name));
-    let all_mains_seen = mains.count() == patient.spec.mains().count();
-    let takes_part = seen.iter().any(|(_, host)| host.units.get(UNIT).is_some_and(|unit| unit.known().is_some()));
-    let holders: Vec<&NodeName> =
-        seen.iter().filter(|(_, host)| host.facts.addresses.contains(&shared.address)).map(|(name, _)| *name).collect();
+    let all_seen = members(patient, entrance).all(|(name, _)| seen.iter().any(|(seen, _)| *seen == name));
+    let takes_part = |(name, host): &(&NodeName, &Host)| {
+        members(patient, entrance).any(|(member, _)| member == *name)
+            && host.units.get(UNIT).is_some_and(|unit| unit.known().is_some())
+    };
+    let has = |host: &Host| host.facts.addresses.contains(&entrance.address);
+    let holders: Vec<&NodeName> = seen.iter().filter(|(_, host)| has(host)).map(|(name, _)| *name).collect();
     match holders.as_slice() {
-        // A main that is silent may have it. Before the entrance is there, nobody has.
-        [] if all_mains_seen && takes_part => vec![nobody(patient)],
-        [] | [_] => Vec::new(),
-        several => vec![twice(patient, several)],
+        // One that is silent may have it. Before the entrance is there, nobody has.
+        [] if all_seen && seen.iter().any(takes_part) => Some(nobody(patient, entrance)),
+        [] | [_] => None,
+        several => Some(twice(entrance, several)),
     }
 }
 
-fn address(patient: &Patient<'_>) -> String {
-    patient.spec.api_entrance.server().map_or_else(String::new, |(host, port)| format!("{host}:{port}"))
+fn members<'p>(patient: &Patient<'p>, entrance: &Entrance) -> impl Iterator<Item = (&'p NodeName, &'p Node)> {
+    let role = entrance.role;
+    patient.spec.nodes.iter().filter(move |(_, node)| node.role == role)
 }
 
-fn nobody(patient: &Patient<'_>) -> Ailment {
+fn nobody(patient: &Patient<'_>, entrance: &Entrance) -> Ailment {
     let told = |name: &NodeName| {
         let seen = patient.unit(name, UNIT).map_or_else(|| "absent".to_owned(), super::told);
         format!("{UNIT} on {name}: {seen}")
+    };
+    let at = &entrance.at;
+    let (what, cause, beneath) = match entrance.role {
+        Role::Main => (
+            format!("nobody holds the API's entrance {at}"),
+            "a main holds it only while its balancer reaches a ready apiserver, and none does".to_owned(),
+            Some("kube-apiserver.service"),
+        ),
+        Role::Work => (format!("nobody holds the applications' entrance {at}"), nothing_answers(patient), None),
     };
     Ailment {
         subject: check::CLUSTER.to_owned(),
         kind: Kind::Entrance,
         severity: Severity::Error,
-        what: format!("nobody holds the API's entrance {}", address(patient)),
-        evidence: patient.spec.mains().map(|(name, _)| told(name)).collect(),
-        cause: "a main holds it only while its balancer reaches a ready apiserver, and none does".to_owned(),
+        what,
+        evidence: members(patient, entrance).map(|(name, _)| told(name)).collect(),
+        cause,
         fix: patient.fix(
-            |step| step.action.starts() == Some(UNIT) || step.action.starts() == Some("kube-apiserver.service"),
+            |step| step.action.starts().is_some_and(|unit| unit == UNIT || Some(unit) == beneath),
             |what| what.ends_with(UNIT),
-            || format!("`journalctl -u {UNIT}` on the mains"),
+            || match entrance.role {
+                Role::Main => format!("`journalctl -u {UNIT}` on the mains"),
+                Role::Work => format!(
+                    "bring what answers there to the work nodes (`kubectl get pods -A -o wide`), or name other `ports` \
+                     under [entrance.apps]; `journalctl -u {UNIT}` on a work node says what it tried"
+                ),
+            },
         ),
     }
 }
 
-fn twice(patient: &Patient<'_>, holders: &[&NodeName]) -> Ailment {
+/// Why no work node may hold the address.
+fn nothing_answers(patient: &Patient<'_>) -> String {
+    let ports = patient.spec.apps_entrance.shared().map(|shared| &shared.ports).filter(|ports| !ports.is_empty());
+    match ports {
+        Some(ports) => {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            format!("a work node holds it only while it answers itself at {}, and none does", ports.join(" and "))
+        }
+        None => "keepalived runs on no work node, or they do not hear each other".to_owned(),
+    }
+}
+
+fn twice(entrance: &Entrance, holders: &[&NodeName]) -> Ailment {
     let names: Vec<&str> = holders.iter().map(|name| name.as_str()).collect();
+    let (holders, at) = (names.join(" and "), &entrance.at);
+    let (what, among) = match entrance.role {
+        Role::Main => (format!("{holders} hold the API's entrance {at} at once"), "mains"),
+        Role::Work => (format!("{holders} hold the applications' entrance {at} at once"), "work nodes"),
+    };
     Ailment {
         subject: check::CLUSTER.to_owned(),
         kind: Kind::Entrance,
         severity: Severity::Error,
-        what: format!("{} hold the API's entrance {} at once", names.join(" and "), address(patient)),
+        what,
         evidence: names.iter().map(|name| format!("{name} has the address on one of its links")).collect(),
         cause: "they do not hear each other: IP protocol 112 is dropped between them, or the network is split; or \
                 somebody gave the address to a machine by hand"
             .to_owned(),
-        fix: Fix::Hand(
-            "let IP protocol 112 pass between the mains; `ip address del` where a person added it".to_owned(),
-        ),
+        fix: Fix::Hand(format!(
+            "let IP protocol 112 pass between the {among}; `ip address del` where a person added it"
+        )),
     }
 }

@@ -62,7 +62,7 @@ pub enum Kind {
     ApiSilent,
     /// An apiserver is not ready.
     Apiserver,
-    /// Nobody holds the API's entrance, or several machines do.
+    /// Nobody holds an entrance's address, or several machines do.
     Entrance,
     /// Nobody renews a lease that somebody should.
     Lease,

@@ -6,7 +6,7 @@ use fmp_core::{
     KubeVersion, Severity,
     observed::{Fact, Machine, PodSeen},
     resource::CORDONED,
-    spec::{ApiEntrance, Environment, SharedAddress},
+    spec::{ApiEntrance, AppsAddress, AppsEntrance, Environment, SharedAddress},
 };
 
 use super::{Ailment, Fix, Kind, diagnose};
@@ -173,6 +173,34 @@ fn an_entrance_has_one_holder() {
     assert!(matches!(of_cluster.fix, Fix::Apply(steps) if steps.len() == 3));
     let mut lab = with_entrance(&[]);
     lab.silence("main-1");
+    assert!(ailments(&lab).iter().all(|ailment| ailment.kind != Kind::Entrance), "the one that is silent may have it");
+}
+
+/// A cluster whose work nodes share an address, which these hosts have.
+fn with_apps_entrance(ports: &[u16], holders: &[&str]) -> Lab {
+    let (address, ports) = ([198, 18, 0, 20].into(), ports.iter().copied().collect());
+    let shared = AppsAddress { address, ports, router_id: 20 };
+    let mut lab = Lab::settled_as(3, 2, |spec| spec.apps_entrance = AppsEntrance::Keepalived(shared.clone()));
+    for holder in holders {
+        lab.host(holder).facts.addresses.insert(address);
+    }
+    lab
+}
+
+#[test]
+fn the_applications_entrance_has_one_holder_among_the_work_nodes() {
+    check(&with_apps_entrance(&[80], &["work-2"]), &[]);
+    let nobody = with_apps_entrance(&[80, 443], &[]);
+    check(&nobody, &[("cluster", Kind::Entrance, false)]);
+    let told = &ailments(&nobody)[0];
+    assert_eq!(told.what, "nobody holds the applications' entrance 198.18.0.20");
+    assert_eq!(told.cause, "a work node holds it only while it answers itself at 80 and 443, and none does");
+    assert_eq!(told.evidence.len(), 2);
+    assert!(ailments(&with_apps_entrance(&[], &[]))[0].cause.starts_with("keepalived runs on no work node"));
+    let twice = with_apps_entrance(&[80], &["work-1", "main-1"]);
+    assert_eq!(ailments(&twice)[0].what, "main-1 and work-1 hold the applications' entrance 198.18.0.20 at once");
+    let mut lab = with_apps_entrance(&[80], &[]);
+    lab.silence("work-1");
     assert!(ailments(&lab).iter().all(|ailment| ailment.kind != Kind::Entrance), "the one that is silent may have it");
 }
 

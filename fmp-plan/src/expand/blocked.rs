@@ -7,7 +7,7 @@ use fmp_core::{
 
 use crate::{
     action::Action,
-    diff::{self, Delta, HostView, Joining, Sides, Task},
+    diff::{Delta, HostView, Joining, Sides, Task},
 };
 
 /// For each resource the blocked one that holds it up, found once.
@@ -80,8 +80,7 @@ impl<'a> Blocks<'a> {
         matches!(self.deltas[handle.index()], Delta::InSync) || self.runs(handle)
     }
 
-    /// Whether it is a unit, and is known to run; not as an apiserver of another minor version, beside which what asks it may
-    /// not be as new as it is wanted.
+    /// Whether it is a unit, and is known to run.
     fn runs(&self, handle: Handle) -> bool {
         let (Resource::Unit(unit), Scope::Node(node)) =
             (self.sides.desired.resource(handle), &self.sides.desired.id(handle).scope)
@@ -90,8 +89,6 @@ impl<'a> Blocks<'a> {
         };
         let host = HostView::new(self.sides.observed, node);
         host.ask(|host| host.units.get(&*unit.name)).known().is_some_and(|unit| unit.active == "active")
-            && !(*unit.name == *"kube-apiserver.service"
-                && diff::is_of_another_minor(self.sides, node, "kube-apiserver"))
     }
 
     /// New members that join before this one: its list names them, so it can't join while one of them does not.

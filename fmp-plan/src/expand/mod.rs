@@ -12,12 +12,15 @@ mod place;
 mod tests;
 mod units;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use fmp_core::{
-    Digest,
+    Digest, NodeName,
     graph::{Desired, Handle},
-    resource::{Resource, Text},
+    resource::{Resource, ResourceId, Scope, Text, Unit},
 };
 
 use self::blocked::Blocks;
@@ -66,6 +69,19 @@ pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
     let changes = changing.iter().filter_map(|handle| change(desired, deltas, *handle)).collect();
     let texts = changing.iter().flat_map(|handle| texts(desired.resource(*handle), &deltas[handle.index()])).collect();
     Expanded { changes, steps, waiting, texts, changing }
+}
+
+/// The nodes on which such a unit is as wanted, or will be by this plan: nothing is in its way.
+pub(crate) fn free(sides: Sides<'_>, deltas: &[Delta], is: impl Fn(&Unit) -> bool) -> BTreeSet<NodeName> {
+    let mut blocks = Blocks::new(sides, deltas);
+    let of = |(handle, id, resource): (Handle, &ResourceId, &Resource)| match (resource, &id.scope) {
+        (Resource::Unit(unit), Scope::Node(node)) if is(unit) => {
+            let is_free = matches!(deltas[handle.index()], Delta::InSync) || blocks.root(handle).is_none();
+            is_free.then(|| node.clone())
+        }
+        _ => None,
+    };
+    sides.desired.iter().filter_map(of).collect()
 }
 
 fn change(desired: &Desired, deltas: &[Delta], handle: Handle) -> Option<Change> {

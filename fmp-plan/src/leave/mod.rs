@@ -7,6 +7,7 @@
 
 mod departure;
 mod machine;
+pub(crate) mod outlived;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     observed::{Fact, Machine},
-    spec::Role,
+    spec::{AppsAddress, AppsEntrance, Role},
 };
 
 use crate::{
@@ -351,6 +351,42 @@ fn a_node_that_is_away_keeps_others_from_leaving() {
     let mut lab = work_leaves();
     lab.api().nodes.get_mut("work-1").unwrap().ready = false;
     assert!(waits(&lab.plan(), "work-2").unwrap().starts_with("at most 1 node is away at once"));
+}
+
+/// Work nodes that shared an address once, by a file that says so no more.
+fn entrance_taken_away() -> Lab {
+    let shared = AppsAddress { address: [198, 18, 0, 20].into(), ports: [80].into(), router_id: 20 };
+    let mut lab = Lab::settled_as(3, 2, |spec| spec.apps_entrance = AppsEntrance::Keepalived(shared.clone()));
+    assert_eq!(lab.plan().standing(), Standing::InSync);
+    lab.spec.apps_entrance = AppsEntrance::None;
+    lab
+}
+
+const ENTRANCE: &str = "fmp-entrance.service";
+
+#[test]
+fn a_unit_that_nothing_wants_any_more_is_stopped_for_good() {
+    let mut lab = entrance_taken_away();
+    let plan = planned(&lab);
+    assert_eq!(ids(&plan), ["work-1/unit/fmp-entrance.service", "work-2/unit/fmp-entrance.service"]);
+    assert!(matches!(&plan.steps[0].action, Action::StopUnits { units } if units == &[ENTRANCE.into()]));
+    assert_eq!(plan.basis.facts.len(), 2);
+    for node in ["work-1", "work-2"] {
+        lab.stop(node, ENTRANCE, "inactive");
+        "disabled".clone_into(&mut lab.unit(node, ENTRANCE).enabled);
+    }
+    assert_eq!(lab.plan().standing(), Standing::InSync);
+}
+
+#[test]
+fn a_unit_that_is_nobodys_and_one_that_nobody_asked_for_are_left_alone() {
+    let mut lab = entrance_taken_away();
+    lab.host("work-1").ledger.remove("unit/fmp-entrance.service");
+    lab.host("work-2").units.insert(ENTRANCE.into(), Fact::Unknown("no answer".into()));
+    let plan = lab.plan();
+    assert!(plan.steps.is_empty(), "{:#?}", plan.steps);
+    let until = "work-2 says whether fmp-entrance.service runs: no answer";
+    assert_eq!(waits(&plan, "work-2/unit/fmp-entrance.service"), Some(until));
 }
 
 #[test]

@@ -56,6 +56,7 @@ pub(super) fn action(action: &Action) -> String {
         Action::DrainNode { evict: Evict::Replaceable, .. } => "evict the pods that come back elsewhere".to_owned(),
         Action::DrainNode { evict: Evict::All, .. } => "evict all pods, with what only they hold".to_owned(),
         Action::UncordonNode { .. } => "let pods come again".to_owned(),
+        Action::StopUnits { units } if units.len() == 1 => "stop and disable".to_owned(),
         Action::StopUnits { units } => format!("stop and disable {} units", units.len()),
         Action::DeleteNode { .. } => "delete its Node object".to_owned(),
         Action::ApplyNode { .. } => "apply its Node object".to_owned(),

@@ -169,7 +169,9 @@ impl Versions {
     /// Why this version can't be gone to at all: then nothing is planned.
     pub(crate) fn refused(&self) -> Option<Waiting> {
         let told = |until: String| Waiting { what: format!("kubernetes {}", self.wanted), until, node: None };
-        let newer = self.own().find(|(_, seen)| seen.version.minor > self.wanted.minor);
+        // A controller keeps nothing: one that is down was never there.
+        let counts = |((part, _), seen): &(&At, &Seen)| seen.runs || part.rule().asks == Asks::Any;
+        let newer = self.own().filter(counts).find(|(_, seen)| seen.version.minor > self.wanted.minor);
         if let Some((at, seen)) = newer {
             let minor = seen.version.minor;
             return Some(told(format!(
@@ -195,10 +197,10 @@ impl Versions {
     /// Why `unit` may not be started in the wanted version now, or `None` where it may: also where it is none of
     /// Kubernetes, or has the wanted minor already.
     ///
-    /// What the graph orders before it counts as done: all apiservers that are wanted, before a kubelet; its main's own,
-    /// before a controller. Where a rule is broken already, its cure and what makes it no worse are not held up.
+    /// What this plan does before it counts as done: all apiservers that are wanted, before a kubelet; its main's own, before a
+    /// controller. Where a rule is broken already, its cure and what makes it no worse are not held up.
     ///
-    /// `is_raised`: whether a main's apiserver has the wanted version or gets it in this plan.
+    /// `is_raised`: whether a main's apiserver has the wanted version or gets it in this plan, with nothing in its way.
     pub(crate) fn blocked(&self, node: &NodeName, unit: &str, is_raised: impl Fn(&NodeName) -> bool) -> Option<String> {
         let part = Part::of_unit(unit).filter(|_| self.changes)?;
         let own = self.seen.get(&(part, node.to_string())).and_then(Fact::known);
@@ -207,7 +209,12 @@ impl Versions {
         }
         match part {
             Part::Apiserver => self.apiserver_blocked(node),
-            Part::ControllerManager | Part::Scheduler => None,
+            // What is down would be started with what lies there, whatever its apiserver waits for.
+            Part::ControllerManager | Part::Scheduler if is_raised(node) => None,
+            Part::ControllerManager | Part::Scheduler => {
+                let fact = self.seen.get(&(Part::Apiserver, node.to_string()))?;
+                self.older(Part::Apiserver, node.as_str(), fact, self.wanted.minor)
+            }
             Part::Kubelet | Part::Proxy => {
                 let is_raised = |name: &str| name.parse().is_ok_and(|node| is_raised(&node));
                 let mut others = self.of(Part::Apiserver).filter(|(name, _)| !is_raised(name));

@@ -82,8 +82,10 @@ pub struct Hold {
 #[derive(Debug)]
 struct Kept {
     stores: Stores,
-    /// With the newest epoch that was seen anywhere before it. Its own is known once mains have been asked.
+    /// Without its epoch, which is known once mains have been asked.
     run: LeaseRecord,
+    /// The newest epoch that any host was seen with before.
+    heard: u64,
     epoch: AtomicU64,
     clock: Clock,
     /// When it was asked for, the last time that it was granted; [`NEVER`] before the first time.
@@ -100,11 +102,11 @@ const NEVER: u64 = u64::MAX;
 const MACHINES: Duration = Duration::from_mins(10);
 
 impl Hold {
-    fn new(clock: Clock, stores: Stores, record: LeaseRecord, epoch: u64) -> Self {
+    fn new(clock: Clock, stores: Stores, record: LeaseRecord, heard: u64) -> Self {
         let (tell, lost) = watch::channel(None);
-        let (epoch, granted_ms) = (AtomicU64::new(epoch), AtomicU64::new(NEVER));
+        let (epoch, granted_ms) = (AtomicU64::new(record.epoch), AtomicU64::new(NEVER));
         let taking = Mutex::new(());
-        Self { lost, kept: Arc::new(Kept { stores, run: record, epoch, clock, granted_ms, taking, tell }) }
+        Self { lost, kept: Arc::new(Kept { stores, run: record, heard, epoch, clock, granted_ms, taking, tell }) }
     }
 
     /// Whether a step on `subject` may begin now: the one place where it is asked, just before its command is sent.
@@ -184,7 +186,7 @@ impl Kept {
     async fn ask_in_turn(&self) -> Result<(), Refused> {
         // Chosen once: what was granted of it already must not be taken for somebody else's.
         if self.epoch.load(Ordering::SeqCst) == 0 {
-            self.epoch.store(next_epoch(&glance(&self.stores).await, self.run.epoch)?, Ordering::SeqCst);
+            self.epoch.store(next_epoch(&glance(&self.stores).await, self.heard)?, Ordering::SeqCst);
         }
         for (main, store) in &self.stores {
             let one: Stores = [(main.clone(), store.clone())].into();
@@ -201,19 +203,24 @@ impl Kept {
 }
 
 impl Lease {
-    /// Takes the lease on a majority of the mains. `record` has the newest epoch that any host was seen with; the lease has a
-    /// newer one.
+    /// Takes the lease on a majority of the mains, with the next epoch in `record`: after all that they have seen, and after
+    /// `heard`, the newest that any host was seen with.
     ///
     /// # Errors
     /// [`Refused`], naming the holder where one is seen.
-    pub async fn acquire(stores: Stores, record: LeaseRecord) -> Result<Self, Refused> {
-        Self::acquire_by(since_boot_ms, stores, record).await
+    pub async fn acquire(stores: Stores, record: LeaseRecord, heard: u64) -> Result<Self, Refused> {
+        Self::acquire_by(since_boot_ms, stores, record, heard).await
     }
 
     /// The same by another clock.
-    pub(super) async fn acquire_by(clock: Clock, stores: Stores, record: LeaseRecord) -> Result<Self, Refused> {
-        let epoch = next_epoch(&glance(&stores).await, record.epoch)?;
-        let hold = Hold::new(clock, stores, record, epoch);
+    pub(super) async fn acquire_by(
+        clock: Clock,
+        stores: Stores,
+        mut record: LeaseRecord,
+        heard: u64,
+    ) -> Result<Self, Refused> {
+        record.epoch = next_epoch(&glance(&stores).await, heard)?;
+        let hold = Hold::new(clock, stores, record, heard);
         if let Err(refused) = hold.kept.take().await {
             release(&hold.kept.stores, &hold.kept.record()).await;
             return Err(refused);
@@ -222,14 +229,15 @@ impl Lease {
     }
 
     /// The lease of a run that begins before a majority of these mains is switched on: the first step on a host takes it.
-    /// `record` is as for [`Lease::acquire`].
-    pub fn once_there(stores: Stores, record: LeaseRecord) -> Self {
-        Self::once_there_by(since_boot_ms, stores, record)
+    /// `heard` is as for [`Lease::acquire`].
+    pub fn once_there(stores: Stores, record: LeaseRecord, heard: u64) -> Self {
+        Self::once_there_by(since_boot_ms, stores, record, heard)
     }
 
     /// The same by another clock.
-    pub(super) fn once_there_by(clock: Clock, stores: Stores, record: LeaseRecord) -> Self {
-        Self::renewed(Hold::new(clock, stores, record, 0))
+    pub(super) fn once_there_by(clock: Clock, stores: Stores, mut record: LeaseRecord, heard: u64) -> Self {
+        record.epoch = 0;
+        Self::renewed(Hold::new(clock, stores, record, heard))
     }
 
     fn renewed(hold: Hold) -> Self {

@@ -312,21 +312,20 @@ fn mains() -> (Vec<Arc<Main>>, Stores) {
 #[tokio::test(start_paused = true)]
 async fn one_run_at_a_time_and_the_epoch_grows() {
     let (_, stores) = mains();
-    let first = Lease::acquire_by(clock_ms, stores.clone(), record("ada")).await.unwrap();
-    let refused = Lease::acquire_by(clock_ms, stores.clone(), record("bob")).await.unwrap_err();
+    let first = Lease::acquire_by(clock_ms, stores.clone(), record("ada"), 0).await.unwrap();
+    let refused = Lease::acquire_by(clock_ms, stores.clone(), record("bob"), 0).await.unwrap_err();
     assert!(matches!(&refused, Refused::Held(holding) if holding.record.holder == "ada"), "{refused}");
     first.release().await;
-    let second = Lease::acquire_by(clock_ms, stores.clone(), record("bob")).await.unwrap();
+    let second = Lease::acquire_by(clock_ms, stores.clone(), record("bob"), 0).await.unwrap();
     assert_eq!(second.record().epoch, 2);
     second.release().await;
-    let seen_elsewhere = LeaseRecord { epoch: 30, ..record("eve") };
-    assert_eq!(Lease::acquire_by(clock_ms, stores, seen_elsewhere).await.unwrap().record().epoch, 31);
+    assert_eq!(Lease::acquire_by(clock_ms, stores, record("eve"), 30).await.unwrap().record().epoch, 31);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_lease_stops_the_run() {
     let (mains, stores) = mains();
-    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada"), 0).await.unwrap();
     let options = Options { lease: Some(lease.hold()), ..options() };
     mains[0].silence();
     mains[1].silence();
@@ -339,7 +338,7 @@ async fn a_lost_lease_stops_the_run() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_survives_one_silent_main() {
     let (mains, stores) = mains();
-    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada"), 0).await.unwrap();
     mains[0].silence();
     sleep(Duration::from_mins(10)).await;
     assert_eq!(*lease.hold().lost.borrow(), None);
@@ -347,7 +346,7 @@ async fn a_lease_survives_one_silent_main() {
 
 /// A run of two steps whose computer stands still for ten minutes during the first one, having done `meanwhile`.
 async fn woken(stores: Stores, meanwhile: impl FnOnce() + Send + 'static) -> (Report, Vec<String>) {
-    let lease = Lease::acquire_by(clock_ms, stores, record("ada")).await.unwrap();
+    let lease = Lease::acquire_by(clock_ms, stores, record("ada"), 0).await.unwrap();
     let options = Options { lease: Some(lease.hold()), ..options() };
     let provider = Arc::new(Scripted::default());
     let providers: [Arc<dyn Provider>; 1] = [provider.clone()];
@@ -388,7 +387,7 @@ async fn a_run_that_stood_still_and_was_overtaken_begins_nothing_more() {
 /// A run that begins before a main answers, by `holder`: it makes a machine and then does something there. Its steps and
 /// their epochs.
 async fn first(stores: Stores, holder: &str) -> (Report, Vec<String>, Vec<u64>) {
-    let lease = Lease::once_there_by(clock_ms, stores, record(holder));
+    let lease = Lease::once_there_by(clock_ms, stores, record(holder), 0);
     let options = Options { lease: Some(lease.hold()), ..options() };
     let provider = Arc::new(Scripted::default());
     let providers: [Arc<dyn Provider>; 1] = [provider.clone()];

@@ -99,5 +99,7 @@ rm -rf --one-file-system ".$etcd/member" ".$kubelet" ".$containerd" ./run/contai
 systemctl daemon-reload
 rm -rf --one-file-system ./run/fmp/stamp ./run/fmp/etcd-permit.env
 # The epoch stays: what an older run still has to say is refused here even now, and a run after this one has a newer epoch.
-find ./var/lib/fmp -xdev -mindepth 1 -depth ! -path ./var/lib/fmp/epoch -delete
+# What says whose host it is goes last: it is how whoever was cut off before goes on.
+find ./var/lib/fmp/ -xdev -mindepth 1 -depth ! -name epoch ! -name cluster-id -delete || exit 1
+rm -f ./var/lib/fmp/cluster-id || exit 1
 answer done

@@ -18,6 +18,8 @@ pub(super) struct Controller {
     pub(super) cx: Context,
     pub(super) executor: Executor,
     pub(super) record: LeaseRecord,
+    /// The newest epoch that it saw on any host before it began.
+    pub(super) heard: u64,
     /// When the lease was granted the last time.
     pub(super) granted_ms: u64,
     /// Whether it was there to be taken at all: before there is a main it is not.

@@ -51,7 +51,7 @@ impl Simulation {
                 self.end(RoundEnd::InSync);
             }
             Standing::Blocked => self.end(RoundEnd::Blocked(plan.waiting)),
-            Standing::Steps => self.start(plan, (seen_ms, seen)),
+            Standing::Steps => self.start(plan, (seen_ms, seen), observed.newest_epoch()),
         }
     }
 
@@ -97,13 +97,15 @@ impl Simulation {
     /// Somebody carries out a plan that was made elsewhere.
     pub fn carry_out(&mut self, plan: Plan) {
         let seen = (self.now, self.standing());
-        self.start(plan, seen);
+        let heard = self.world.observe(&self.case.questions).newest_epoch();
+        self.start(plan, seen, heard);
     }
 
-    fn start(&mut self, plan: Plan, (seen_ms, seen): (u64, world::Standing)) {
+    /// `heard`: the newest epoch that whoever made the plan saw on any host.
+    fn start(&mut self, plan: Plan, (seen_ms, seen): (u64, world::Standing), heard: u64) {
         self.begun += 1;
         let who = Who(self.begun);
-        let (record, has_lease) = match self.acquire(who) {
+        let (record, has_lease) = match self.acquire(who, heard) {
             Ok(_) if self.world.glance().is_empty() => (record(who, 0), false),
             Ok(record) => (record, true),
             Err(refused) if refused.ends_with_power(|main| self.world.is_known_to_be_off(main)) => {
@@ -126,6 +128,7 @@ impl Simulation {
             cx,
             executor,
             record,
+            heard,
             granted_ms: self.now,
             has_lease,
             seen_ms,
@@ -151,11 +154,11 @@ impl Simulation {
     }
 
     /// Whoever held the lease and is known to be dead does not hold it any more: all controllers run on one computer.
-    fn acquire(&mut self, who: Who) -> Result<LeaseRecord, Refused> {
-        match self.take(who) {
+    fn acquire(&mut self, who: Who, heard: u64) -> Result<LeaseRecord, Refused> {
+        match self.take(who, heard) {
             Err(Refused::Held(holding)) if !self.controllers.contains_key(&Who(holding.record.pid)) => {
                 self.world.release_lease(&holding.record);
-                self.take(who)
+                self.take(who, heard)
             }
             taken => taken,
         }
@@ -167,8 +170,8 @@ impl Simulation {
         self.world.fence_all(epoch);
     }
 
-    fn take(&mut self, who: Who) -> Result<LeaseRecord, Refused> {
-        let record = record(who, lease::next_epoch(&self.world.glance(), self.world.newest_epoch())?);
+    fn take(&mut self, who: Who, heard: u64) -> Result<LeaseRecord, Refused> {
+        let record = record(who, lease::next_epoch(&self.world.glance(), heard)?);
         match lease::decide(&self.world.take_lease(&record)) {
             Ok(()) => Ok(record),
             Err(refused) => {
@@ -209,7 +212,8 @@ impl Simulation {
             Some(controller) if controller.has_lease => return true,
             Some(_) => {}
         }
-        let (taken, granted_ms) = match self.ask_all(who) {
+        let heard = self.controllers.get(&who).map_or(0, |controller| controller.heard);
+        let (taken, granted_ms) = match self.ask_all(who, heard) {
             Ok(epoch) => (epoch, self.now),
             Err(Refused::NoMajority { .. }) => return false,
             Err(Refused::Held(_) | Refused::Overtaken(_)) => {
@@ -229,13 +233,13 @@ impl Simulation {
     }
 
     /// Asks every main that is wanted for the lease; the epoch that it is granted with.
-    fn ask_all(&mut self, who: Who) -> Result<u64, Refused> {
+    fn ask_all(&mut self, who: Who, heard: u64) -> Result<u64, Refused> {
         let mut glances = self.world.glance();
         for (main, _) in self.case.spec.mains() {
             let not_there = || Glance::Silent("its machine is not there yet".to_owned());
             glances.entry(main.clone()).or_insert_with(not_there);
         }
-        let epoch = lease::next_epoch(&glances, self.world.newest_epoch())?;
+        let epoch = lease::next_epoch(&glances, heard)?;
         // In the same moment: a majority of all that are wanted is free.
         lease::decide(&self.world.take_lease(&record(who, epoch))).map(|()| epoch)
     }

@@ -12,7 +12,7 @@ pub(crate) const BALANCER: &str = "fmp-balancer.service";
 
 const CONFIG: &str = "/etc/fmp/haproxy.cfg";
 
-/// The unit that lets a main take part in holding the shared address, and what says which that is.
+/// The unit that lets a node take part in holding the address that its role shares, and what says which that is.
 const ENTRANCE: &str = "fmp-entrance.service";
 const SHARED: &str = "/etc/fmp/keepalived.conf";
 
@@ -44,7 +44,7 @@ impl Host {
 }
 
 impl Host {
-    /// The address that this main takes part in holding.
+    /// The address that this node takes part in holding.
     fn entrance(&self) -> Option<Ipv4Addr> {
         let text = self.files.get(SHARED).and_then(File::text).filter(|_| self.runs(ENTRANCE))?;
         text.lines().find_map(|line| line.trim().split_once("/32 dev ")?.0.parse().ok())
@@ -68,12 +68,15 @@ impl World {
 }
 
 impl World {
-    /// The shared address, where this main is the one that holds it: the first that takes part and reaches an apiserver.
+    /// The shared address of its role, where this node is the one that holds it: the first that takes part and, of mains,
+    /// reaches an apiserver. What work nodes answer at is nobody's here: each does.
     pub(crate) fn shared_address(&self, node: &NodeName) -> Option<Ipv4Addr> {
-        self.hosts.get(node)?.entrance()?;
+        let own = self.hosts.get(node)?;
+        own.entrance()?;
         let api = self.api();
-        let can = |host: &Host| host.entrance().filter(|_| host.reaches(api.as_ref()));
-        let (holder, address) = self.mains().find_map(|(name, host)| Some((name, can(host)?)))?;
+        let can = |host: &Host| host.entrance().filter(|_| !host.main || host.reaches(api.as_ref()));
+        let mut role = self.hosts.iter().filter(|(_, host)| host.main == own.main);
+        let (holder, address) = role.find_map(|(name, host)| Some((name, can(host)?)))?;
         (holder == node).then_some(address)
     }
 }

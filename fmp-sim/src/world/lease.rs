@@ -28,12 +28,6 @@ impl World {
         self.asked().map(|(node, host)| (node.clone(), self.glance_at(node, host))).collect()
     }
 
-    /// The newest epoch that any host was seen with by who looks now.
-    pub fn newest_epoch(&self) -> u64 {
-        let seen = self.hosts.iter().filter(|(node, _)| self.way_to(node).is_ok());
-        seen.map(|(_, host)| host.epoch).max().unwrap_or_default()
-    }
-
     /// The mains whose machines are not known to be absent.
     fn asked(&self) -> impl Iterator<Item = (&NodeName, &Host)> {
         let is_absent = |host: &Host| self.environment.makes_machines() && host.power == Power::Absent;

@@ -31,17 +31,17 @@ use crate::{
 pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observed) -> miette::Result<Lease> {
     let is_there = |node: &NodeName| !matches!(observed.hosts.get(node), Some(Fact::Absent));
     let stores = stores(session, reach, is_there);
-    let mine = record(observed);
+    let (mine, heard) = (record(observed.now), observed.newest_epoch());
     if stores.is_empty() {
-        return Ok(Lease::once_there(self::stores(session, reach, |_| true), mine));
+        return Ok(Lease::once_there(self::stores(session, reach, |_| true), mine, heard));
     }
-    let refused = match Lease::acquire(stores.clone(), mine.clone()).await {
+    let refused = match Lease::acquire(stores.clone(), mine.clone(), heard).await {
         Ok(lease) => return Ok(lease),
         Err(refused)
             if refused.ends_with_power(|main| observed.is_off(main))
                 && others::still_running(observed).next().is_none() =>
         {
-            return Ok(Lease::once_there(stores, mine));
+            return Ok(Lease::once_there(stores, mine, heard));
         }
         Err(Refused::Held(holding)) if process::is_dead(holding.record.pid, &holding.record.instance) => holding,
         Err(refused) => return Err(miette!("{refused}")),
@@ -49,7 +49,7 @@ pub(crate) async fn acquire(session: &Session, reach: &Reach, observed: &Observe
     let LeaseRecord { holder, pid, epoch, .. } = &refused.record;
     output::note(&format!("the run of {holder} (process {pid}, epoch {epoch}) was cut off; this one takes over"));
     Lease::bury(&stores, &refused.record).await;
-    Lease::acquire(stores, mine).await.map_err(|refused| miette!("{refused}"))
+    Lease::acquire(stores, mine, heard).await.map_err(|refused| miette!("{refused}"))
 }
 
 fn stores(session: &Session, reach: &Reach, among: impl Fn(&NodeName) -> bool) -> Stores {
@@ -63,15 +63,14 @@ fn stores(session: &Session, reach: &Reach, among: impl Fn(&NodeName) -> bool) -
     mains.map(|node| (node.clone(), store(node))).collect()
 }
 
-/// With the newest epoch that any host was seen with.
-fn record(observed: &Observed) -> LeaseRecord {
+fn record(since: i64) -> LeaseRecord {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     LeaseRecord {
         holder: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
         host: host.trim().to_owned(),
         pid: std::process::id(),
-        epoch: observed.newest_epoch(),
-        since: observed.now,
+        epoch: 0,
+        since,
         instance: process::instance(),
     }
 }

@@ -1,6 +1,7 @@
 //! From what is written to what is meant: defaults, the profile, and everything that must agree.
 
 mod consents;
+mod entrance;
 mod manifests;
 mod network;
 mod nodes;
@@ -38,10 +39,11 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
     if raw.countable {
         nodes::count(sink, &raw, profile.as_ref(), machines);
     }
+    entrance::check(sink, &raw);
     consents::check(sink, &raw.consents, &raw.nodes, &raw.retired);
     let storage = storage::resolve(sink, &raw, profile.as_ref());
     let manifests = manifests::resolve(sink, &raw.components.manifests, manifests);
-    let network = network::resolve(sink, &raw.network, &raw.nodes, raw.api_entrance.as_ref());
+    let network = network::resolve(sink, &raw.network, &raw.nodes);
     let nodes: Option<_> = raw.nodes.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
     let retired: Option<_> = raw.retired.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
 
@@ -52,7 +54,8 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
         environment: environment?,
         machines: machines?,
         network: network?,
-        api_entrance: raw.api_entrance?.into_inner(),
+        api_entrance: raw.entrances.api?.into_inner(),
+        apps_entrance: raw.entrances.apps?.into_inner(),
         components: raw.components.resolved(manifests?)?,
         storage: storage?,
         nodes: nodes?,

@@ -8,7 +8,7 @@ use crate::{
     NodeName,
     net::Cidr,
     spec::{
-        ApiEntrance, Network, NetworkMode,
+        Network, NetworkMode,
         problem::{Code, Problem, Sink},
         raw::{RawNetwork, RawNode},
     },
@@ -28,27 +28,13 @@ const LARGEST_SERVICES: u8 = 12;
 const SMALLEST_SERVICES: u8 = 24;
 
 /// The network, or `None` after a problem was noted.
-pub(super) fn resolve(
-    sink: &Sink,
-    raw: &RawNetwork,
-    nodes: &BTreeMap<NodeName, RawNode>,
-    entrance: Option<&Spanned<ApiEntrance>>,
-) -> Option<Network> {
-    let ranges: Vec<(&str, &Spanned<Cidr>)> = [("pods", &raw.pods), ("services", &raw.services)]
-        .into_iter()
-        .filter_map(|(what, range)| Some((what, range.as_ref()?)))
-        .collect();
+pub(super) fn resolve(sink: &Sink, raw: &RawNetwork, nodes: &BTreeMap<NodeName, RawNode>) -> Option<Network> {
+    let ranges = ranges(raw);
     overlaps(sink, &ranges);
     for (name, node) in nodes {
         if let Some(address) = &node.address {
             inside(sink, &ranges, name.as_str(), address);
         }
-    }
-    if let Some(address) = entrance.and_then(entrance_address) {
-        inside(sink, &ranges, "the API's entrance", &address);
-    }
-    if let Some(entrance) = entrance {
-        nobodys_own(sink, entrance, nodes);
     }
     if let Some(services) = &raw.services {
         services_size(sink, services);
@@ -65,24 +51,10 @@ pub(super) fn resolve(
     Some(Network { mode, pods: *pods.get_ref(), node_prefix, services, domain })
 }
 
-fn entrance_address(entrance: &Spanned<ApiEntrance>) -> Option<Spanned<Ipv4Addr>> {
-    match entrance.get_ref() {
-        ApiEntrance::External { host, .. } => Some(Spanned::new(entrance.span(), host.parse().ok()?)),
-        ApiEntrance::Keepalived(shared) => Some(Spanned::new(entrance.span(), shared.address)),
-        ApiEntrance::None => None,
-    }
-}
-
-/// A shared address that is one machine's own would never move, and take that machine's traffic along when it did.
-fn nobodys_own(sink: &Sink, entrance: &Spanned<ApiEntrance>, nodes: &BTreeMap<NodeName, RawNode>) {
-    let Some(shared) = entrance.get_ref().shared() else { return };
-    for (name, node) in nodes {
-        let Some(own) = node.address.as_ref().filter(|own| *own.get_ref() == shared.address) else { continue };
-        let message = format!("{name} has the address {} of the API's entrance", shared.address);
-        let problem = Problem::new(Code::DuplicateAddress, message, entrance.span(), "used again here");
-        let help = "give the entrance a free address of the mains' network";
-        sink.note(problem.also(own.span(), "used here").help(help));
-    }
+/// The ranges that could be read, with what each is of.
+pub(super) fn ranges(raw: &RawNetwork) -> Vec<(&'static str, &Spanned<Cidr>)> {
+    let both = [("pods", &raw.pods), ("services", &raw.services)];
+    both.into_iter().filter_map(|(what, range)| Some((what, range.as_ref()?))).collect()
 }
 
 fn overlaps(sink: &Sink, ranges: &[(&str, &Spanned<Cidr>)]) {
@@ -94,7 +66,8 @@ fn overlaps(sink: &Sink, ranges: &[(&str, &Spanned<Cidr>)]) {
     }
 }
 
-fn inside(sink: &Sink, ranges: &[(&str, &Spanned<Cidr>)], who: &str, address: &Spanned<Ipv4Addr>) {
+/// Notes that an address lies in one of the ranges.
+pub(super) fn inside(sink: &Sink, ranges: &[(&str, &Spanned<Cidr>)], who: &str, address: &Spanned<Ipv4Addr>) {
     for (what, range) in ranges.iter().filter(|(_, range)| range.get_ref().contains(*address.get_ref())) {
         let message = format!("{who}'s address {} lies in the range of {what}, {}", address.get_ref(), range.get_ref());
         let problem = Problem::new(Code::AddressInRange, message, address.span(), "this address");

@@ -259,16 +259,69 @@ fn a_controller_that_is_down_comes_up_after_its_apiserver_where_that_is_older() 
     assert!(comes_after(&plan, "main-2/unit/kube-scheduler.service", "main-2/unit/kube-apiserver.service"));
 }
 
+/// Nobody says what may be restarted, and every etcd waits for that.
+fn without_an_api(lab: &mut Lab) {
+    lab.seen.api = Fact::Unknown("no apiserver answers".into());
+    MAINS.into_iter().for_each(|main| lab.outdate(main, "etcd.service"));
+}
+
 #[test]
 fn a_controller_that_is_down_waits_where_its_older_apiserver_must_not_be_touched() {
     let mut lab = left_behind();
-    lab.seen.api = Fact::Unknown("no apiserver answers".into());
+    without_an_api(&mut lab);
+    let until = "kube-apiserver on main-2 is 1.29 or newer, now 1.28.15";
+    assert_eq!(waits(&lab.plan(), "main-2/unit/kube-scheduler.service"), Some(until));
+}
+
+#[test]
+fn what_a_controller_that_is_down_would_start_with_waits_with_it() {
+    let mut lab = upgrade("1.28.15", "1.29.15");
+    lab.stop("main-2", "kube-scheduler.service", "inactive");
+    without_an_api(&mut lab);
+    let plan = lab.plan();
+    let file = "/etc/systemd/system/kube-scheduler.service";
+    let written = plan.steps.iter().any(|step| match &step.action {
+        crate::Action::WriteFiles { files, .. } => files.iter().any(|write| &*write.path == file),
+        _ => false,
+    });
+    assert!(!written && waits(&plan, &format!("main-2/file{file}")).is_some(), "{:#?}", plan.steps);
+}
+
+#[test]
+fn a_kubelet_that_is_down_waits_for_apiservers_that_something_beneath_holds_up() {
+    let mut lab = Lab::settled(3, 2);
     for main in MAINS {
+        run_at(&mut lab, main, "kube-apiserver", "1.28.15");
         lab.outdate(main, "etcd.service");
     }
+    // Without it etcd loses no further voter.
+    lab.stop("main-3", "etcd.service", "failed");
+    lab.etcd().get_mut(&crate::testing::url(3)).unwrap().healthy = Fact::Known(false);
+    for unit in ["kubelet.service", "kube-proxy.service"] {
+        lab.stop("work-1", unit, "inactive");
+    }
     let plan = lab.plan();
-    assert!(!has(&plan, "main-2/unit/kube-scheduler.service"), "{:#?}", plan.steps);
-    assert!(waits(&plan, "main-2/unit/kube-scheduler.service").is_some());
+    for unit in ["kubelet.service", "kube-proxy.service"] {
+        let until = waits(&plan, &format!("work-1/unit/{unit}"));
+        assert!(until.is_some_and(|until| until.contains("1.29 or newer, now 1.28.15")), "{unit}: {until:?}");
+    }
+}
+
+#[test]
+fn a_controller_that_is_down_is_no_minor_to_stay_with() {
+    let mut lab = Lab::settled(3, 1);
+    for main in MAINS {
+        run_at(&mut lab, main, "kube-apiserver", "1.28.15");
+        lab.stop(main, "kube-scheduler.service", "inactive");
+        lab.stop(main, "kube-controller-manager.service", "inactive");
+    }
+    for name in ["main-1", "main-2", "main-3", "work-1"] {
+        run_at(&mut lab, name, "kubelet", "1.28.15");
+        run_at(&mut lab, name, "kube-proxy", "1.28.15");
+    }
+    lab.want("1.28.15");
+    let plan = lab.plan();
+    assert!(!plan.waiting.iter().any(|item| item.what.starts_with("kubernetes")), "{:#?}", plan.waiting);
 }
 
 #[test]

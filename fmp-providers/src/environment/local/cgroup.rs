@@ -20,10 +20,6 @@ use super::{EnvironmentError, error::file};
 /// Where the hierarchies are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// What a cluster's machines weigh together, by v1's name and by v2's: four times what a group or a process weighs. Otherwise
-/// seven machines would get as little of the processors as one compiler that runs beside them.
-const WEIGHTS: [(&str, &str); 2] = [("cpu.shares", "4096"), ("cpu.weight", "400")];
-
 /// How long killed processes may take to be gone: those that write to a disk finish that first.
 const DEATH: Duration = Duration::from_secs(15);
 
@@ -54,9 +50,6 @@ impl Groups {
             for inner in inheritance(group) {
                 prepare(inner).map_err(file("preparing", inner))?;
             }
-        }
-        for cluster in self.all.iter().filter_map(|machine| machine.parent()) {
-            weigh(cluster).map_err(file("weighing", cluster))?;
         }
         Ok(())
     }
@@ -139,12 +132,6 @@ fn prepare(group: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a cluster's group its weight, in the hierarchy that has one.
-fn weigh(cluster: &Path) -> io::Result<()> {
-    let mut there = WEIGHTS.iter().filter(|(name, _)| cluster.join(name).exists());
-    there.try_for_each(|(name, weight)| fs::write(cluster.join(name), weight))
-}
-
 /// The ids of all processes in `group` and the groups below it. A group that does not exist has none.
 fn processes(group: &Path) -> BTreeSet<i32> {
     let own = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
@@ -209,18 +196,6 @@ mod tests {
         ]);
         prepare(&group.path().join("a")).unwrap();
         assert_eq!(fs::read_to_string(group.path().join("a/cpuset.cpus")).unwrap(), "0-1\n");
-    }
-
-    #[test]
-    fn a_cluster_weighs_more_than_one_process_where_weights_are_kept() {
-        for (name, weight) in WEIGHTS {
-            let hierarchies = tree(&[("a/cgroup.procs", ""), (&format!("b/{name}"), "1\n")]);
-            for cluster in ["a", "b"] {
-                weigh(&hierarchies.path().join(cluster)).unwrap();
-            }
-            assert_eq!(fs::read_to_string(hierarchies.path().join("b").join(name)).unwrap(), weight);
-            assert_eq!(fs::read_dir(hierarchies.path().join("a")).unwrap().count(), 1);
-        }
     }
 
     #[test]
