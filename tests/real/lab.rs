@@ -24,6 +24,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::Child,
     runtime::Runtime,
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -451,13 +452,18 @@ async fn to_its_end(mut command: tokio::process::Command, stdin: Option<&str>, t
     if ended.is_none() {
         end(&mut child).await;
     }
-    let [out, err] = [out, err].map(|text| async { timeout(LAST_WORDS, text).await });
-    let said =
-        |text: Result<Result<String, _>, _>| text.map_or_else(|_| Ok("(not to its end)".to_owned()), |text| text);
-    let (out, err) = (said(out.await).expect("it is read"), said(err.await).expect("it is read"));
+    let (out, err) = (said(out).await, said(err).await);
     match ended {
         Some(status) => Ran { typed, code: status.code(), out, err },
         None => panic!("`{typed}` did not end within {} s, but said\n{out}{err}", RUN.as_secs()),
+    }
+}
+
+/// What a program has said; something that it left behind may keep the pipe open.
+async fn said(reader: JoinHandle<String>) -> String {
+    match timeout(LAST_WORDS, reader).await {
+        Ok(text) => text.expect("it is read"),
+        Err(_) => "(not to its end)".to_owned(),
     }
 }
 
