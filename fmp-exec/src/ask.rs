@@ -39,9 +39,8 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
         questions.hosts.insert(name.clone(), host);
     }
     // Of a node that leaves: what of ours runs there. A main has every unit that there is.
-    let units: BTreeSet<Arc<str>> =
-        desired.iter().filter_map(|(_, _, resource)| resource.unit().map(|unit| unit.name.clone())).collect();
-    let units: BTreeSet<_> = units.into_iter().chain(OPTIONAL_UNITS.map(Arc::from)).collect();
+    let wanted = desired.iter().filter_map(|(_, _, resource)| resource.unit().map(|unit| unit.name.clone()));
+    let units: BTreeSet<Arc<str>> = wanted.chain(OPTIONAL_UNITS.map(Arc::from)).collect();
     for name in spec.retired.keys() {
         let host = HostQuestions { units: units.clone(), ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);

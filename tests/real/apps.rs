@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    entrance::{Client, millis},
+    entrance::{Client, holder_of, millis},
     lab::{Lab, MAINS, SOON, WORKS, fixture, now, throughout, until},
     runner::say,
     workload,
@@ -51,14 +51,7 @@ fn nobody_answers_yet(lab: &Lab, file: &Path) {
 
 /// The one work node that has the address.
 fn holder(lab: &Lab) -> Result<&'static str, String> {
-    let has = |node: &&str| {
-        let addresses = lab.try_sh(node, "ip -4 -o address show").unwrap_or_default();
-        addresses.contains(&format!(" {ADDRESS}/"))
-    };
-    match WORKS.into_iter().filter(has).collect::<Vec<_>>()[..] {
-        [one] => Ok(one),
-        ref others => Err(format!("{others:?} have it")),
-    }
+    holder_of(lab, ADDRESS, &WORKS)
 }
 
 /// Whoever answers sees the address of whoever asks, and no node's.

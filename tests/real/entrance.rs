@@ -164,11 +164,16 @@ fn clients_are_told_of_it(lab: &Lab) {
 
 /// The one main that has the address.
 fn holder(lab: &Lab) -> Result<&'static str, String> {
-    let has = |main: &&str| {
-        let addresses = lab.try_sh(main, "ip -4 -o address show").unwrap_or_default();
-        addresses.contains(&format!(" {ADDRESS}/"))
+    holder_of(lab, ADDRESS, &MAINS)
+}
+
+/// The one of these nodes that has an address.
+pub(crate) fn holder_of(lab: &Lab, address: &str, nodes: &[&'static str]) -> Result<&'static str, String> {
+    let has = |node: &&str| {
+        let addresses = lab.try_sh(node, "ip -4 -o address show").unwrap_or_default();
+        addresses.contains(&format!(" {address}/"))
     };
-    match MAINS.into_iter().filter(has).collect::<Vec<_>>()[..] {
+    match nodes.iter().copied().filter(has).collect::<Vec<_>>()[..] {
         [one] => Ok(one),
         ref others => Err(format!("{others:?} have it")),
     }

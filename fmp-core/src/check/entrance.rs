@@ -11,6 +11,7 @@ use crate::{
 pub(super) const PROGRAMS: [&str; 2] = ["bash", "keepalived"];
 
 /// What machines share that share an address.
+#[derive(Clone, Copy)]
 pub(super) struct Shared {
     /// The section that asks for it.
     section: &'static str,
@@ -30,12 +31,12 @@ pub(super) fn shared(spec: &Spec, role: Role) -> Option<Shared> {
 }
 
 pub(super) fn entrance(case: &Case<'_>) -> Vec<Finding> {
-    let Some(Shared { section, port }) = &case.shared else { return Vec::new() };
+    let Some(Shared { section, port }) = case.shared else { return Vec::new() };
     let mut findings = Vec::new();
     for program in PROGRAMS.into_iter().filter(|program| !case.facts.programs.contains_key(*program)) {
         let message = format!("`{program}` is not installed, `kind = \"keepalived\"` under [{section}] asks for it");
         findings.extend(case.error(message, format!("install the package `{program}`")));
     }
-    findings.extend(port.iter().flat_map(|port| ports::taken(case, *port, "the API's entrance")));
+    findings.extend(port.into_iter().flat_map(|port| ports::taken(case, port, "the API's entrance")));
     findings
 }

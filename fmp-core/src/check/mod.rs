@@ -77,9 +77,9 @@ const CHECKS: &[(&str, Check)] = &[
 pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let Some(node) = spec.nodes.get(name) else { return Vec::new() };
     let size = spec.profile.size(spec.machines, node.role);
-    let shared = || entrance::shared(spec, node.role);
+    let shared = entrance::shared(spec, node.role);
     let storage = spec.storage.as_ref();
-    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared: shared(), storage, facts };
+    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, storage, facts };
     CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
 }
 

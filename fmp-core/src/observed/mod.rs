@@ -101,7 +101,7 @@ pub struct Machine {
     pub running: bool,
 }
 
-/// No cluster has seen so many runs; shells still count to twice as much, and a thousandfold.
+/// No cluster has seen so many runs. What hosts count with, shells, counts further.
 const IMPLAUSIBLE_EPOCH: u64 = 1 << 40;
 
 impl Observed {

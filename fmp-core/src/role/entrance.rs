@@ -16,7 +16,7 @@ use super::{
 use crate::{
     NodeName,
     resource::Input,
-    spec::{AppsAddress, Node, Role, SharedAddress, Spec},
+    spec::{AppsAddress, Role, SharedAddress, Spec},
 };
 
 /// Full name of the unit.
@@ -101,10 +101,6 @@ impl<'a> Shared<'a> {
             Role::Main => READY_PORT.to_string(),
             Role::Work => self.ports.iter().fold(own.to_string(), |text, port| format!("{text} {port}")),
         }
-    }
-
-    fn members(self, spec: &'a Spec) -> impl Iterator<Item = (&'a NodeName, &'a Node)> {
-        spec.nodes.iter().filter(move |(_, node)| node.role == self.role)
     }
 }
 
@@ -205,14 +201,14 @@ vrrp_instance {instance} {{
 /// Spread as far as it goes: the wait differs by a part of [`ADVERT_S`].
 fn priority(common: &Common<'_>, shared: Shared<'_>, own: &NodeName) -> usize {
     let (first, last) = PRIORITIES;
-    let before = shared.members(common.spec).take_while(|(name, _)| *name != own).count();
-    let others = shared.members(common.spec).count().saturating_sub(1).max(1);
+    let before = common.spec.of_role(shared.role).take_while(|(name, _)| *name != own).count();
+    let others = common.spec.of_role(shared.role).count().saturating_sub(1).max(1);
     first - before * (first - last) / others
 }
 
 /// Signs of life go from machine to machine: a network may carry no multicast, and nobody else's number matters.
 fn peers(text: &mut String, common: &Common<'_>, shared: Shared<'_>, own: &NodeName) {
-    let others: Vec<_> = shared.members(common.spec).filter(|(name, _)| *name != own).collect();
+    let others: Vec<_> = common.spec.of_role(shared.role).filter(|(name, _)| *name != own).collect();
     if others.is_empty() {
         return;
     }

@@ -257,12 +257,17 @@ pub struct SshTarget {
 impl Spec {
     /// The main nodes, in name order.
     pub fn mains(&self) -> impl Iterator<Item = (&NodeName, &Node)> {
-        self.nodes.iter().filter(|(_, node)| node.role == Role::Main)
+        self.of_role(Role::Main)
     }
 
     /// The work nodes, in name order.
     pub fn workers(&self) -> impl Iterator<Item = (&NodeName, &Node)> {
-        self.nodes.iter().filter(|(_, node)| node.role == Role::Work)
+        self.of_role(Role::Work)
+    }
+
+    /// The nodes of a role, in name order.
+    pub fn of_role(&self, role: Role) -> impl Iterator<Item = (&NodeName, &Node)> {
+        self.nodes.iter().filter(move |(_, node)| node.role == role)
     }
 
     /// All nodes that are reached: those that are wanted, then those that leave.

@@ -2,11 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use fmp_core::{
-    NodeName, Severity, check,
-    observed::Host,
-    spec::{Node, Role},
-};
+use fmp_core::{NodeName, Severity, check, observed::Host, spec::Role};
 
 use super::{Ailment, Fix, Kind, Patient};
 
@@ -38,9 +34,9 @@ pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
 fn ailment(patient: &Patient<'_>, entrance: &Entrance) -> Option<Ailment> {
     let seen: Vec<(&NodeName, &Host)> =
         patient.spec.everyone().filter_map(|(name, _)| Some((name, patient.observed.host(name)?))).collect();
-    let all_seen = members(patient, entrance).all(|(name, _)| seen.iter().any(|(seen, _)| *seen == name));
+    let all_seen = patient.spec.of_role(entrance.role).all(|(name, _)| seen.iter().any(|(seen, _)| *seen == name));
     let takes_part = |(name, host): &(&NodeName, &Host)| {
-        members(patient, entrance).any(|(member, _)| member == *name)
+        patient.spec.of_role(entrance.role).any(|(member, _)| member == *name)
             && host.units.get(UNIT).is_some_and(|unit| unit.known().is_some())
     };
     let has = |host: &Host| host.facts.addresses.contains(&entrance.address);
@@ -51,11 +47,6 @@ fn ailment(patient: &Patient<'_>, entrance: &Entrance) -> Option<Ailment> {
         [] | [_] => None,
         several => Some(twice(entrance, several)),
     }
-}
-
-fn members<'p>(patient: &Patient<'p>, entrance: &Entrance) -> impl Iterator<Item = (&'p NodeName, &'p Node)> {
-    let role = entrance.role;
-    patient.spec.nodes.iter().filter(move |(_, node)| node.role == role)
 }
 
 fn nobody(patient: &Patient<'_>, entrance: &Entrance) -> Ailment {
@@ -77,7 +68,7 @@ fn nobody(patient: &Patient<'_>, entrance: &Entrance) -> Ailment {
         kind: Kind::Entrance,
         severity: Severity::Error,
         what,
-        evidence: members(patient, entrance).map(|(name, _)| told(name)).collect(),
+        evidence: patient.spec.of_role(entrance.role).map(|(name, _)| told(name)).collect(),
         cause,
         fix: patient.fix(
             |step| step.action.starts().is_some_and(|unit| unit == UNIT || Some(unit) == beneath),

@@ -74,12 +74,10 @@ pub(crate) fn expand(sides: Sides<'_>, deltas: &[Delta]) -> Expanded {
 /// The nodes on which such a unit is as wanted, or will be by this plan: nothing is in its way.
 pub(crate) fn free(sides: Sides<'_>, deltas: &[Delta], is: impl Fn(&Unit) -> bool) -> BTreeSet<NodeName> {
     let mut blocks = Blocks::new(sides, deltas);
-    let of = |(handle, id, resource): (Handle, &ResourceId, &Resource)| match (resource, &id.scope) {
-        (Resource::Unit(unit), Scope::Node(node)) if is(unit) => {
-            let is_free = matches!(deltas[handle.index()], Delta::InSync) || blocks.root(handle).is_none();
-            is_free.then(|| node.clone())
-        }
-        _ => None,
+    let of = |(handle, id, resource): (Handle, &ResourceId, &Resource)| {
+        let (Resource::Unit(unit), Scope::Node(node)) = (resource, &id.scope) else { return None };
+        let mut is_free = || matches!(deltas[handle.index()], Delta::InSync) || blocks.root(handle).is_none();
+        (is(unit) && is_free()).then(|| node.clone())
     };
     sides.desired.iter().filter_map(of).collect()
 }

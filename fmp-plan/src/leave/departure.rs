@@ -9,16 +9,15 @@ use fmp_core::{
     spec::{Node, Spec},
 };
 
-use super::machine::Machine;
+use super::{machine::Machine, taken_away};
 use crate::{
     Plan,
     action::{Action, Evict, MemberBefore},
     basis,
     diff::{self, Sides},
     fact::FactKey,
-    plan::{Change, Verb},
     safety,
-    step::{Budget, Disruption, Step, StepId, Subject},
+    step::{Step, StepId},
 };
 
 /// A node that leaves.
@@ -176,16 +175,13 @@ impl<'a> Departure<'a> {
         let mut after: Vec<StepId> = Vec::new();
         for Link { name, action, reason } in links {
             let id = StepId::new(format!("{}/retire/{name}", self.name));
-            let disrupts = safety::disrupted(self.name, &action);
-            let unit = Budget::of(&disrupts).map(|budget| Disruption { node: self.name.clone(), budget });
-            let subject = Subject::of(Some(self.name), &action);
-            let why = vec![reason.to_owned()];
-            plan.changes.push(Change { id: id.to_string(), verb: Verb::Remove, why, diff: None });
-            let after = std::mem::replace(&mut after, vec![id.clone()]);
             let is_started = matches!(action, Action::StartUnit { .. });
-            let watch = is_started.then(|| Check::EtcdHealthy { node: self.name.clone() });
-            let reason = reason.to_owned();
-            plan.steps.push(Step { id, subject, action, after, unit, disrupts, watch, reason });
+            let step = Step {
+                after: std::mem::replace(&mut after, vec![id.clone()]),
+                watch: is_started.then(|| Check::EtcdHealthy { node: self.name.clone() }),
+                ..taken_away(plan, self.name, id, action, reason)
+            };
+            plan.steps.push(step);
         }
     }
 }

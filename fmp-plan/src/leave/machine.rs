@@ -7,7 +7,7 @@ use fmp_core::{
     spec::Spec,
 };
 
-use super::departure::Departure;
+use super::{departure::Departure, goes_on};
 use crate::{diff::NOT_ASKED, fact::is_bare};
 
 /// What can still be done by a machine that leaves.
@@ -78,11 +78,8 @@ impl Departure<'_> {
     fn units(self, host: &Host) -> Result<Vec<Arc<str>>, String> {
         let mut found = Vec::new();
         for (unit, fact) in &host.units {
-            match fact {
-                Fact::Known(seen) if seen.is_down() && seen.enabled != "enabled" => {}
-                Fact::Known(_) => found.push(unit.as_str().into()),
-                Fact::Absent => {}
-                Fact::Unknown(why) => return Err(format!("{} says whether {unit} runs: {why}", self.name)),
+            if goes_on(self.name, unit, fact)? {
+                found.push(unit.as_str().into());
             }
         }
         Ok(found)

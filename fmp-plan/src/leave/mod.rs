@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     NodeName,
-    observed::{Etcd, EtcdMember, Fact, Observed},
+    observed::{Etcd, EtcdMember, Fact, Observed, UnitSeen},
     spec::Spec,
 };
 
@@ -23,8 +23,9 @@ use self::departure::Departure;
 use crate::{
     Action, Plan, basis,
     diff::Sides,
-    plan::{Note, Waiting},
+    plan::{Change, Note, Verb, Waiting},
     safety,
+    step::{Budget, Disruption, Step, StepId, Subject},
 };
 
 /// Adds to a plan what is done about every node that leaves; of mains one at a time, and none beside another change of
@@ -62,6 +63,26 @@ pub(crate) fn all(sides: Sides<'_>, plan: &mut Plan) {
     if departs {
         basis::add(&mut plan.basis.facts, sides.observed, facts);
         plan.put_in_order();
+    }
+}
+
+/// A step that takes something of a node away; its change is added to the plan.
+fn taken_away(plan: &mut Plan, node: &NodeName, id: StepId, action: Action, reason: &str) -> Step {
+    let disrupts = safety::disrupted(node, &action);
+    let unit = Budget::of(&disrupts).map(|budget| Disruption { node: node.clone(), budget });
+    let subject = Subject::of(Some(node), &action);
+    let why = vec![reason.to_owned()];
+    plan.changes.push(Change { id: id.to_string(), verb: Verb::Remove, why, diff: None });
+    let reason = reason.to_owned();
+    Step { id, subject, action, after: Vec::new(), unit, disrupts, watch: None, reason }
+}
+
+/// Whether a unit runs on `node`, or would after a boot.
+fn goes_on(node: &NodeName, unit: &str, seen: &Fact<UnitSeen>) -> Result<bool, String> {
+    match seen {
+        Fact::Known(seen) => Ok(seen.enabled == "enabled" || !seen.is_down()),
+        Fact::Absent => Ok(false),
+        Fact::Unknown(why) => Err(format!("{node} says whether {unit} runs: {why}")),
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) fn check(sink: &Sink, raw: &Raw) {
     let Entrances { api, apps } = &raw.entrances;
     let api = api.as_ref().and_then(of_api);
     let apps = apps.as_ref().and_then(of_apps);
-    let both = [(API, &api), (APPS, &apps)];
+    let (ranges, both) = (network::ranges(&raw.network), [(API, &api), (APPS, &apps)]);
     for (who, address) in both.into_iter().filter_map(|(who, entrance)| Some((who, entrance.as_ref()?))) {
-        network::ranges(&raw.network).iter().for_each(|range| network::inside(sink, &[*range], who, &address.at));
+        network::inside(sink, &ranges, who, &address.at);
         if address.moves {
             nobodys_own(sink, who, &address.at, raw);
         }
