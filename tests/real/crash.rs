@@ -1,7 +1,7 @@
 //! What goes wrong in the middle of a run, at moments that nobody chose: whatever it is, the next run ends in sync.
 //!
 //! Moments come from seeds, which are printed: `FMP_SEED=N` begins with the same again. With `FMP_FULL=1` there are thirty
-//! of them, otherwise five, and other ones each time.
+//! of them, otherwise three, and other ones each time.
 
 use std::{
     collections::BTreeSet,
@@ -52,7 +52,7 @@ impl Moment {
 
 /// `fmp` is killed; its journal is kept or lost; the next run takes over at once.
 pub(crate) fn moments(lab: &Lab) {
-    let many = if env::var_os("FMP_FULL").is_some() { 30 } else { 5 };
+    let many = if env::var_os("FMP_FULL").is_some() { 30 } else { 3 };
     let first = first_seed();
     say(&format!("  seeds {first} to {}", first + many - 1));
     for seed in first..first + many {

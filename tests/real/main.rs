@@ -55,15 +55,15 @@ const CHECKS: &[Check] = &[
     Check { name: "real_stale_plan", begin: Begin::InSync, minutes: 15, run: stale::run },
     Check { name: "real_foreign_host", begin: Begin::InSync, minutes: 15, run: foreign::run },
     Check { name: "real_bad_hosts", begin: Begin::InSync, minutes: 15, run: hosts::run },
-    Check { name: "real_main_off", begin: Begin::InSync, minutes: 15, run: main_off::run },
     Check { name: "real_etcd_rebirth", begin: Begin::InSync, minutes: 15, run: rebirth::run },
-    Check { name: "real_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
     Check { name: "real_power_cut", begin: Begin::InSync, minutes: 15, run: power::cut },
     Check { name: "real_crash_kinds", begin: Begin::Nothing, minutes: 30, run: killed::run },
     Check { name: "real_crash_moments", begin: Begin::InSync, minutes: 60, run: crash::moments },
     Check { name: "real_crash_faults", begin: Begin::InSync, minutes: 20, run: crash::faults },
     Check { name: "real_takeover", begin: Begin::InSync, minutes: 15, run: crash::takeover },
     // What does not fit into every run: `scripts/full` has it.
+    Check { name: "real_full_main_off", begin: Begin::InSync, minutes: 15, run: main_off::run },
+    Check { name: "real_full_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
     Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },
     // Last: it leaves no cluster behind.

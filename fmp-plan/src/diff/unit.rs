@@ -154,10 +154,17 @@ fn due(
     all.extend(planned(wanted, changed));
     match &seen.stamp {
         Some(stamp) => all.extend(stamp_differences(host, &wanted.inputs, stamp, changed)),
+        None if is_about_to_read(seen) => {}
         None => all.push((Effect::Restart, "what it read at its start is not known".to_owned())),
     }
     let effect = all.iter().map(|(effect, _)| *effect).max().unwrap_or(Effect::None);
     (effect, all.into_iter().map(|(_, why)| why).collect())
+}
+
+/// Whether its process is still to come: a start notes what it reads before it begins one. A restart would be too late by
+/// the time it is made: where a run was cut off just after it started a unit, the next one finds it up.
+fn is_about_to_read(seen: &UnitSeen) -> bool {
+    seen.active == "activating" && seen.sub == "start-pre"
 }
 
 /// Inputs that this plan changes. A file that was edited after the start counts, although the process never read it: what

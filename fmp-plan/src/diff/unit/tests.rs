@@ -67,6 +67,26 @@ fn a_unit_that_hangs_on_its_way_up_with_other_inputs_is_restarted() {
 }
 
 #[test]
+fn a_unit_whose_start_has_read_nothing_yet_is_only_waited_for() {
+    const CONTAINERD: &str = "work-1/unit/containerd.service";
+    let mut lab = Lab::settled(1, 1);
+    let unit = lab.unit("work-1", "containerd.service");
+    set(unit, "activating");
+    unit.stamp = None;
+    "start-pre".clone_into(&mut unit.sub);
+    let start = Action::StartUnit { unit: "containerd.service".into() };
+    assert_eq!(step(&lab.plan(), CONTAINERD).action, start, "what it will read lies there");
+    // Whose process hangs, and nobody knows with what.
+    "start".clone_into(&mut lab.unit("work-1", "containerd.service").sub);
+    let restart = Action::RestartUnit { unit: "containerd.service".into(), before: UnitBefore::Starting };
+    assert_eq!(step(&lab.plan(), CONTAINERD).action, restart);
+    // What changes while it reads: it may have read either.
+    "start-pre".clone_into(&mut lab.unit("work-1", "containerd.service").sub);
+    lab.edit("work-1", "/etc/fmp/containerd.toml");
+    assert_eq!(step(&lab.plan(), CONTAINERD).action, restart);
+}
+
+#[test]
 fn a_unit_that_reads_its_configuration_again_goes_on_serving() {
     let plan = planned(|unit| {
         set(unit, "reloading");
