@@ -121,12 +121,15 @@ fn of_pods(lab: &Lab) {
     canary("canary-fails", image::REFERENCE, &["--command", "--", "/bin/busybox", "false"]);
     let nowhere = r#"--overrides={"spec": {"nodeSelector": {"canary": "nowhere"}}}"#;
     canary("canary-unbound", image::REFERENCE, &[nowhere]);
-    for words in
-        ["image-pull: 1 pods have no image", "pod-fails: 1 pods do not stay up", "pod-unbound: 1 pods find no node"]
-    {
+    for words in [
+        "image-pull: 1 pods have no image",
+        "default/canary-image on work-",
+        "pod-fails: 1 pods do not stay up",
+        "pod-unbound: 1 pods find no node",
+        "default/canary-unbound: Unschedulable",
+    ] {
         is_told(lab, words);
     }
-    lab.fmp(&["doctor"]).exits(0).says(&["default/canary-image on work-", "default/canary-unbound: Unschedulable"]);
     lab.kubectl(&["delete", "pod", "canary-image", "canary-fails", "canary-unbound", "--now"]);
     is_told(lab, "nothing is wrong");
 }
@@ -153,7 +156,8 @@ fn of_a_lost_node(lab: &Lab) {
 fn collects_no_secret(lab: &Lab) {
     let path = lab.place("support.tar.gz");
     let name = path.to_str().expect("it is text");
-    lab.fmp(&["doctor", "--bundle", name]).exits(0).says(&["lines of its journals"]);
+    // Whatever ails the cluster at that moment is collected all the same.
+    lab.fmp(&["doctor", "--bundle", name]).says(&["lines of its journals"]);
     assert_eq!(fs::metadata(&path).expect("it was written").permissions().mode() & 0o777, 0o600);
     let unpacked = Command::new("tar").args(["-xzOf", name]).output().expect("it can be unpacked");
     let text = String::from_utf8_lossy(&unpacked.stdout);

@@ -1,7 +1,7 @@
 //! What goes wrong in the middle of a run, at moments that nobody chose: whatever it is, the next run ends in sync.
 //!
 //! Moments come from seeds, which are printed: `FMP_SEED=N` begins with the same again. With `FMP_FULL=1` there are thirty
-//! of them, otherwise three, and other ones each time.
+//! of them, otherwise five, and other ones each time.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use fmp::exec::{ActionKind, progress::News};
 
 use crate::{
     killed::{Ended, Run},
-    lab::{Lab, MAINS, SOON, everyone, throughout, until},
+    lab::{Lab, MAINS, SOON, everyone, throughout},
     runner::say,
 };
 
@@ -52,7 +52,7 @@ impl Moment {
 
 /// `fmp` is killed; its journal is kept or lost; the next run takes over at once.
 pub(crate) fn moments(lab: &Lab) {
-    let many = if env::var_os("FMP_FULL").is_some() { 30 } else { 3 };
+    let many = if env::var_os("FMP_FULL").is_some() { 30 } else { 5 };
     let first = first_seed();
     say(&format!("  seeds {first} to {}", first + many - 1));
     for seed in first..first + many {
@@ -201,12 +201,16 @@ fn killed_at(lab: &Lab, work: Work, mut after: Duration) -> (String, Duration) {
 
 /// Waits until such a step has begun.
 fn begun(run: &Run, Inside { kind, of }: Inside) {
-    let found = until("a step begins", SOON, || match run.events.recv_timeout(SOON).map(|told| told.news) {
-        Ok(News::StepStarted { step, kind: begun }) if begun == kind && step.as_str().starts_with(of) => Ok(step),
-        Ok(other) => Err(format!("{other:?}")),
-        Err(error) => panic!("the run told of no step of the kind {kind:?}: {error}"),
-    });
-    say(&format!("  inside {found}"));
+    let deadline = Instant::now() + SOON;
+    loop {
+        match run.events.recv_timeout(deadline.saturating_duration_since(Instant::now())).map(|told| told.news) {
+            Ok(News::StepStarted { step, kind: begun }) if begun == kind && step.as_str().starts_with(of) => {
+                return say(&format!("  inside {step}"));
+            }
+            Ok(_) => {}
+            Err(error) => panic!("the run told of no step of the kind {kind:?}: {error}"),
+        }
+    }
 }
 
 /// No run has left a part of a file on any machine.

@@ -62,6 +62,7 @@ pub(crate) const OWN_PROCESSES: &str =
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The machines and the program.
 pub(crate) struct Lab {
@@ -508,11 +509,13 @@ pub(crate) fn now() -> String {
 pub(crate) fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let started = Instant::now();
     loop {
+        let began = Instant::now();
         match look() {
             Ok(seen) => return seen,
             Err(why) => assert!(started.elapsed() < within, "{what}: not within {} s: {why}", within.as_secs()),
         }
-        thread::sleep(PAUSE);
+        // Who looks all the time takes from the machines what they need to get there.
+        thread::sleep(began.elapsed().clamp(PAUSE, LONGEST_PAUSE));
     }
 }
 

@@ -162,9 +162,10 @@ fn due(
 }
 
 /// Whether its process is still to come: a start notes what it reads before it begins one. A restart would be too late by
-/// the time it is made: where a run was cut off just after it started a unit, the next one finds it up.
+/// the time it is made: where a run was cut off just after it started a unit, the next one finds it up. What systemd holds
+/// an older version of starts with that one, whatever it notes.
 fn is_about_to_read(seen: &UnitSeen) -> bool {
-    seen.active == "activating" && seen.sub == "start-pre"
+    seen.active == "activating" && seen.sub == "start-pre" && !seen.needs_reload
 }
 
 /// Inputs that this plan changes. A file that was edited after the start counts, although the process never read it: what

@@ -76,9 +76,12 @@ fn a_unit_whose_start_has_read_nothing_yet_is_only_waited_for() {
     "start-pre".clone_into(&mut unit.sub);
     let start = Action::StartUnit { unit: "containerd.service".into() };
     assert_eq!(step(&lab.plan(), CONTAINERD).action, start, "what it will read lies there");
+    lab.unit("work-1", "containerd.service").needs_reload = true;
+    let restart = Action::RestartUnit { unit: "containerd.service".into(), before: UnitBefore::Starting };
+    assert_eq!(step(&lab.plan(), CONTAINERD).action, restart, "it starts as systemd knows it");
+    lab.unit("work-1", "containerd.service").needs_reload = false;
     // Whose process hangs, and nobody knows with what.
     "start".clone_into(&mut lab.unit("work-1", "containerd.service").sub);
-    let restart = Action::RestartUnit { unit: "containerd.service".into(), before: UnitBefore::Starting };
     assert_eq!(step(&lab.plan(), CONTAINERD).action, restart);
     // What changes while it reads: it may have read either.
     "start-pre".clone_into(&mut lab.unit("work-1", "containerd.service").sub);
