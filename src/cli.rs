@@ -349,6 +349,9 @@ pub(crate) struct BundleBuildArgs {
     /// Prefer this kind of source: url, go, c, deb, file; given several times, the first that a part has
     #[arg(long, value_name = "KIND")]
     pub(crate) from: Vec<String>,
+    /// Leave out this release and the images made of it; can be given several times
+    #[arg(long, value_name = "RELEASE")]
+    pub(crate) without: Vec<String>,
     /// Accept content that differs from the lock
     #[arg(long)]
     pub(crate) update: bool,

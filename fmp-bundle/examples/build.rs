@@ -1,4 +1,4 @@
-//! Builds a bundle: `cargo run -p fmp-bundle --example build -- bundle.toml STORE [SOURCE…]`.
+//! Builds a bundle: `cargo run -p fmp-bundle --example build -- bundle.toml STORE [SOURCE…] [without RELEASE…]`.
 //!
 //! Writes `bundle.lock` beside `bundle.toml`; of the SOURCEs (`url`, `go`, …) the first that a release has is chosen for it.
 
@@ -27,13 +27,15 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let (Some(file), Some(store)) = (arguments.next().map(PathBuf::from), arguments.next()) else {
-        return Err("usage: build bundle.toml STORE [SOURCE…]".into());
+        return Err("usage: build bundle.toml STORE [SOURCE…] [without RELEASE…]".into());
     };
     let mut manifest = Manifest::read(&file)?;
-    let kinds: Vec<String> = arguments.collect();
-    for kind in kinds.iter().rev() {
+    let arguments: Vec<String> = arguments.collect();
+    let mut parts = arguments.splitn(2, |word| word == "without");
+    for kind in parts.next().unwrap_or_default().iter().rev() {
         manifest = manifest.preferring(kind.parse::<SourceKind>()?);
     }
+    manifest = manifest.without(parts.next().unwrap_or_default())?;
     let lock_file = file.with_extension("lock");
     let locked = lock::read(&lock_file)?;
     let store = Store::open(store)?;

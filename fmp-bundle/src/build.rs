@@ -99,7 +99,7 @@ enum Word {
 /// Brings every release of `manifest` into `store`, at most two at a time, and returns the lock.
 ///
 /// With an earlier lock (`locked`) the result is only good if it holds the same content; without one, what is found is
-/// trusted. A second build with the same inputs does nothing but hash what is there. Blocks, and calls `progress` on this
+/// trusted. What the manifest leaves out stays in the lock as long as the store has it. A second build with the same inputs does nothing but hash what is there. Blocks, and calls `progress` on this
 /// thread.
 ///
 /// # Errors
@@ -121,7 +121,12 @@ pub fn build(
         lock.merge(made);
     }
     let changes = locked.map(|locked| changes(locked, &lock)).unwrap_or_default();
-    if changes.is_empty() { Ok(lock) } else { Err(BuildError::Changed { changes }) }
+    if !changes.is_empty() {
+        return Err(BuildError::Changed { changes });
+    }
+    let left_out = locked.into_iter().flat_map(Lock::entries).filter(|entry| manifest.left_out.contains(&entry.name));
+    left_out.filter(|entry| store.path(entry.digest).exists()).for_each(|entry| drop(lock.insert(entry.clone())));
+    Ok(lock)
 }
 
 /// Does independent jobs; after a failure no further one is begun.

@@ -224,3 +224,21 @@ fn a_preferred_source_is_taken_where_there_is_one() {
     assert_eq!(sources(manifest.clone().preferring(SourceKind::C)), [SourceKind::Url; 2]);
     assert_eq!(sources(manifest.preferring(SourceKind::Go)), [SourceKind::Go; 2]);
 }
+
+#[test]
+fn what_is_left_out_leaves_out_the_images_made_of_it_and_stays_locked() {
+    let site = Site::new();
+    fs::write(site.folder.path().join("pause"), "a program").unwrap();
+    let whole = site.build("go", &format!("{GO}{PAUSE}"), None).0.unwrap();
+    let manifest = Manifest::read(&site.folder.path().join("bundle.toml")).unwrap();
+    let names = |lock: &Lock| lock.entries().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
+    let (pause, image) = ("pause".to_owned(), "pause-image".to_owned());
+    for left_out in [vec![pause.clone()], vec![pause.clone(), image.clone()], vec![image, pause]] {
+        let without = manifest.clone().without(&left_out).unwrap();
+        let build = |locked| fmp_bundle::build(&site.store, &tools("go"), &without, locked, &|_| ()).unwrap();
+        assert_eq!(names(&build(None)), ["kubectl", "kubelet"]);
+        assert_eq!(build(Some(&whole)), whole, "whoever builds it again is held to the same content");
+    }
+    let error = manifest.without(&["puase".to_owned()]).unwrap_err();
+    assert_eq!(error.to_string(), "the bundle's description has no release `puase`");
+}

@@ -24,6 +24,7 @@ fn build(places: &Places, args: &BundleBuildArgs) -> miette::Result<Exit> {
     for kind in args.from.iter().rev() {
         manifest = manifest.preferring(kind.parse().into_diagnostic()?);
     }
+    manifest = manifest.without(&args.without)?;
     let lock_path = places.lock_path();
     let locked = if args.update { None } else { lock::read(&lock_path)? };
     let store = places.open_store()?;

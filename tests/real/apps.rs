@@ -9,7 +9,7 @@ use crate::{
     workload,
 };
 
-const ADDRESS: &str = "198.18.0.20";
+pub(crate) const ADDRESS: &str = "198.18.0.20";
 
 const SECTION: &str = "\n[entrance.apps]\nkind = \"keepalived\"\naddress = \"198.18.0.20\"\nports = [80]\n";
 
@@ -36,9 +36,9 @@ pub(crate) fn run(lab: &Lab) {
     nobody_answers_yet(lab, &file);
     lab.kubectl_reading(&fixture("real/front.yaml"), &["apply", "-f", "-"]);
     let holder = until("a work node holds the address", SOON, || holder(lab));
-    the_client_is_seen(lab);
+    the_client_is_seen(lab, REQUEST);
     lab.fmp_for(&file, &["plan"]).exits(0);
-    holder_dies(lab, holder);
+    holder_dies(lab, holder, ASKS);
     taken_away(lab);
 }
 
@@ -50,14 +50,14 @@ fn nobody_answers_yet(lab: &Lab, file: &Path) {
 }
 
 /// The one work node that has the address.
-fn holder(lab: &Lab) -> Result<&'static str, String> {
+pub(crate) fn holder(lab: &Lab) -> Result<&'static str, String> {
     holder_of(lab, ADDRESS, &WORKS)
 }
 
 /// Whoever answers sees the address of whoever asks, and no node's.
-fn the_client_is_seen(lab: &Lab) {
+pub(crate) fn the_client_is_seen(lab: &Lab, request: &str) {
     let answer = until("the entrance answers", SOON, || {
-        let answer = lab.converse(ADDRESS, 80, REQUEST)?;
+        let answer = lab.converse(ADDRESS, 80, request)?;
         if answer.contains(" 200 ") { Ok(answer) } else { Err(answer) }
     });
     let route = lab.nearby("ip", &["-4", "route", "get", ADDRESS]).exits(0).out;
@@ -66,8 +66,9 @@ fn the_client_is_seen(lab: &Lab) {
     assert_eq!(seen, own, "{answer}");
 }
 
-fn holder_dies(lab: &Lab, holder: &'static str) {
-    let clients = Client::start(lab, "apps", ASKS, ADDRESS);
+/// Without power, while somebody asks by this script.
+pub(crate) fn holder_dies(lab: &Lab, holder: &'static str, asks: &str) {
+    let clients = Client::start(lab, "apps", asks, ADDRESS);
     let from = millis();
     lab.cut_power(&[holder]);
     throughout("a work node is off", WATCHED, || Ok(()));

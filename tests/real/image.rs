@@ -11,9 +11,10 @@ pub(crate) const REFERENCE: &str = "fmp.test/who:1";
 /// Where it listens.
 pub(crate) const PORT: u16 = 8080;
 
-/// Answers with its own host name and the address of whoever asks.
-const WHO: &str =
-    "#!/bin/busybox sh\nprintf 'Content-Type: text/plain\\n\\n%s %s\\n' \"$(busybox hostname)\" \"$REMOTE_ADDR\"\n";
+/// Answers with its own host name and the address of whoever asks, as an ingress tells it where there is one between.
+const WHO: &str = r#"#!/bin/busybox sh
+printf 'Content-Type: text/plain\n\n%s %s\n' "$(busybox hostname)" "${HTTP_X_FORWARDED_FOR:-$REMOTE_ADDR}"
+"#;
 
 /// A docker-archive with busybox's web server, as containerd imports it.
 pub(crate) fn archive(busybox: &Path) -> Vec<u8> {

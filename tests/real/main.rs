@@ -18,6 +18,7 @@ mod entrance;
 mod foreign;
 mod hosts;
 mod image;
+mod ingress;
 mod killed;
 mod kubeconfig;
 mod lab;
@@ -64,6 +65,7 @@ const CHECKS: &[Check] = &[
     // What does not fit into every run: `scripts/full` has it.
     Check { name: "real_full_main_off", begin: Begin::InSync, minutes: 15, run: main_off::run },
     Check { name: "real_full_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
+    Check { name: "real_full_ingress", begin: Begin::InSync, minutes: 15, run: ingress::run },
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
     Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },
     // Last: it leaves no cluster behind.

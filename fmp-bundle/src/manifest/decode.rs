@@ -102,7 +102,7 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     };
     let releases = raw.release.into_iter().map(release).collect::<Result<Vec<_>, _>>()?;
     check_names(&releases)?;
-    Ok(Manifest { prefer: raw.prefer, releases, folder: PathBuf::new() })
+    Ok(Manifest { prefer: raw.prefer, releases, left_out: BTreeSet::new(), folder: PathBuf::new() })
 }
 
 /// Every artifact belongs to one release, and images are composed from binaries that exist.

@@ -34,6 +34,12 @@ pub enum ManifestError {
         #[source]
         source: BadRelease,
     },
+    /// No release has this name.
+    #[error("the bundle's description has no release `{release}`")]
+    Unknown {
+        /// The name.
+        release: String,
+    },
     /// Two releases have an artifact of the same name.
     #[error("`{artifact}` is an artifact of two releases, `{first}` and `{second}`")]
     Twice {

@@ -7,7 +7,7 @@ mod decode;
 mod error;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -30,6 +30,8 @@ const ORDER: [SourceKind; 6] =
 pub struct Manifest {
     pub(crate) prefer: Vec<SourceKind>,
     pub(crate) releases: Vec<Release>,
+    /// What is not built although a lock may have it.
+    pub(crate) left_out: BTreeSet<ArtifactName>,
     /// Where the paths of `file` sources begin.
     pub(crate) folder: PathBuf,
 }
@@ -141,6 +143,31 @@ impl Manifest {
     pub fn preferring(mut self, kind: SourceKind) -> Self {
         self.prefer.insert(0, kind);
         self
+    }
+
+    /// The same without these releases, and without the images that are made of them. A lock goes on holding what is left
+    /// out to the same content.
+    ///
+    /// # Errors
+    /// There is no such release.
+    pub fn without(mut self, names: &[String]) -> Result<Self, ManifestError> {
+        let is_chosen = |release: &Release| names.iter().any(|name| *name == release.name.as_str());
+        for name in names {
+            if !self.releases.iter().any(|release| release.name.as_str() == *name) {
+                return Err(ManifestError::Unknown { release: name.clone() });
+            }
+        }
+        let gone = self.releases.iter().filter(|release| is_chosen(release)).flat_map(|release| &release.artifacts);
+        let gone: BTreeSet<ArtifactName> = gone.cloned().collect();
+        let is_made_of = |release: &Release| match self.chosen(release) {
+            Source::Compose(image) => gone.contains(&image.from),
+            Source::Url(_) | Source::Go(_) | Source::C(_) | Source::Deb(_) | Source::File(_) => false,
+        };
+        let (left_out, stay): (Vec<Release>, Vec<Release>) =
+            self.releases.iter().cloned().partition(|release| is_chosen(release) || is_made_of(release));
+        self.left_out.extend(left_out.into_iter().flat_map(|release| release.artifacts));
+        self.releases = stay;
+        Ok(self)
     }
 
     /// The source that is used for `release`: of the first kind in `prefer` that it has.

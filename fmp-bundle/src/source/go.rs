@@ -34,6 +34,8 @@ const VERSION_LIMIT: Duration = Duration::from_secs(30);
 #[serde(rename_all = "PascalCase")]
 struct Downloaded {
     dir: PathBuf,
+    /// Go makes one for a module that has none.
+    go_mod: PathBuf,
 }
 
 /// The toolchains.
@@ -52,11 +54,14 @@ pub(super) fn compiler(bench: Bench<'_>) -> Result<String, SourceError> {
 
 /// The folder with the sources of a module.
 pub(super) fn download(bench: Bench<'_>, module: &str, version: &str) -> Result<PathBuf, SourceError> {
+    Ok(downloaded(bench, module, version)?.dir)
+}
+
+fn downloaded(bench: Bench<'_>, module: &str, version: &str) -> Result<Downloaded, SourceError> {
     let mut go = command(bench);
     go.args(["mod", "download", "-json"]).arg(format!("{module}@{version}"));
     let text = tool::run(&mut go, DOWNLOAD_LIMIT)?;
-    let Downloaded { dir } = serde_json::from_str(&text).map_err(SourceError::Module)?;
-    Ok(dir)
+    serde_json::from_str(&text).map_err(SourceError::Module)
 }
 
 pub(super) fn make(
@@ -93,18 +98,53 @@ fn command(bench: Bench<'_>) -> Command {
 /// The `go.mod` of our module. Go raises its language version where a dependency asks for a newer one.
 fn go_mod(bench: Bench<'_>, release: &ArtifactName, module: &GoModule) -> Result<String, SourceError> {
     let GoModule { module: path, version, staging, .. } = module;
-    let head = format!("module fmp.local/{release}\n\ngo 1.21\n\nrequire {path} {version}\n");
-    let Some(staging) = staging else { return Ok(head) };
-    let theirs = download(bench, path, version)?.join("go.mod");
+    let theirs = downloaded(bench, path, version)?.go_mod;
     let theirs = fs::read_to_string(&theirs).map_err(SourceError::file(&theirs))?;
-    Ok(staged(&theirs).fold(head, |text, name| text + &format!("\nreplace {name} => {name} {staging}\n")))
+    let staging = staging.iter().flat_map(|staging| staged(&theirs).map(move |name| (name, staging)));
+    let staged = staging.map(|(name, staging)| format!("replace {name} => {name} {staging}"));
+    let head = format!("module fmp.local/{release}\n\ngo 1.21\n\nrequire {path} {version}\n");
+    Ok(carried(&theirs).chain(staged).fold(head, |text, line| text + "\n" + &line + "\n"))
+}
+
+/// What Go applies in upstream's own builds and in nobody else's: modules that stand for others, and versions that are left
+/// out. A folder that stands for a module is upstream's alone.
+fn carried(go_mod: &str) -> impl Iterator<Item = String> {
+    directives(go_mod).filter_map(|(directive, what)| match directive {
+        "exclude" => Some(format!("exclude {what}")),
+        "replace" => {
+            let (_, target) = what.split_once(" => ")?;
+            (!target.starts_with(['.', '/'])).then(|| format!("replace {what}"))
+        }
+        _ => None,
+    })
 }
 
 /// The modules that a `go.mod` replaces by folders under `staging/`, which are missing in the published module.
 fn staged(go_mod: &str) -> impl Iterator<Item = &str> {
-    go_mod.lines().filter_map(|line| {
-        let (name, target) = line.trim().trim_start_matches("replace ").split_once(" => ")?;
+    directives(go_mod).filter_map(|(directive, what)| {
+        let (name, target) = what.split_once(" => ").filter(|_| directive == "replace")?;
         target.starts_with("./staging/").then(|| name.split(' ').next().unwrap_or(name))
+    })
+}
+
+/// Each directive of a `go.mod` with what it is about; a block is as many as it has lines
+/// (<https://go.dev/ref/mod#go-mod-file-lexical>).
+fn directives(go_mod: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut block = None;
+    go_mod.lines().filter_map(move |line| {
+        let line = line.split("//").next().unwrap_or_default().trim();
+        if line == ")" {
+            block = None;
+            return None;
+        }
+        match (block, line.split_once(' ')) {
+            (Some(directive), _) => (!line.is_empty()).then_some((directive, line)),
+            (None, Some((directive, "("))) => {
+                block = Some(directive);
+                None
+            }
+            (None, directive) => directive,
+        }
     })
 }
 
@@ -128,10 +168,18 @@ mod tests {
         assert_eq!(program("example.com/vpn"), "vpn");
     }
 
+    const GO_MOD: &str = "module k8s.io/kubernetes // the whole\n\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\
+        \t// of old\n\n\tx.y/z => u.v/w v1.0.0 // a fork\n\tx.y/near => ../near\n)\n\nrequire x.y/z v0.9.0\n\
+        replace k8s.io/cri-api v0.1.0 => ./staging/src/k8s.io/cri-api\nexclude x.y/bad v2.0.0+incompatible\n";
+
     #[test]
     fn staged_modules_are_those_in_the_staging_folder() {
-        let text = "replace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\tx.y/z => x.y/z v1.0.0\n)\n\
-            replace k8s.io/cri-api v0.1.0 => ./staging/src/k8s.io/cri-api\n";
-        assert_eq!(staged(text).collect::<Vec<_>>(), ["k8s.io/api", "k8s.io/cri-api"]);
+        assert_eq!(staged(GO_MOD).collect::<Vec<_>>(), ["k8s.io/api", "k8s.io/cri-api"]);
+    }
+
+    #[test]
+    fn what_upstream_replaces_by_other_modules_and_leaves_out_holds_here_too() {
+        let carried: Vec<String> = carried(GO_MOD).collect();
+        assert_eq!(carried, ["replace x.y/z => u.v/w v1.0.0", "exclude x.y/bad v2.0.0+incompatible"]);
     }
 }

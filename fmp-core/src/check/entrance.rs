@@ -3,7 +3,7 @@
 use super::{Case, ports};
 use crate::{
     Finding,
-    spec::{Role, Spec},
+    spec::{INGRESS_PORTS, Ingress, Role, Spec},
 };
 
 /// What moves the address, and what runs the script by which it decides (POSIX shells speak no TCP). The package is called
@@ -25,8 +25,16 @@ pub(super) fn shared(spec: &Spec, role: Role) -> Option<Shared> {
         Role::Main => {
             spec.api_entrance.shared().map(|shared| Shared { section: "entrance.api", port: Some(shared.port) })
         }
-        // At its ports an ingress answers, which FMP does not bring.
+        // At its ports an ingress answers.
         Role::Work => spec.apps_entrance.shared().map(|_| Shared { section: "entrance.apps", port: None }),
+    }
+}
+
+/// The ports of the ingress, where one runs on the nodes of `role`.
+pub(super) fn ingress(spec: &Spec, role: Role) -> &'static [u16] {
+    match spec.components.ingress {
+        Ingress::Traefik if role == spec.component_role() => &INGRESS_PORTS,
+        Ingress::Traefik | Ingress::None => &[],
     }
 }
 

@@ -41,6 +41,8 @@ struct Case<'a> {
     size: &'a Size,
     /// What it shares with others, where it does.
     shared: Option<entrance::Shared>,
+    /// Where an ingress answers there, where one does.
+    ingress: &'static [u16],
     /// What becomes of disks; None where none is used.
     storage: Option<&'a Storage>,
     facts: &'a HostFacts,
@@ -77,9 +79,9 @@ const CHECKS: &[(&str, Check)] = &[
 pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let Some(node) = spec.nodes.get(name) else { return Vec::new() };
     let size = spec.profile.size(spec.machines, node.role);
-    let shared = entrance::shared(spec, node.role);
+    let (shared, ingress) = (entrance::shared(spec, node.role), entrance::ingress(spec, node.role));
     let storage = spec.storage.as_ref();
-    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, storage, facts };
+    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, ingress, storage, facts };
     CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
 }
 

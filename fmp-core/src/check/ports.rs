@@ -13,8 +13,10 @@ pub(super) fn ports(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for port in case.facts.listeners.keys() {
         let rules = case.profile.host.ports.iter().filter(|rule| rule.role.is_none_or(|role| role == case.node.role));
-        if let Some(rule) = rules.into_iter().find(|rule| rule.ports.0.contains(port)) {
-            findings.extend(taken(case, *port, &rule.purpose));
+        let rule = rules.into_iter().find(|rule| rule.ports.0.contains(port));
+        let ingress = case.ingress.contains(port).then_some("the ingress");
+        if let Some(purpose) = rule.map(|rule| rule.purpose.as_str()).or(ingress) {
+            findings.extend(taken(case, *port, purpose));
         }
     }
     findings

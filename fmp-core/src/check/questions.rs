@@ -38,5 +38,6 @@ pub fn questions(spec: &Spec, role: Role) -> Questions {
         questions.programs.extend(entrance::PROGRAMS.map(str::to_owned));
         questions.ports.extend(shared.port.map(|port| Ports(port..=port)));
     }
+    questions.ports.extend(entrance::ingress(spec, role).iter().map(|port| Ports(*port..=*port)));
     questions
 }

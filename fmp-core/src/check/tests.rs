@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     observed::{Cgroup, ClockSync, Disk, Listener},
     profile::Profiles,
-    spec::{self, Role},
+    spec::{self, Ingress, Role},
 };
 
 const GB: u64 = 1_000_000_000;
@@ -339,6 +339,26 @@ fn work_nodes_that_share_an_address_need_what_moves_it() {
     assert_eq!(without("main-1"), [""; 0]);
     let asked = |name: &str| questions(&spec, spec.nodes[name].role).programs.contains("keepalived");
     assert!(asked("work-1") && !asked("main-1"));
+}
+
+#[test]
+fn nobody_else_answers_where_the_ingress_does() {
+    let text = include_str!("../../../fixtures/local-7/cluster.toml");
+    let text = format!("{text}\n[components.ingress]\nkind = \"traefik\"\n");
+    let found = |spec: &Spec| {
+        let mut facts = good(spec, "main-1");
+        facts.listeners.insert(443, Listener { owner: "nginx.service".to_owned() });
+        let asked = questions(spec, Role::Main).ports.iter().any(|ports| ports.0.contains(&443));
+        let findings = host(spec, &"main-1".parse().unwrap(), &facts);
+        (asked, findings.into_iter().map(|found| format!("{}: {}", found.check, found.message)).collect::<Vec<_>>())
+    };
+    let mut spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    assert_eq!(found(&spec), (false, Vec::new()), "it runs on the work nodes, whose ports the profile names");
+    spec.nodes.retain(|_, node| node.role == Role::Main);
+    let taken = "port: nginx.service listens on port 443, which is for the ingress".to_owned();
+    assert_eq!(found(&spec), (true, vec![taken]));
+    spec.components.ingress = Ingress::None;
+    assert_eq!(found(&spec), (false, Vec::new()));
 }
 
 #[test]

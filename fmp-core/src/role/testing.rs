@@ -44,6 +44,7 @@ pub(super) fn bundle(kubernetes: &str) -> Lock {
         ("metrics-server-image", "0.7.2", "registry.k8s.io/metrics-server/metrics-server:v0.7.2"),
         ("local-path-provisioner-image", "0.0.30", "docker.io/rancher/local-path-provisioner:v0.0.30"),
         ("busybox-image", "1.35.0", "fmp.local/busybox:1.35.0"),
+        ("traefik-image", "3.6.12", "docker.io/library/traefik:v3.6.12"),
     ] {
         lock.insert(entry(name, version, Kind::Image(reference.to_owned())));
     }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    ApiEntrance, AppsAddress, AppsEntrance, Components, Dns, Metrics, Network, Node, SharedAddress, Spec, Storage,
-    Volumes,
+    ApiEntrance, AppsAddress, AppsEntrance, Components, Dns, Ingress, Metrics, Network, Node, SharedAddress, Spec,
+    Storage, Volumes,
 };
 use crate::{Digest, NodeName};
 
@@ -75,7 +75,7 @@ fn write_network(out: &mut String, network: &Network) -> fmt::Result {
 }
 
 fn write_components(out: &mut String, components: &Components) -> fmt::Result {
-    let Components { dns, metrics, volumes, manifests } = components;
+    let Components { dns, metrics, volumes, ingress, manifests } = components;
     match dns {
         Dns::None => writeln!(out, "components.dns none")?,
         Dns::Coredns { forward: None } => writeln!(out, "components.dns coredns")?,
@@ -89,6 +89,10 @@ fn write_components(out: &mut String, components: &Components) -> fmt::Result {
     match volumes {
         Volumes::None => {}
         Volumes::LocalPath { directory } => writeln!(out, "components.volumes local-path {directory}")?,
+    }
+    match ingress {
+        Ingress::None => {}
+        Ingress::Traefik => writeln!(out, "components.ingress traefik")?,
     }
     // Where they lie, and under which name, means nothing.
     let objects: BTreeMap<_, _> = manifests

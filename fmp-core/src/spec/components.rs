@@ -22,6 +22,8 @@ pub struct Components {
     pub metrics: Metrics,
     /// Who makes volumes that pods ask for.
     pub volumes: Volumes,
+    /// Who passes requests from outside on to Services.
+    pub ingress: Ingress,
     /// What a person brings, by its name in the file.
     pub manifests: BTreeMap<String, Bundled>,
 }
@@ -69,11 +71,24 @@ pub enum Volumes {
     None,
 }
 
+/// Who passes requests from outside on to Services, as objects of kind Ingress say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ingress {
+    /// Traefik, from the bundle, at the ports 80 and 443 of each work node.
+    Traefik,
+    /// Somebody else, or nobody.
+    None,
+}
+
+/// Where an ingress answers on its node: HTTP and HTTPS.
+pub const INGRESS_PORTS: [u16; 2] = [80, 443];
+
 /// The section as written: a directory has to be compared with what else keeps data.
 pub(super) struct RawComponents {
     pub(super) dns: Option<Dns>,
     pub(super) metrics: Option<Metrics>,
     pub(super) volumes: Option<RawVolumes>,
+    pub(super) ingress: Option<Ingress>,
     /// Folders of manifests, by name.
     pub(super) manifests: BTreeMap<String, Spanned<String>>,
 }
@@ -105,7 +120,7 @@ impl RawComponents {
             RawVolumes::LocalPath(directory) => Volumes::LocalPath { directory: directory.into_inner() },
             RawVolumes::None => Volumes::None,
         };
-        Some(Components { dns: self.dns?, metrics: self.metrics?, volumes, manifests })
+        Some(Components { dns: self.dns?, metrics: self.metrics?, volumes, ingress: self.ingress?, manifests })
     }
 
     /// Where pods' volumes lie on nodes, if anywhere.
@@ -123,6 +138,7 @@ pub(super) fn decode(sink: &Sink, mut section: Section<'_>) -> RawComponents {
         dns: dns(section.section("dns")),
         metrics: metrics(section.section("metrics")),
         volumes: volumes(section.section("volumes")),
+        ingress: ingress(section.section("ingress")),
         manifests: manifests(sink, section.section("manifests")),
     };
     section.finish();
@@ -160,6 +176,13 @@ fn dns(mut section: Section<'_>) -> Option<Dns> {
 fn metrics(mut section: Section<'_>) -> Option<Metrics> {
     let kinds = [("metrics-server", Metrics::MetricsServer), ("none", Metrics::None)];
     let kind = section.or("kind", Metrics::None, |value| shapes::choice(value, &kinds, &[]));
+    section.finish();
+    kind.map(Spanned::into_inner)
+}
+
+fn ingress(mut section: Section<'_>) -> Option<Ingress> {
+    let kinds = [("traefik", Ingress::Traefik), ("none", Ingress::None)];
+    let kind = section.or("kind", Ingress::None, |value| shapes::choice(value, &kinds, &[]));
     section.finish();
     kind.map(Spanned::into_inner)
 }

@@ -22,7 +22,7 @@ use std::{
     ops::Range,
 };
 
-pub use components::{Bundled, Components, Dns, Metrics, Volumes};
+pub use components::{Bundled, Components, Dns, INGRESS_PORTS, Ingress, Metrics, Volumes};
 pub use entrance::{ApiEntrance, AppsAddress, AppsEntrance, SharedAddress};
 pub use problem::{Code, Problem, Problems};
 
@@ -263,6 +263,11 @@ impl Spec {
     /// The work nodes, in name order.
     pub fn workers(&self) -> impl Iterator<Item = (&NodeName, &Node)> {
         self.of_role(Role::Work)
+    }
+
+    /// The role of the nodes on which components run: work nodes, and mains where there are none.
+    pub fn component_role(&self) -> Role {
+        if self.workers().next().is_some() { Role::Work } else { Role::Main }
     }
 
     /// The nodes of a role, in name order.

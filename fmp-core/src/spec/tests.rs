@@ -132,7 +132,7 @@ fn the_digest_is_of_the_meaning() {
     let digest = |text: &str| parse("cluster.toml", text, &Profiles::shipped()).unwrap().digest;
     let (head, node) = SMALL.split_at(SMALL.find("[nodes").unwrap());
     assert_eq!(digest(&format!("# first the node\n{node}{head}")), digest(SMALL));
-    let nobody = "[components]\nmetrics.kind = 'none'\nvolumes.kind = 'none'\n";
+    let nobody = "[components]\nmetrics.kind = 'none'\nvolumes.kind = 'none'\ningress.kind = 'none'\n";
     assert_eq!(digest(&format!("{SMALL}{nobody}")), digest(SMALL));
     for changed in [
         SMALL.replace("1.29.15", "1.29.14"),
@@ -146,6 +146,7 @@ fn the_digest_is_of_the_meaning() {
         format!("{SMALL}[entrance.api]\nkind = 'keepalived'\naddress = '198.18.0.10'\n"),
         format!("{SMALL}[components.metrics]\nkind = 'metrics-server'\n"),
         format!("{SMALL}[components.volumes]\nkind = 'local-path'\n"),
+        format!("{SMALL}[components.ingress]\nkind = 'traefik'\n"),
     ] {
         assert_ne!(digest(&changed), digest(SMALL), "{changed}");
     }

@@ -7,6 +7,7 @@ mod coredns;
 mod local_path;
 mod manifests;
 mod metrics_server;
+mod traefik;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +15,7 @@ use super::{LowerError, common::Common, objects::inventory, paths::key, programs
 use crate::{
     bundle::Lock,
     resource::{Image, Object, Resource},
-    spec::{Dns, Metrics, Role, Spec, Volumes},
+    spec::{Dns, Ingress, Metrics, Role, Spec, Volumes},
 };
 
 /// The objects of one component.
@@ -31,6 +32,7 @@ pub(super) struct Images {
     coredns: Option<Image>,
     metrics_server: Option<Image>,
     local_path: Option<local_path::Images>,
+    traefik: Option<Image>,
     /// Those that manifests name and the bundle has, and whether their pods may run on mains beside work nodes. What the
     /// bundle lacks is for nodes to pull.
     brought: BTreeMap<Arc<str>, (Image, bool)>,
@@ -57,7 +59,11 @@ impl Images {
             }),
             Volumes::None => None,
         };
-        let mut images = Self { coredns, metrics_server, local_path, brought: BTreeMap::new() };
+        let traefik = match spec.components.ingress {
+            Ingress::Traefik => Some(programs::image(lock, traefik::IMAGE)?),
+            Ingress::None => None,
+        };
+        let mut images = Self { coredns, metrics_server, local_path, traefik, brought: BTreeMap::new() };
         let mut brought = brought_images(spec, lock);
         // What nodes have anyway they have once.
         brought.remove(&programs::image(lock, programs::PAUSE)?.reference);
@@ -69,7 +75,7 @@ impl Images {
     /// All of them, with whether they are needed on every node, or only where components run.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Image, bool)> {
         let local_path = self.local_path.iter().flat_map(|images| [&images.provisioner, &images.helper]);
-        let own = self.coredns.iter().chain(&self.metrics_server).chain(local_path);
+        let own = self.coredns.iter().chain(&self.metrics_server).chain(local_path).chain(&self.traefik);
         let brought = self.brought.values().map(|(image, everywhere)| (image, *everywhere));
         own.map(|image| (image, false)).chain(brought)
     }
@@ -121,7 +127,8 @@ pub(super) fn all(common: &Common<'_>) -> Vec<Component> {
         (Volumes::LocalPath { directory }, Some(images)) => Some(local_path::component(common, images, directory)),
         (Volumes::LocalPath { .. } | Volumes::None, _) => None,
     };
-    [coredns, metrics_server, local_path].into_iter().flatten().collect()
+    let traefik = common.images.traefik.as_ref().map(|image| traefik::component(common, image));
+    [coredns, metrics_server, local_path, traefik].into_iter().flatten().collect()
 }
 
 /// Adds to the recipe of `role` the images of pods that may run there. Returns their keys.
@@ -132,10 +139,8 @@ pub(super) fn add_images(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Rol
 
 /// Which nodes components run on, and how many these are: work nodes, and mains where there are none.
 fn holders(spec: &Spec) -> (Role, usize) {
-    match spec.workers().count() {
-        0 => (Role::Main, spec.mains().count()),
-        works => (Role::Work, works),
-    }
+    let role = spec.component_role();
+    (role, spec.of_role(role).count())
 }
 
 /// The user `nonroot` of images without a system.

@@ -10,12 +10,13 @@ use crate::{
     manifest::{ManifestFile, parse},
     resource::{Resource, ResourceId},
     role::paths::{self, key},
-    spec::{Bundled, Dns, Metrics, Role, Spec, Volumes},
+    spec::{AppsAddress, AppsEntrance, Bundled, Dns, Ingress, Metrics, Role, Spec, Volumes},
 };
 
 const COREDNS: &str = "Deployment/kube-system/coredns";
 const METRICS_SERVER: &str = "Deployment/kube-system/metrics-server";
 const LOCAL_PATH: &str = "Deployment/kube-system/local-path-provisioner";
+const TRAEFIK: &str = "DaemonSet/kube-system/traefik";
 const BUSYBOX: &str = "fmp.local/busybox:1.35.0";
 
 /// Every component on so many nodes of each role.
@@ -27,6 +28,7 @@ fn sized(mains: usize, works: usize) -> Spec {
     spec.nodes = mains.chain(works).collect();
     spec.components.metrics = Metrics::MetricsServer;
     spec.components.volumes = Volumes::LocalPath { directory: "/data/pods".to_owned() };
+    spec.components.ingress = Ingress::Traefik;
     spec
 }
 
@@ -66,7 +68,7 @@ fn images_are_where_pods_may_run_and_come_before_them() {
         let role = if works == 0 { Role::Main } else { Role::Work };
         let spec = sized(mains, works);
         let desired = lowered(&spec);
-        let images = [COREDNS, METRICS_SERVER, LOCAL_PATH].map(|it| (it, image_of(&manifest(&desired, it))));
+        let images = [COREDNS, METRICS_SERVER, LOCAL_PATH, TRAEFIK].map(|it| (it, image_of(&manifest(&desired, it))));
         for (workload, image) in images.into_iter().chain([(LOCAL_PATH, BUSYBOX.to_owned())]) {
             let at = desired.find(&ResourceId::cluster(key::object(workload))).unwrap();
             let needed: BTreeSet<String> =
@@ -154,16 +156,41 @@ fn the_api_of_metrics_is_answered_by_their_service() {
 }
 
 #[test]
+fn the_ingress_answers_at_its_nodes_own_ports_and_says_where_it_is_reached() {
+    let arguments = |spec: &Spec| {
+        let manifest = manifest(&lowered(spec), TRAEFIK);
+        let pod = &manifest["spec"]["template"];
+        assert_eq!(manifest["spec"]["selector"]["matchLabels"], pod["metadata"]["labels"]);
+        let container = &pod["spec"]["containers"][0];
+        let ports: Vec<_> =
+            container["ports"].as_array().unwrap().iter().map(|port| port["hostPort"].as_u64()).collect();
+        assert!(manifest["spec"]["minReadySeconds"].as_u64() >= Some(5), "each is given time to get the address");
+        assert_eq!(ports, [Some(80), Some(443), None], "who asks for its health is its kubelet alone");
+        let arguments = container["args"].as_array().unwrap().iter().filter_map(Value::as_str);
+        arguments.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut spec = sized(3, 4);
+    let told = |arguments: &[String], word: &str| arguments.iter().any(|argument| argument.contains(word));
+    let alone = arguments(&spec);
+    assert!(told(&alone, "checknewversion=false") && told(&alone, "sendanonymoususage=false"), "{alone:?}");
+    assert!(!told(&alone, "ingressendpoint"), "there is no shared address: {alone:?}");
+    let shared = AppsAddress { address: [192, 0, 2, 20].into(), ports: [80, 443].into(), router_id: 20 };
+    spec.apps_entrance = AppsEntrance::Keepalived(shared);
+    let behind = arguments(&spec);
+    assert!(told(&behind, "ingressendpoint.ip=192.0.2.20"), "{behind:?}");
+}
+
+#[test]
 fn what_nobody_asks_for_is_not_there() {
     let found = |spec: &Spec| {
         let desired = lowered(spec);
         let has = |word: &&str| desired.iter().any(|(_, id, _)| id.key.contains(word));
-        ["coredns", "metrics", "local-path", "busybox"].into_iter().filter(has).collect::<Vec<_>>()
+        ["coredns", "metrics", "local-path", "busybox", "traefik"].into_iter().filter(has).collect::<Vec<_>>()
     };
     assert_eq!(found(&cluster("1.29.15", "routed")), ["coredns"]);
     let mut own = sized(3, 2);
     own.components.dns = Dns::None;
-    assert_eq!(found(&own), ["metrics", "local-path", "busybox"]);
+    assert_eq!(found(&own), ["metrics", "local-path", "busybox", "traefik"]);
 }
 
 /// A text of the provisioner's configuration.
@@ -227,7 +254,7 @@ fn who_is_bound_to_a_role_and_the_role_are_there() {
             bindings += 1;
         }
     }
-    assert_eq!(bindings, 6);
+    assert_eq!(bindings, 7);
 }
 
 /// With objects that a person brings.

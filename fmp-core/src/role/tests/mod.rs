@@ -12,7 +12,7 @@ use super::{LowerError, lower, paths::key, questions_graph, testing::*};
 use crate::{
     observed::Fact,
     resource::{Resource, ResourceId, Scope},
-    spec::{Environment, Metrics, Spec, Volumes},
+    spec::{Environment, Ingress, Metrics, Spec, Volumes},
 };
 
 #[test]
@@ -52,8 +52,10 @@ fn what_the_bundle_lacks_is_named() {
     let mut spec = cluster("1.29.15", "routed");
     spec.components.metrics = Metrics::MetricsServer;
     spec.components.volumes = Volumes::LocalPath { directory: "/data".to_owned() };
+    spec.components.ingress = Ingress::Traefik;
     let whole = bundle("1.29.15");
-    let images = ["coredns-image", "metrics-server-image", "local-path-provisioner-image", "busybox-image"];
+    let images =
+        ["coredns-image", "metrics-server-image", "local-path-provisioner-image", "busybox-image", "traefik-image"];
     for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image"].into_iter().chain(images) {
         let lock = whole.entries().filter(|entry| entry.name.as_str() != name).cloned().collect();
         let error = lower(&spec, &lock, &nothing(&spec)).unwrap_err();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 use toml::Spanned;
 
 use super::usual_router_id;
-use crate::spec::{decode::Section, shapes};
+use crate::spec::{INGRESS_PORTS, decode::Section, shapes};
 
 /// How clients outside reach applications on the work nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +27,6 @@ pub struct AppsAddress {
     /// The number by which the machines that share it know each other, 1 to 255: the last part of the address unless told.
     pub router_id: u8,
 }
-
-/// Where an ingress answers.
-const USUAL_PORTS: [u16; 2] = [80, 443];
 
 impl AppsEntrance {
     /// The address that work nodes share, where they do.
@@ -71,7 +68,7 @@ pub(super) fn decode(mut apps: Section<'_>) -> Option<Spanned<AppsEntrance>> {
 
 fn keepalived(apps: &mut Section<'_>) -> Option<Spanned<AppsEntrance>> {
     let address = apps.required("address", "\"192.0.2.20\"", shapes::address);
-    let ports = apps.or("ports", USUAL_PORTS.into(), shapes::ports);
+    let ports = apps.or("ports", INGRESS_PORTS.into(), shapes::ports);
     let router_id = apps.optional("router-id", |value| shapes::number(value, &(1..=255)));
     let (address, ports) = address.zip(ports)?;
     let place = address.span();

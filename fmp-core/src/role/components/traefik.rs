@@ -1,0 +1,187 @@
+//! Traefik: requests from outside reach Services by host name and path, as objects of kind Ingress say.
+//!
+//! One pod on each node that may hold the applications' entrance, at that node's own ports 80 and 443: so whoever is asked
+//! sees the real address of whoever asks, and a node whose pod is away gives the shared address to another one, as long as
+//! both ports are among those by which it is held. Traefik keeps nothing, asks nobody for newer versions of itself, and reports nothing to anybody.
+
+use std::net::Ipv4Addr;
+
+use super::{super::common::Common, Component, NONROOT, TOLERATIONS, holders, label};
+use crate::{
+    resource::{Image, Object},
+    spec::INGRESS_PORTS,
+};
+
+/// The image's name in the bundle.
+pub(super) const IMAGE: &str = "traefik-image";
+
+/// Where the pods listen: ports that need no privilege.
+const HTTP: u16 = 8000;
+const HTTPS: u16 = 8443;
+const PING: u16 = 8080;
+
+/// How long a request may take to arrive, in seconds.
+const READ_S: u32 = 600;
+
+/// How long a pod may take to accept a connection, in seconds.
+const DIAL_S: u32 = 3;
+
+/// How long a pod has been ready before the next one is renewed, in seconds: it answers before it has read what there is to
+/// know, and a node holds the shared address again only when its pod has answered for a while.
+const SETTLES_S: u32 = 10;
+
+/// The objects.
+pub(super) fn component(common: &Common<'_>, image: &Image) -> Component {
+    let ground = vec![account(), cluster_role(), binding(), class()];
+    let entrance = common.spec.apps_entrance.shared().map(|shared| shared.address);
+    Component { ground, workload: daemon_set(image, label(holders(common.spec).0), entrance) }
+}
+
+fn account() -> Object {
+    let manifest = r#"{
+  "apiVersion": "v1",
+  "kind": "ServiceAccount",
+  "metadata": { "name": "traefik", "namespace": "kube-system" }
+}
+"#;
+    Object::new("ServiceAccount", "kube-system", "traefik", manifest)
+}
+
+/// What its provider of Ingresses watches
+/// (<https://doc.traefik.io/traefik/v3.6/reference/install-configuration/providers/kubernetes/kubernetes-ingress/>), and
+/// where it writes under which address an Ingress is reached. Certificates of Ingresses are Secrets of any namespace.
+fn cluster_role() -> Object {
+    let manifest = r#"{
+  "apiVersion": "rbac.authorization.k8s.io/v1",
+  "kind": "ClusterRole",
+  "metadata": { "name": "traefik" },
+  "rules": [
+    { "apiGroups": [""], "resources": ["nodes", "secrets", "services"], "verbs": ["get", "list", "watch"] },
+    { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"] },
+    {
+      "apiGroups": ["networking.k8s.io"],
+      "resources": ["ingressclasses", "ingresses"],
+      "verbs": ["get", "list", "watch"]
+    },
+    { "apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"] }
+  ]
+}
+"#;
+    Object::new("ClusterRole", "", "traefik", manifest)
+}
+
+fn binding() -> Object {
+    let manifest = r#"{
+  "apiVersion": "rbac.authorization.k8s.io/v1",
+  "kind": "ClusterRoleBinding",
+  "metadata": { "name": "traefik" },
+  "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "traefik" },
+  "subjects": [{ "kind": "ServiceAccount", "name": "traefik", "namespace": "kube-system" }]
+}
+"#;
+    Object::new("ClusterRoleBinding", "", "traefik", manifest)
+}
+
+/// An Ingress that names no class gets this one.
+fn class() -> Object {
+    let manifest = r#"{
+  "apiVersion": "networking.k8s.io/v1",
+  "kind": "IngressClass",
+  "metadata": {
+    "name": "traefik",
+    "annotations": { "ingressclass.kubernetes.io/is-default-class": "true" }
+  },
+  "spec": { "controller": "traefik.io/ingress-controller" }
+}
+"#;
+    Object::new("IngressClass", "", "traefik", manifest)
+}
+
+/// What Traefik is told, a line each.
+fn arguments(entrance: Option<Ipv4Addr>) -> String {
+    let mut arguments = vec![
+        "--global.checknewversion=false".to_owned(),
+        "--global.sendanonymoususage=false".to_owned(),
+        format!("--entrypoints.web.address=:{HTTP}"),
+        format!("--entrypoints.websecure.address=:{HTTPS}"),
+        "--entrypoints.websecure.http.tls=true".to_owned(),
+        format!("--entrypoints.traefik.address=:{PING}"),
+        "--ping=true".to_owned(),
+        "--providers.kubernetesingress=true".to_owned(),
+        // Its usual minute holds for a whole request: an upload takes longer.
+        format!("--entrypoints.web.transport.respondingtimeouts.readtimeout={READ_S}s"),
+        format!("--entrypoints.websecure.transport.respondingtimeouts.readtimeout={READ_S}s"),
+        // Until a lost node's pods are known to be lost, each request that is sent to one of them waits so long.
+        format!("--serverstransport.forwardingtimeouts.dialtimeout={DIAL_S}s"),
+        // What Kubernetes means by a path of the type Prefix: whole elements.
+        "--providers.kubernetesingress.strictprefixmatching=true".to_owned(),
+    ];
+    arguments.extend(entrance.map(|address| format!("--providers.kubernetesingress.ingressendpoint.ip={address}")));
+    let arguments: Vec<String> = arguments.iter().map(|argument| format!("              \"{argument}\"")).collect();
+    arguments.join(",\n")
+}
+
+/// The image is never pulled: it comes with the bundle. One pod after the other is renewed.
+fn daemon_set(image: &Image, label: &str, entrance: Option<Ipv4Addr>) -> Object {
+    let [http, https] = INGRESS_PORTS;
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "apps/v1",
+  "kind": "DaemonSet",
+  "metadata": {{ "name": "traefik", "namespace": "kube-system", "labels": {{ "k8s-app": "traefik" }} }},
+  "spec": {{
+    "minReadySeconds": {SETTLES_S},
+    "updateStrategy": {{ "type": "RollingUpdate", "rollingUpdate": {{ "maxUnavailable": 1 }} }},
+    "selector": {{ "matchLabels": {{ "k8s-app": "traefik" }} }},
+    "template": {{
+      "metadata": {{ "labels": {{ "k8s-app": "traefik" }} }},
+      "spec": {{
+        "priorityClassName": "system-cluster-critical",
+        "serviceAccountName": "traefik",
+        "nodeSelector": {{ "kubernetes.io/os": "linux", "{label}": "" }},
+{TOLERATIONS}        "containers": [
+          {{
+            "name": "traefik",
+            "image": "{reference}",
+            "imagePullPolicy": "Never",
+            "args": [
+{arguments}
+            ],
+            "resources": {{ "requests": {{ "cpu": "100m", "memory": "100Mi" }} }},
+            "ports": [
+              {{ "name": "http", "containerPort": {HTTP}, "hostPort": {http}, "protocol": "TCP" }},
+              {{ "name": "https", "containerPort": {HTTPS}, "hostPort": {https}, "protocol": "TCP" }},
+              {{ "name": "ping", "containerPort": {PING}, "protocol": "TCP" }}
+            ],
+            "securityContext": {{
+              "allowPrivilegeEscalation": false,
+              "capabilities": {{ "drop": ["ALL"] }},
+              "readOnlyRootFilesystem": true,
+              "runAsNonRoot": true,
+              "runAsUser": {NONROOT},
+              "runAsGroup": {NONROOT}
+            }},
+            "livenessProbe": {{
+              "httpGet": {{ "path": "/ping", "port": "ping" }},
+              "periodSeconds": 10,
+              "timeoutSeconds": 5,
+              "failureThreshold": 3
+            }},
+            "readinessProbe": {{
+              "httpGet": {{ "path": "/ping", "port": "ping" }},
+              "periodSeconds": 5,
+              "timeoutSeconds": 5,
+              "failureThreshold": 2
+            }}
+          }}
+        ]
+      }}
+    }}
+  }}
+}}
+"#,
+        reference = image.reference,
+        arguments = arguments(entrance)
+    );
+    Object::new("DaemonSet", "kube-system", "traefik", manifest)
+}
