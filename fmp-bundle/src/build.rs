@@ -99,8 +99,8 @@ enum Word {
 /// Brings every release of `manifest` into `store`, at most two at a time, and returns the lock.
 ///
 /// With an earlier lock (`locked`) the result is only good if it holds the same content; without one, what is found is
-/// trusted. What the manifest leaves out stays in the lock as long as the store has it. A second build with the same inputs does nothing but hash what is there. Blocks, and calls `progress` on this
-/// thread.
+/// trusted. What the manifest leaves out stays in the lock as long as the store has it. A second build with the same inputs
+/// does nothing but hash what is there. Blocks, and calls `progress` on this thread.
 ///
 /// # Errors
 /// [`BuildError`]: the first release in order of names that failed, or all artifacts that differ from the lock.

@@ -15,10 +15,10 @@ const SECTION: &str = "\n[entrance.apps]\nkind = \"keepalived\"\naddress = \"198
 
 const REQUEST: &str = "GET /cgi-bin/who HTTP/1.0\r\n\r\n";
 
-/// One new connection after the other; the time of each good answer, in milliseconds since 1970.
+/// One new connection after the other, to the name by which an ingress knows the application; the time of each good answer, in milliseconds since 1970.
 const ASKS: &str = r#"
 while :; do
-    answer=$(timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/80" && printf "GET /cgi-bin/who HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$0" 2>/dev/null) || :
+    answer=$(timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/80" && printf "GET /cgi-bin/who HTTP/1.0\r\nHost: who.example.org\r\n\r\n" >&3 && cat <&3' "$0" 2>/dev/null) || :
     case $answer in HTTP/1.?' 200'*) date +%s%3N ;; esac
     sleep 0.05
 done"#;
@@ -38,7 +38,7 @@ pub(crate) fn run(lab: &Lab) {
     let holder = until("a work node holds the address", SOON, || holder(lab));
     the_client_is_seen(lab, REQUEST);
     lab.fmp_for(&file, &["plan"]).exits(0);
-    holder_dies(lab, holder, ASKS);
+    holder_dies(lab, holder);
     taken_away(lab);
 }
 
@@ -66,9 +66,9 @@ pub(crate) fn the_client_is_seen(lab: &Lab, request: &str) {
     assert_eq!(seen, own, "{answer}");
 }
 
-/// Without power, while somebody asks by this script.
-pub(crate) fn holder_dies(lab: &Lab, holder: &'static str, asks: &str) {
-    let clients = Client::start(lab, "apps", asks, ADDRESS);
+/// Without power, while somebody asks.
+pub(crate) fn holder_dies(lab: &Lab, holder: &'static str) {
+    let clients = Client::start(lab, "apps", ASKS, ADDRESS);
     let from = millis();
     lab.cut_power(&[holder]);
     throughout("a work node is off", WATCHED, || Ok(()));

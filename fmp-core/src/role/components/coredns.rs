@@ -5,7 +5,12 @@
 
 use std::net::Ipv4Addr;
 
-use super::{super::common::Common, Component, NONROOT, Spread, TOLERATIONS, in_json};
+use super::{
+    super::common::Common,
+    Component, NONROOT, Spread, TOLERATIONS,
+    access::{account, cluster_binding},
+    in_json,
+};
 use crate::resource::{Image, Object};
 
 /// The image's name in the bundle.
@@ -19,18 +24,15 @@ const REPLICAS: usize = 2;
 
 /// The objects.
 pub(super) fn component(common: &Common<'_>, image: &Image, forward: Option<&[Ipv4Addr]>) -> Component {
-    let ground = vec![account(), cluster_role(), binding(), config(common, forward), service(common), budget()];
+    let ground = vec![
+        account("coredns"),
+        cluster_role(),
+        cluster_binding("system:coredns", "system:coredns", "coredns"),
+        config(common, forward),
+        service(common),
+        budget(),
+    ];
     Component { ground, workload: deployment(image, &Spread::of(common.spec, REPLICAS, "kube-dns")) }
-}
-
-fn account() -> Object {
-    let manifest = r#"{
-  "apiVersion": "v1",
-  "kind": "ServiceAccount",
-  "metadata": { "name": "coredns", "namespace": "kube-system" }
-}
-"#;
-    Object::new("ServiceAccount", "kube-system", "coredns", manifest)
 }
 
 /// What the `kubernetes` plug-in watches ([its page](https://coredns.io/plugins/kubernetes/)).
@@ -46,18 +48,6 @@ fn cluster_role() -> Object {
 }
 "#;
     Object::new("ClusterRole", "", "system:coredns", manifest)
-}
-
-fn binding() -> Object {
-    let manifest = r#"{
-  "apiVersion": "rbac.authorization.k8s.io/v1",
-  "kind": "ClusterRoleBinding",
-  "metadata": { "name": "system:coredns" },
-  "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns" },
-  "subjects": [{ "kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system" }]
-}
-"#;
-    Object::new("ClusterRoleBinding", "", "system:coredns", manifest)
 }
 
 fn config(common: &Common<'_>, forward: Option<&[Ipv4Addr]>) -> Object {

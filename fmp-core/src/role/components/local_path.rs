@@ -4,7 +4,12 @@
 //! volume the provisioner starts a pod on the node that makes the folder, or removes it; that pod's image has a shell and
 //! nothing more.
 
-use super::{super::common::Common, Component, NONROOT, TOLERATIONS, holders, in_json, label};
+use super::{
+    super::common::Common,
+    Component, TOLERATIONS,
+    access::{account, cluster_binding, unprivileged},
+    in_json, label,
+};
 use crate::resource::{Image, Object};
 
 /// The image's name in the bundle.
@@ -41,29 +46,17 @@ rm -rf \"$VOL_DIR\"
 
 /// The objects, for folders in `directory`.
 pub(super) fn component(common: &Common<'_>, images: &Images, directory: &str) -> Component {
-    let label = label(holders(common.spec).0);
+    let label = label(common.spec.component_role());
     let ground = vec![
-        account(),
+        account(ACCOUNT),
         role(),
         role_binding(),
         cluster_role(),
-        cluster_role_binding(),
+        cluster_binding(BINDING, ROLE, ACCOUNT),
         config(&images.helper, directory),
         storage_class(label),
     ];
     Component { ground, workload: deployment(&images.provisioner, label) }
-}
-
-fn account() -> Object {
-    let manifest = format!(
-        r#"{{
-  "apiVersion": "v1",
-  "kind": "ServiceAccount",
-  "metadata": {{ "name": "{ACCOUNT}", "namespace": "kube-system" }}
-}}
-"#
-    );
-    Object::new("ServiceAccount", "kube-system", ACCOUNT, manifest)
 }
 
 fn role() -> Object {
@@ -123,20 +116,6 @@ fn cluster_role() -> Object {
 "#
     );
     Object::new("ClusterRole", "", ROLE, manifest)
-}
-
-fn cluster_role_binding() -> Object {
-    let manifest = format!(
-        r#"{{
-  "apiVersion": "rbac.authorization.k8s.io/v1",
-  "kind": "ClusterRoleBinding",
-  "metadata": {{ "name": "{BINDING}" }},
-  "roleRef": {{ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "{ROLE}" }},
-  "subjects": [{{ "kind": "ServiceAccount", "name": "{ACCOUNT}", "namespace": "kube-system" }}]
-}}
-"#
-    );
-    Object::new("ClusterRoleBinding", "", BINDING, manifest)
 }
 
 /// What the provisioner reads, and looks at again by itself.
@@ -254,14 +233,7 @@ fn deployment(image: &Image, label: &str) -> Object {
             ],
             "resources": {{ "requests": {{ "cpu": "10m", "memory": "32Mi" }} }},
             "volumeMounts": [{{ "name": "config", "mountPath": "/etc/config", "readOnly": true }}],
-            "securityContext": {{
-              "allowPrivilegeEscalation": false,
-              "capabilities": {{ "drop": ["ALL"] }},
-              "readOnlyRootFilesystem": true,
-              "runAsNonRoot": true,
-              "runAsUser": {NONROOT},
-              "runAsGroup": {NONROOT}
-            }}
+            {unprivileged}
           }}
         ],
         "volumes": [{{ "name": "config", "configMap": {{ "name": "{CONFIG}" }} }}]
@@ -270,7 +242,8 @@ fn deployment(image: &Image, label: &str) -> Object {
   }}
 }}
 "#,
-        reference = image.reference
+        reference = image.reference,
+        unprivileged = unprivileged()
     );
     Object::new("Deployment", "kube-system", NAME, manifest)
 }

@@ -4,11 +4,18 @@
 //! whose certificates come from the cluster's authority, and keeps nothing in an `emptyDir`: a pod with one does not leave a
 //! node without a person's consent.
 
-use super::{super::common::Common, Component, NONROOT, Spread, TOLERATIONS};
+use super::{
+    super::common::Common,
+    Component, Spread, TOLERATIONS,
+    access::{account, cluster_binding, unprivileged},
+};
 use crate::resource::{Image, Object};
 
 /// The image's name in the bundle.
 pub(super) const IMAGE: &str = "metrics-server-image";
+
+/// Who the pods are.
+const ACCOUNT: &str = "metrics-server";
 
 /// Each on a node of its own: autoscalers and people are answered while one is lost.
 const REPLICAS: usize = 2;
@@ -22,27 +29,17 @@ const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 /// The objects.
 pub(super) fn component(common: &Common<'_>, image: &Image) -> Component {
     let ground = vec![
-        account(),
+        account(ACCOUNT),
         readers(),
         cluster_role(),
-        binding("metrics-server:system:auth-delegator", "system:auth-delegator"),
-        binding("system:metrics-server", "system:metrics-server"),
+        cluster_binding("metrics-server:system:auth-delegator", "system:auth-delegator", ACCOUNT),
+        cluster_binding("system:metrics-server", "system:metrics-server", ACCOUNT),
         authentication_reader(),
         service(),
         api_service(),
         budget(),
     ];
     Component { ground, workload: deployment(image, &Spread::of(common.spec, REPLICAS, "metrics-server")) }
-}
-
-fn account() -> Object {
-    let manifest = r#"{
-  "apiVersion": "v1",
-  "kind": "ServiceAccount",
-  "metadata": { "name": "metrics-server", "namespace": "kube-system" }
-}
-"#;
-    Object::new("ServiceAccount", "kube-system", "metrics-server", manifest)
 }
 
 /// Whoever may view, edit or administer a namespace may see what its pods use.
@@ -76,20 +73,6 @@ fn cluster_role() -> Object {
 }
 "#;
     Object::new("ClusterRole", "", "system:metrics-server", manifest)
-}
-
-fn binding(name: &str, role: &str) -> Object {
-    let manifest = format!(
-        r#"{{
-  "apiVersion": "rbac.authorization.k8s.io/v1",
-  "kind": "ClusterRoleBinding",
-  "metadata": {{ "name": "{name}" }},
-  "roleRef": {{ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "{role}" }},
-  "subjects": [{{ "kind": "ServiceAccount", "name": "metrics-server", "namespace": "kube-system" }}]
-}}
-"#
-    );
-    Object::new("ClusterRoleBinding", "", name, manifest)
 }
 
 /// How apiservers that pass questions on show who they are is written where only this role may read it.
@@ -188,14 +171,7 @@ fn deployment(image: &Image, spread: &Spread) -> Object {
             ],
             "resources": {{ "requests": {{ "cpu": "100m", "memory": "200Mi" }} }},
             "ports": [{{ "name": "https", "containerPort": {PORT}, "protocol": "TCP" }}],
-            "securityContext": {{
-              "allowPrivilegeEscalation": false,
-              "capabilities": {{ "drop": ["ALL"] }},
-              "readOnlyRootFilesystem": true,
-              "runAsNonRoot": true,
-              "runAsUser": {NONROOT},
-              "runAsGroup": {NONROOT}
-            }},
+            {unprivileged},
             "livenessProbe": {{
               "httpGet": {{ "path": "/livez", "port": "https", "scheme": "HTTPS" }},
               "periodSeconds": 10,
@@ -214,7 +190,8 @@ fn deployment(image: &Image, spread: &Spread) -> Object {
   }}
 }}
 "#,
-        reference = image.reference
+        reference = image.reference,
+        unprivileged = unprivileged()
     );
     Object::new("Deployment", "kube-system", "metrics-server", manifest)
 }

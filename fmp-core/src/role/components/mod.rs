@@ -3,6 +3,7 @@
 //! A component is objects of the API and images of the bundle. Its images are on every node that its pods may run on, before
 //! that node's kubelet runs and before the pods are made: no registry is asked. A file a component.
 
+mod access;
 mod coredns;
 mod local_path;
 mod manifests;
@@ -133,14 +134,8 @@ pub(super) fn all(common: &Common<'_>) -> Vec<Component> {
 
 /// Adds to the recipe of `role` the images of pods that may run there. Returns their keys.
 pub(super) fn add_images(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) -> Vec<Arc<str>> {
-    let images = common.images.all().filter(|(_, everywhere)| *everywhere || holders(common.spec).0 == role);
+    let images = common.images.all().filter(|(_, everywhere)| *everywhere || common.spec.component_role() == role);
     images.map(|(image, _)| recipe.same(&key::image(&image.reference), Resource::Image(image.clone()))).collect()
-}
-
-/// Which nodes components run on, and how many these are: work nodes, and mains where there are none.
-fn holders(spec: &Spec) -> (Role, usize) {
-    let role = spec.component_role();
-    (role, spec.of_role(role).count())
 }
 
 /// The user `nonroot` of images without a system.
@@ -167,7 +162,8 @@ struct Spread {
 impl Spread {
     /// At most `most` pods with the label `k8s-app: APP`, each on a node of its own.
     fn of(spec: &Spec, most: usize, app: &str) -> Self {
-        let (role, holders) = holders(spec);
+        let role = spec.component_role();
+        let holders = spec.of_role(role).count();
         let label = label(role);
         // A single pod stays until its successor is ready, which may stand on the same node.
         match most.min(holders) {

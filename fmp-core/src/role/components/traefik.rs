@@ -2,11 +2,17 @@
 //!
 //! One pod on each node that may hold the applications' entrance, at that node's own ports 80 and 443: so whoever is asked
 //! sees the real address of whoever asks, and a node whose pod is away gives the shared address to another one, as long as
-//! both ports are among those by which it is held. Traefik keeps nothing, asks nobody for newer versions of itself, and reports nothing to anybody.
+//! both ports are among those by which it is held. Traefik keeps nothing, asks nobody for newer versions of itself, and reports
+//! nothing to anybody.
 
 use std::net::Ipv4Addr;
 
-use super::{super::common::Common, Component, NONROOT, TOLERATIONS, holders, label};
+use super::{
+    super::common::Common,
+    Component, TOLERATIONS,
+    access::{account, cluster_binding, unprivileged},
+    label,
+};
 use crate::{
     resource::{Image, Object},
     spec::INGRESS_PORTS,
@@ -14,6 +20,9 @@ use crate::{
 
 /// The image's name in the bundle.
 pub(super) const IMAGE: &str = "traefik-image";
+
+/// Of its account, of its role and of what binds them.
+const NAME: &str = "traefik";
 
 /// Where the pods listen: ports that need no privilege.
 const HTTP: u16 = 8000;
@@ -32,19 +41,9 @@ const SETTLES_S: u32 = 10;
 
 /// The objects.
 pub(super) fn component(common: &Common<'_>, image: &Image) -> Component {
-    let ground = vec![account(), cluster_role(), binding(), class()];
+    let ground = vec![account(NAME), cluster_role(), cluster_binding(NAME, NAME, NAME), class()];
     let entrance = common.spec.apps_entrance.shared().map(|shared| shared.address);
-    Component { ground, workload: daemon_set(image, label(holders(common.spec).0), entrance) }
-}
-
-fn account() -> Object {
-    let manifest = r#"{
-  "apiVersion": "v1",
-  "kind": "ServiceAccount",
-  "metadata": { "name": "traefik", "namespace": "kube-system" }
-}
-"#;
-    Object::new("ServiceAccount", "kube-system", "traefik", manifest)
+    Component { ground, workload: daemon_set(image, label(common.spec.component_role()), entrance) }
 }
 
 /// What its provider of Ingresses watches
@@ -68,18 +67,6 @@ fn cluster_role() -> Object {
 }
 "#;
     Object::new("ClusterRole", "", "traefik", manifest)
-}
-
-fn binding() -> Object {
-    let manifest = r#"{
-  "apiVersion": "rbac.authorization.k8s.io/v1",
-  "kind": "ClusterRoleBinding",
-  "metadata": { "name": "traefik" },
-  "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "traefik" },
-  "subjects": [{ "kind": "ServiceAccount", "name": "traefik", "namespace": "kube-system" }]
-}
-"#;
-    Object::new("ClusterRoleBinding", "", "traefik", manifest)
 }
 
 /// An Ingress that names no class gets this one.
@@ -153,14 +140,7 @@ fn daemon_set(image: &Image, label: &str, entrance: Option<Ipv4Addr>) -> Object 
               {{ "name": "https", "containerPort": {HTTPS}, "hostPort": {https}, "protocol": "TCP" }},
               {{ "name": "ping", "containerPort": {PING}, "protocol": "TCP" }}
             ],
-            "securityContext": {{
-              "allowPrivilegeEscalation": false,
-              "capabilities": {{ "drop": ["ALL"] }},
-              "readOnlyRootFilesystem": true,
-              "runAsNonRoot": true,
-              "runAsUser": {NONROOT},
-              "runAsGroup": {NONROOT}
-            }},
+            {unprivileged},
             "livenessProbe": {{
               "httpGet": {{ "path": "/ping", "port": "ping" }},
               "periodSeconds": 10,
@@ -181,7 +161,8 @@ fn daemon_set(image: &Image, label: &str, entrance: Option<Ipv4Addr>) -> Object 
 }}
 "#,
         reference = image.reference,
-        arguments = arguments(entrance)
+        arguments = arguments(entrance),
+        unprivileged = unprivileged()
     );
     Object::new("DaemonSet", "kube-system", "traefik", manifest)
 }
