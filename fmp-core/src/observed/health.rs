@@ -110,8 +110,8 @@ pub enum NameAnswer {
 pub struct ApiHealth {
     /// Leases of nodes, of the controller-manager and of the scheduler.
     pub leases: Fact<Vec<LeaseSeen>>,
-    /// Disruption budgets that let no pod go now; the first fifty.
-    pub budgets: Fact<Vec<BudgetSeen>>,
+    /// Disruption budgets that let no pod go now.
+    pub budgets: Fact<TightBudgets>,
     /// The pods behind the cluster's DNS, ready or not.
     pub dns: Fact<Vec<EndpointSeen>>,
 }
@@ -154,6 +154,56 @@ pub struct BudgetSeen {
     pub healthy: u32,
     /// How many must be.
     pub needed: u32,
+}
+
+impl BudgetSeen {
+    /// Whether it lets no pod go although all are healthy: then it never will.
+    const fn is_never_loose(&self) -> bool {
+        self.healthy >= self.pods
+    }
+}
+
+/// Disruption budgets that let no pod go, by why that is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TightBudgets {
+    /// Those that never let one go.
+    pub never: BudgetsSeen,
+    /// Those that would, if more of their pods were healthy.
+    pub now: BudgetsSeen,
+}
+
+/// Budgets of one sort: all are counted, few are told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetsSeen {
+    /// How many there are.
+    pub count: usize,
+    /// The first five.
+    pub first: Vec<BudgetSeen>,
+}
+
+impl BudgetsSeen {
+    /// How many are told: enough to find out whose they are.
+    const MOST: usize = 5;
+
+    fn add(&mut self, budget: BudgetSeen) {
+        self.count += 1;
+        if self.first.len() < Self::MOST {
+            self.first.push(budget);
+        }
+    }
+}
+
+impl FromIterator<BudgetSeen> for TightBudgets {
+    fn from_iter<I: IntoIterator<Item = BudgetSeen>>(budgets: I) -> Self {
+        let mut tight = Self::default();
+        for budget in budgets {
+            let sort = if budget.is_never_loose() { &mut tight.never } else { &mut tight.now };
+            sort.add(budget);
+        }
+        tight
+    }
 }
 
 /// A pod behind a Service.

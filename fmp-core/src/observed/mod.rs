@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 
 pub use cluster::{Api, Etcd, EtcdMember, NodeSeen, PodSeen};
 pub use health::{
-    ApiHealth, BudgetSeen, EndpointSeen, FileSystem, HostHealth, Latencies, LeaseSeen, Link, NameAnswer, Route,
+    ApiHealth, BudgetSeen, BudgetsSeen, EndpointSeen, FileSystem, HostHealth, Latencies, LeaseSeen, Link, NameAnswer,
+    Route, TightBudgets,
 };
 pub use object::{FieldsSeen, ObjectSeen};
 /// Words of the sets of fields that the API writes.

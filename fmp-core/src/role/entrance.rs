@@ -110,7 +110,7 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
     recipe.file_of_each(CONFIG, move |node| config(common, shared, node));
     recipe.file(LINK_SCRIPT, include_str!("data/entrance-link.sh"));
     recipe.file_with_mode(READY_SCRIPT, 0o755, shared.script());
-    let unit = service(shared).add(recipe);
+    let unit = service(shared).add_rendering(recipe, &[link_script(shared, "start")]);
     recipe.needs(&unit, &key::file(READY_SCRIPT));
     recipe.needs(&unit, &key::unit(BALANCER_UNIT));
 }
@@ -118,7 +118,6 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
 fn service<'c>(shared: Shared<'_>) -> Service<'c> {
     let inputs: Vec<Input> = [paths::NODE_ENV, LINK_SCRIPT, CONFIG].map(reload).into();
     let renote = service::stamp(UNIT, &inputs);
-    let link = |what: &str| format!("/bin/sh {LINK_SCRIPT} {what} {}", shared.address);
     Service {
         name: UNIT,
         about: shared.about(),
@@ -130,11 +129,11 @@ fn service<'c>(shared: Shared<'_>) -> Service<'c> {
         options: vec![
             format!("EnvironmentFile={}", paths::NODE_ENV),
             // One that was killed leaves the address behind, and others hold it by now.
-            format!("ExecStartPre={}", link("start")),
-            format!("ExecStopPost=-{}", link("stop")),
-            format!("ExecReload={}", link("reload")),
-            "ExecReload=/bin/kill -HUP $MAINPID".to_owned(),
+            format!("ExecStopPost=-{}", link_script(shared, "stop")),
+            // Noted first, as at a start.
             format!("ExecReload=-{renote}"),
+            format!("ExecReload={}", link_script(shared, "reload")),
+            "ExecReload=/bin/kill -HUP $MAINPID".to_owned(),
         ],
         command: vec![
             PROGRAM.to_owned(),
@@ -148,6 +147,10 @@ fn service<'c>(shared: Shared<'_>) -> Service<'c> {
         inputs,
         ready: Ready::UnitActive,
     }
+}
+
+fn link_script(shared: Shared<'_>, what: &str) -> String {
+    format!("/bin/sh {LINK_SCRIPT} {what} {}", shared.address)
 }
 
 fn config(common: &Common<'_>, shared: Shared<'_>, node: &ThisNode<'_>) -> String {

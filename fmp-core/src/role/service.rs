@@ -90,8 +90,13 @@ pub(super) fn reread(path: impl Into<Arc<str>>) -> Input {
 impl Service<'_> {
     /// Adds the unit, its file and its needs to a recipe. Returns the unit's key.
     pub(super) fn add(self, recipe: &mut Recipe<'_>) -> String {
+        self.add_rendering(recipe, &[])
+    }
+
+    /// The same for a program that reads what `commands` make of the unit's inputs when it starts.
+    pub(super) fn add_rendering(self, recipe: &mut Recipe<'_>, commands: &[String]) -> String {
         let path = paths::unit_file(self.name);
-        recipe.file(&path, self.text());
+        recipe.file(&path, self.text(commands));
         let inputs: Arc<[Input]> = self.inputs.into_iter().chain([restart(path)]).collect();
         let (name, ready, shared): (Arc<str>, _, _) = (self.name.into(), self.ready, inputs.clone());
         let key = key::unit(self.name);
@@ -106,7 +111,7 @@ impl Service<'_> {
         key
     }
 
-    fn text(&self) -> String {
+    fn text(&self, renders: &[String]) -> String {
         let mut text = String::new();
         let mut line = |line: &str| {
             text.push_str(line);
@@ -131,6 +136,8 @@ impl Service<'_> {
         });
         self.options.iter().for_each(|more| line(more));
         line(&self.stamp());
+        // After the note: what is written in between is another than what is noted, and so is seen.
+        renders.iter().for_each(|command| line(&format!("ExecStartPre={command}")));
         line(&format!("ExecStart={}", self.command.join(" \\\n    ")));
         // systemd 239 refuses a oneshot that restarts.
         if self.kind != ServiceKind::Oneshot {

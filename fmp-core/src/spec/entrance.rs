@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use toml::Spanned;
 
 pub use apps::{AppsAddress, AppsEntrance};
+pub(super) use apps::{RawApps, RawAppsAddress};
 
 use super::{
     decode::{Section, Value},
@@ -19,7 +20,7 @@ use super::{
 /// `[entrance]` as written.
 pub(super) struct Entrances {
     pub(super) api: Option<Spanned<ApiEntrance>>,
-    pub(super) apps: Option<Spanned<AppsEntrance>>,
+    pub(super) apps: Option<RawApps>,
 }
 
 /// How clients outside reach the API.

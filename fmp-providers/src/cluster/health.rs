@@ -21,9 +21,6 @@ const ENDPOINTS: &str =
 /// The slices of the Service that stands for the cluster's DNS, whoever brought it.
 const OF_DNS: &str = "--namespace=kube-system --selector=kubernetes.io/service-name=kube-dns";
 
-/// Budgets that are told at most.
-const MOST: usize = 50;
-
 /// Lines for the probe.
 pub(super) fn questions() -> String {
     [
@@ -42,10 +39,7 @@ pub(super) fn read(answers: &Answers) -> ApiHealth {
         Some(now) => lines(answers, "leases", |line| lease(line, now)),
         None => Fact::Unknown("the main did not say what time it is".to_owned()),
     };
-    let budgets = lines(answers, "budgets", budget).map_known(|mut budgets| {
-        budgets.truncate(MOST);
-        budgets
-    });
+    let budgets = lines(answers, "budgets", budget).map_known(|budgets| budgets.into_iter().collect());
     ApiHealth { leases, budgets, dns: lines(answers, "dns", endpoint) }
 }
 

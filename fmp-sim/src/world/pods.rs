@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     NodeName,
-    observed::{BudgetSeen, NodeSeen, PodSeen, PodSet},
+    observed::{BudgetSeen, NodeSeen, PodSeen, PodSet, TightBudgets},
 };
 use fmp_exec::failure::Holdup;
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// Budgets that let no pod go.
-    pub(super) fn tight_budgets(&self) -> Vec<BudgetSeen> {
+    pub(super) fn tight_budgets(&self) -> TightBudgets {
         let tight = |set: &&Workload| !set.pods.is_empty() && set.ready() <= set.least;
         let seen = |(at, set): (usize, &Workload)| BudgetSeen {
             namespace: "default".to_owned(),

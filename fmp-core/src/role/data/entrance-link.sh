@@ -6,6 +6,10 @@ set -eu
 what=$1
 address=$2
 
+# What this start or reload reads is noted already. A reload that fails has read nothing, and the start's note goes with it.
+if [ "$what" = reload ]; then
+    trap '[ $? -eq 0 ] || rm -f /run/fmp/stamp/fmp-entrance.service' EXIT
+fi
 link=$(ip -4 -o address show to "$NODE_IP/32" | while read -r _ name _; do
     printf '%s\n' "$name"
     break

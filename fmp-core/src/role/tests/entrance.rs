@@ -78,6 +78,17 @@ fn a_change_is_reloaded_and_moves_no_address() {
 }
 
 #[test]
+fn what_is_read_is_noted_before_it_is_rendered() {
+    let desired = lowered(&shared_by_mains()).desired;
+    let unit = text(&desired, "main-1", "/etc/systemd/system/fmp-entrance.service").replace("\\\n", "");
+    for (directive, what) in [("ExecStartPre=", "start"), ("ExecReload=", "reload")] {
+        let commands: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix(directive)).collect();
+        let at = |word: &str| commands.iter().position(|command| command.contains(word)).unwrap();
+        assert!(at("stamp.sh fmp-entrance.service") < at(&format!("entrance-link.sh {what}")), "{commands:?}");
+    }
+}
+
+#[test]
 fn only_mains_that_share_something_take_part() {
     let has = |spec: &Spec, name: &str| {
         lowered(spec).desired.find(&ResourceId::node(&node(name), "unit/fmp-entrance.service")).is_some()

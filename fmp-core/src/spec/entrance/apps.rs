@@ -38,6 +38,32 @@ impl AppsEntrance {
     }
 }
 
+/// The section as written: what it names has to be compared with the rest of the file.
+pub(in crate::spec) enum RawApps {
+    None,
+    Keepalived(RawAppsAddress),
+}
+
+pub(in crate::spec) struct RawAppsAddress {
+    pub(in crate::spec) address: Spanned<Ipv4Addr>,
+    pub(in crate::spec) ports: Spanned<BTreeSet<u16>>,
+    router_id: u8,
+}
+
+impl RawApps {
+    /// What is meant.
+    pub(in crate::spec) fn meant(self) -> AppsEntrance {
+        match self {
+            Self::None => AppsEntrance::None,
+            Self::Keepalived(RawAppsAddress { address, ports, router_id }) => AppsEntrance::Keepalived(AppsAddress {
+                address: address.into_inner(),
+                ports: ports.into_inner(),
+                router_id,
+            }),
+        }
+    }
+}
+
 /// The words of `entrance.apps.kind`.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -46,17 +72,17 @@ enum Kind {
 }
 
 /// What the section says is its kind; each kind has keys of its own.
-pub(super) fn decode(mut apps: Section<'_>) -> Option<Spanned<AppsEntrance>> {
+pub(super) fn decode(mut apps: Section<'_>) -> Option<RawApps> {
     let kinds = [("none", Kind::None), ("keepalived", Kind::Keepalived)];
     let kind = apps.or("kind", Kind::None, |value| shapes::choice(value, &kinds, &[]));
-    let entrance = kind.and_then(|kind| match kind.get_ref() {
+    let entrance = kind.and_then(|kind| match kind.into_inner() {
         Kind::None => {
             for key in ["address", "ports", "router-id"] {
                 apps.unused(key, "there is no entrance", "write `kind = \"keepalived\"`, or remove the key");
             }
-            Some(Spanned::new(kind.span(), AppsEntrance::None))
+            Some(RawApps::None)
         }
-        Kind::Keepalived => keepalived(&mut apps),
+        Kind::Keepalived => keepalived(&mut apps).map(RawApps::Keepalived),
     });
     // A kind that can't be read says nothing about the other keys.
     for key in ["address", "ports", "router-id"] {
@@ -66,14 +92,11 @@ pub(super) fn decode(mut apps: Section<'_>) -> Option<Spanned<AppsEntrance>> {
     entrance
 }
 
-fn keepalived(apps: &mut Section<'_>) -> Option<Spanned<AppsEntrance>> {
+fn keepalived(apps: &mut Section<'_>) -> Option<RawAppsAddress> {
     let address = apps.required("address", "\"192.0.2.20\"", shapes::address);
     let ports = apps.or("ports", INGRESS_PORTS.into(), shapes::ports);
     let router_id = apps.optional("router-id", |value| shapes::number(value, &(1..=255)));
     let (address, ports) = address.zip(ports)?;
-    let place = address.span();
-    let address = address.into_inner();
-    let router_id = router_id.map_or_else(|| usual_router_id(address), Spanned::into_inner);
-    let shared = AppsAddress { address, ports: ports.into_inner(), router_id };
-    Some(Spanned::new(place, AppsEntrance::Keepalived(shared)))
+    let router_id = router_id.map_or_else(|| usual_router_id(*address.get_ref()), Spanned::into_inner);
+    Some(RawAppsAddress { address, ports, router_id })
 }

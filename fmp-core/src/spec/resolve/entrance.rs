@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::network;
 use crate::spec::{
-    ApiEntrance, AppsEntrance, Role,
-    entrance::Entrances,
+    ApiEntrance, INGRESS_PORTS, Ingress, Role,
+    entrance::{Entrances, RawApps, RawAppsAddress},
     problem::{Code, Problem, Sink},
     raw::Raw,
 };
@@ -30,8 +30,9 @@ pub(super) fn check(sink: &Sink, raw: &Raw) {
     if let (Some(api), Some(apps)) = (&api, &apps) {
         apart(sink, &api.at, &apps.at);
     }
-    if let Some(apps) = &apps {
-        is_held(sink, &apps.at, raw);
+    if let Some(RawApps::Keepalived(shared)) = &raw.entrances.apps {
+        is_held(sink, &shared.address, raw);
+        is_answered(sink, shared, raw.components.ingress);
     }
 }
 
@@ -51,12 +52,10 @@ fn of_api(entrance: &Spanned<ApiEntrance>) -> Option<Address> {
     Some(Address { at: Spanned::new(entrance.span(), address), moves })
 }
 
-fn of_apps(entrance: &Spanned<AppsEntrance>) -> Option<Address> {
-    match entrance.get_ref() {
-        AppsEntrance::Keepalived(shared) => {
-            Some(Address { at: Spanned::new(entrance.span(), shared.address), moves: true })
-        }
-        AppsEntrance::None => None,
+fn of_apps(entrance: &RawApps) -> Option<Address> {
+    match entrance {
+        RawApps::Keepalived(shared) => Some(Address { at: shared.address.clone(), moves: true }),
+        RawApps::None => None,
     }
 }
 
@@ -77,6 +76,22 @@ fn apart(sink: &Sink, api: &Spanned<Ipv4Addr>, apps: &Spanned<Ipv4Addr>) {
         let message = format!("{} is the address of both entrances", api.get_ref());
         let problem = Problem::new(Code::DuplicateAddress, message, apps.span(), "used again here");
         sink.note(problem.also(api.span(), API).help("give each entrance an address of its own"));
+    }
+}
+
+/// A work node that holds the address while its ingress is away would answer nobody.
+fn is_answered(sink: &Sink, shared: &RawAppsAddress, ingress: Option<Ingress>) {
+    let needed: &[u16] = match ingress {
+        Some(Ingress::Traefik) => &INGRESS_PORTS,
+        Some(Ingress::None) | None => &[],
+    };
+    let ports = shared.ports.get_ref();
+    let missing: Vec<String> = needed.iter().filter(|port| !ports.contains(port)).map(u16::to_string).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(" and ");
+        let message = format!("Traefik answers at {missing}, and a work node without it may hold the address");
+        let problem = Problem::new(Code::BadNumber, message, shared.ports.span(), "not among these");
+        sink.note(problem.help(format!("add {missing}, or remove `ports`: it means 80 and 443 then")));
     }
 }
 

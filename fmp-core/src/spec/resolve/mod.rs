@@ -55,7 +55,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
         machines: machines?,
         network: network?,
         api_entrance: raw.entrances.api?.into_inner(),
-        apps_entrance: raw.entrances.apps?.into_inner(),
+        apps_entrance: raw.entrances.apps?.meant(),
         components: raw.components.resolved(manifests?)?,
         storage: storage?,
         nodes: nodes?,

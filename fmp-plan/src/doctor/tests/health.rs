@@ -4,7 +4,7 @@ use fmp_core::{
     NodeName, Severity,
     observed::{
         ApiHealth, BudgetSeen, EndpointSeen, Fact, FileSystem, HostHealth, Latencies, LeaseSeen, Link, NameAnswer,
-        Observed, Route,
+        Observed, Route, TightBudgets,
     },
     spec::{Dns, Environment, NetworkMode},
 };
@@ -52,7 +52,7 @@ fn answer(lab: &mut Lab) {
     }
     lab.api().health = Some(ApiHealth {
         leases: Fact::Known(of_nodes.chain(of_controllers).collect()),
-        budgets: Fact::Known(Vec::new()),
+        budgets: Fact::Known(TightBudgets::default()),
         dns: Fact::Known(vec![endpoint(1), endpoint(2)]),
     });
 }
@@ -298,20 +298,27 @@ fn budgets_that_block_evictions_are_found() {
         let (namespace, name) = ("shop".to_owned(), name.to_owned());
         BudgetSeen { namespace, name, pods: 3, healthy, needed: 3 }
     };
-    let lab = with(|lab| api_health(lab).budgets = Fact::Known(vec![budget("web", 3), budget("db", 2)]));
+    let seen = |budgets: Vec<BudgetSeen>| Fact::Known(budgets.into_iter().collect());
+    let lab = with(|lab| api_health(lab).budgets = seen(vec![budget("web", 3), budget("db", 2)]));
     check(&lab, &[("cluster", Kind::EvictionBlocked, false), ("cluster", Kind::EvictionBlocked, false)]);
     let told: Vec<_> = ailments(&lab).into_iter().map(|ailment| (ailment.what, ailment.evidence)).collect();
     let wanted = [
         (
-            "1 disruption budgets let no pod go, although all are healthy",
+            "1 disruption budget lets no pod go, although all are healthy",
             "shop/web: 3 of 3 pods are healthy, 3 must be",
         ),
         (
-            "1 disruption budgets let no pod go, since too few are healthy",
+            "1 disruption budget lets no pod go, since too few are healthy",
             "shop/db: 2 of 3 pods are healthy, 3 must be",
         ),
     ];
     assert_eq!(told, wanted.map(|(what, seen)| (what.to_owned(), vec![seen.to_owned()])));
+    let many = (0..70).map(|at| budget(&format!("web-{at:02}"), 3)).chain([budget("db", 2), budget("cache", 1)]);
+    let lab = with(|lab| api_health(lab).budgets = seen(many.collect()));
+    let told: Vec<_> = ailments(&lab).into_iter().map(|ailment| (ailment.what, ailment.evidence)).collect();
+    assert_eq!(told[0].0, "70 disruption budgets let no pod go, although all are healthy");
+    assert_eq!((told[0].1.len(), told[0].1[5].as_str()), (6, "and 65 more"));
+    assert_eq!(told[1].0, "2 disruption budgets let no pod go, since too few are healthy", "they come after seventy");
 }
 
 #[test]
