@@ -53,6 +53,7 @@ pub fn add_ailments(questions: &mut Questions, spec: &Spec) {
             directories: all.map(|path| path.as_str().into()).collect(),
             etcd_metrics: is_main.then_some(paths::ETCD_METRICS),
             name: name_question(spec),
+            entrances: spec.entrances_asked(node.role),
         });
     }
 }

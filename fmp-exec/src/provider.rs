@@ -191,6 +191,8 @@ pub struct HealthQuestion {
     pub etcd_metrics: Option<SocketAddrV4>,
     /// A name that the cluster's DNS should know.
     pub name: Option<NameQuestion>,
+    /// Entrances at which somebody should take connections: `HOST:PORT`.
+    pub entrances: BTreeSet<String>,
 }
 
 /// A name that somebody should know.

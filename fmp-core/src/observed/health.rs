@@ -25,6 +25,8 @@ pub struct HostHealth {
     pub etcd_fsync: Fact<Latencies>,
     /// What the cluster's DNS told this host about a name. Absent: nobody asked.
     pub name: Fact<NameAnswer>,
+    /// Whether somebody took a connection at entrances of somebody else, by `HOST:PORT`. Absent: nobody asked.
+    pub entrances: Fact<BTreeMap<String, bool>>,
 }
 
 /// Room in a file system.

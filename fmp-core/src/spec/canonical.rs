@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    ApiEntrance, AppsAddress, AppsEntrance, Components, Dns, Ingress, Metrics, Network, Node, SharedAddress, Spec,
+    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, Ingress, Metrics, Network, Node, SharedAddress, Spec,
     Storage, Volumes,
 };
 use crate::{Digest, NodeName};
@@ -51,6 +51,9 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
     // What nobody asks for has no line: files that were written before it could be asked for keep their digest.
     match apps_entrance {
         AppsEntrance::None => {}
+        AppsEntrance::External(AppsBalancer { host, ports, proxies }) => {
+            writeln!(out, "entrance.apps external {host} {ports:?} {proxies:?}")?;
+        }
         AppsEntrance::Keepalived(AppsAddress { address, ports, router_id }) => {
             writeln!(out, "entrance.apps keepalived {address} {ports:?} {router_id}")?;
         }

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use toml::Spanned;
 
-pub use apps::{AppsAddress, AppsEntrance};
+pub use apps::{AppsAddress, AppsBalancer, AppsEntrance};
 pub(super) use apps::{RawApps, RawAppsAddress};
 
 use super::{

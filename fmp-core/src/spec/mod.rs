@@ -23,7 +23,7 @@ use std::{
 };
 
 pub use components::{Bundled, Components, Dns, INGRESS_PORTS, Ingress, Metrics, Volumes};
-pub use entrance::{ApiEntrance, AppsAddress, AppsEntrance, SharedAddress};
+pub use entrance::{ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, SharedAddress};
 pub use problem::{Code, Problem, Problems};
 
 use serde::{Deserialize, Serialize};
@@ -273,6 +273,24 @@ impl Spec {
     /// The nodes of a role, in name order.
     pub fn of_role(&self, role: Role) -> impl Iterator<Item = (&NodeName, &Node)> {
         self.nodes.iter().filter(move |(_, node)| node.role == role)
+    }
+
+    /// Entrances of somebody else that nodes of `role` ask whether anybody is there, as `HOST:PORT`. Each is asked by nodes
+    /// that it does not lead to, where there are such: many a balancer leads nobody back to himself.
+    pub fn entrances_asked(&self, role: Role) -> BTreeSet<String> {
+        let api = match &self.api_entrance {
+            ApiEntrance::External { host, port } if role == self.component_role() => Some(format!("{host}:{port}")),
+            ApiEntrance::External { .. } | ApiEntrance::Keepalived(_) | ApiEntrance::None => None,
+        };
+        let apps = match &self.apps_entrance {
+            AppsEntrance::External(balancer) if role == Role::Main => Some(balancer),
+            AppsEntrance::External(_) | AppsEntrance::Keepalived(_) | AppsEntrance::None => None,
+        };
+        let at = |balancer: &AppsBalancer| {
+            let AppsBalancer { host, ports, proxies: _ } = balancer;
+            ports.iter().map(|port| format!("{host}:{port}")).collect::<Vec<_>>()
+        };
+        api.into_iter().chain(apps.into_iter().flat_map(at)).collect()
     }
 
     /// All nodes that are reached: those that are wanted, then those that leave.

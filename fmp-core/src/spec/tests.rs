@@ -110,6 +110,23 @@ fn a_shared_address_has_a_port_and_a_number_by_itself() {
 }
 
 #[test]
+fn somebody_elses_entrance_is_asked_by_whom_it_does_not_lead_to() {
+    let external = "[entrance.api]\nkind = 'external'\nhost = 'api.example.org'\n\
+                    [entrance.apps]\nkind = 'external'\nhost = '192.0.2.20'\nproxies = ['192.0.2.3']\n";
+    let work = "[nodes.work-1]\nrole = 'work'\naddress = '198.18.0.21'\n";
+    let asked = |text: &str, role| {
+        let spec = parse("cluster.toml", text, &Profiles::shipped()).unwrap();
+        spec.entrances_asked(role).into_iter().collect::<Vec<_>>().join(" ")
+    };
+    let whole = format!("{SMALL}{work}{external}");
+    assert_eq!(asked(&whole, Role::Main), "192.0.2.20:443 192.0.2.20:80");
+    assert_eq!(asked(&whole, Role::Work), "api.example.org:6443");
+    let api = &external[..external.find("[entrance.apps]").unwrap()];
+    assert_eq!(asked(&format!("{SMALL}{api}"), Role::Main), "api.example.org:6443", "nobody else is there");
+    assert_eq!(asked(&format!("{SMALL}{work}"), Role::Main), "");
+}
+
+#[test]
 fn volumes_of_pods_lie_on_the_volume_of_a_node_that_has_one() {
     let mounts = |storage: &str, volumes: &str| {
         let text = format!("{SMALL}[storage]\n{storage}\n[components.volumes]\n{volumes}\n");
@@ -144,6 +161,7 @@ fn the_digest_is_of_the_meaning() {
         format!("{SMALL}[network]\nmode = 'flannel'\n"),
         format!("{SMALL}[entrance.api]\nkind = 'external'\nhost = 'api'\n"),
         format!("{SMALL}[entrance.api]\nkind = 'keepalived'\naddress = '198.18.0.10'\n"),
+        format!("{SMALL}[entrance.apps]\nkind = 'external'\nhost = 'apps.example.org'\n"),
         format!("{SMALL}[components.metrics]\nkind = 'metrics-server'\n"),
         format!("{SMALL}[components.volumes]\nkind = 'local-path'\n"),
         format!("{SMALL}[components.ingress]\nkind = 'traefik'\n"),

@@ -1,6 +1,6 @@
-//! Entrances: one node has the shared address, and nobody else.
+//! Entrances: one node has the shared address, and nobody else; at somebody else's, somebody answers.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use fmp_core::{NodeName, Severity, check, observed::Host, spec::Role};
 
@@ -28,7 +28,41 @@ pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
         address: shared.address,
         at: shared.address.to_string(),
     });
-    api.into_iter().chain(apps).filter_map(|entrance| ailment(patient, &entrance)).collect()
+    let shared = api.into_iter().chain(apps).filter_map(|entrance| ailment(patient, &entrance));
+    shared.chain(elsewhere(patient)).collect()
+}
+
+/// Entrances of somebody else at which some node found nobody.
+fn elsewhere(patient: &Patient<'_>) -> Vec<Ailment> {
+    let mut seen: BTreeMap<&str, Vec<(&NodeName, bool)>> = BTreeMap::new();
+    for name in patient.spec.nodes.keys() {
+        let health = patient.observed.host(name).and_then(|host| host.health.as_ref());
+        for (at, is_open) in health.and_then(|health| health.entrances.known()).into_iter().flatten() {
+            seen.entry(at).or_default().push((name, *is_open));
+        }
+    }
+    seen.retain(|_, asked| asked.iter().any(|(_, is_open)| !is_open));
+    seen.into_iter().map(|(at, asked)| not_there(at, &asked)).collect()
+}
+
+fn not_there(at: &str, asked: &[(&NodeName, bool)]) -> Ailment {
+    let told = |(name, is_open): &(&NodeName, bool)| {
+        format!("{name} {}", if *is_open { "is let in" } else { "finds nobody within 3 s" })
+    };
+    let who = if asked.iter().any(|(_, is_open)| *is_open) { "some nodes find nobody" } else { "nobody answers" };
+    Ailment {
+        subject: check::CLUSTER.to_owned(),
+        kind: Kind::Entrance,
+        severity: Severity::Warning,
+        what: format!("{who} at the entrance {at}"),
+        evidence: asked.iter().map(told).collect(),
+        cause: "the load balancer is down, has no such port, or takes connections from outside alone; or these nodes \
+                don't resolve its name, or have no way to it"
+            .to_owned(),
+        fix: Fix::Hand(format!(
+            "connect to {at} from where clients are; where that fails, it is the load balancer that has to be mended"
+        )),
+    }
 }
 
 fn ailment(patient: &Patient<'_>, entrance: &Entrance) -> Option<Ailment> {

@@ -25,11 +25,14 @@ pub(super) fn of_cluster(patient: &Patient<'_>) -> Option<Ailment> {
 
 /// Questions to a host that answers others.
 pub(super) fn of_host(patient: &Patient<'_>, name: &NodeName) -> Option<Ailment> {
-    let HostHealth { etcd_fsync, name: names, .. } = patient.observed.host(name)?.health.as_ref()?;
+    let HostHealth { etcd_fsync, name: names, entrances, .. } = patient.observed.host(name)?.health.as_ref()?;
     // Of a member that is down nobody expects figures, and that it is down is told.
     let member_runs = patient.unit(name, safety::ETCD).is_some_and(|unit| !unit.is_down());
-    let unanswered =
-        [why("how long etcd's writes take", etcd_fsync).filter(|_| member_runs), why("whether names resolve", names)];
+    let unanswered = [
+        why("how long etcd's writes take", etcd_fsync).filter(|_| member_runs),
+        why("whether names resolve", names),
+        why("whether somebody is at the entrances", entrances),
+    ];
     ailment(
         name.as_str(),
         unanswered,

@@ -97,6 +97,11 @@ impl World {
             routes: self.routes(node, host),
             etcd_fsync,
             name: if ask.name.is_some() { Fact::Known(self.name(host)) } else { Fact::Absent },
+            // Whoever answers there is no part of this world, and well.
+            entrances: match ask.entrances.iter().map(|at| (at.clone(), true)).collect::<BTreeMap<_, _>>() {
+                asked if asked.is_empty() => Fact::Absent,
+                asked => Fact::Known(asked),
+            },
         })
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     resource::{Image, Object},
-    spec::INGRESS_PORTS,
+    spec::{AppsBalancer, AppsEntrance, INGRESS_PORTS},
 };
 
 /// The image's name in the bundle.
@@ -42,8 +42,8 @@ const SETTLES_S: u32 = 10;
 /// The objects.
 pub(super) fn component(common: &Common<'_>, image: &Image) -> Component {
     let ground = vec![account(NAME), cluster_role(), cluster_binding(NAME, NAME, NAME), class()];
-    let entrance = common.spec.apps_entrance.shared().map(|shared| shared.address);
-    Component { ground, workload: daemon_set(image, label(common.spec.component_role()), entrance) }
+    let workload = daemon_set(image, label(common.spec.component_role()), &common.spec.apps_entrance);
+    Component { ground, workload }
 }
 
 /// What its provider of Ingresses watches
@@ -85,7 +85,7 @@ fn class() -> Object {
 }
 
 /// What Traefik is told, a line each.
-fn arguments(entrance: Option<Ipv4Addr>) -> String {
+fn arguments(entrance: &AppsEntrance) -> String {
     let mut arguments = vec![
         "--global.checknewversion=false".to_owned(),
         "--global.sendanonymoususage=false".to_owned(),
@@ -103,13 +103,36 @@ fn arguments(entrance: Option<Ipv4Addr>) -> String {
         // What Kubernetes means by a path of the type Prefix: whole elements.
         "--providers.kubernetesingress.strictprefixmatching=true".to_owned(),
     ];
-    arguments.extend(entrance.map(|address| format!("--providers.kubernetesingress.ingressendpoint.ip={address}")));
+    arguments.extend(told_entrance(entrance));
     let arguments: Vec<String> = arguments.iter().map(|argument| format!("              \"{argument}\"")).collect();
     arguments.join(",\n")
 }
 
+/// Where an Ingress is said to be reached, and who is believed what it says of whoever asks: by the PROXY protocol, or in
+/// headers.
+fn told_entrance(entrance: &AppsEntrance) -> Vec<String> {
+    let endpoint = |what: &str, value: &str| format!("--providers.kubernetesingress.ingressendpoint.{what}={value}");
+    match entrance {
+        AppsEntrance::None => Vec::new(),
+        AppsEntrance::Keepalived(shared) => vec![endpoint("ip", &shared.address.to_string())],
+        AppsEntrance::External(AppsBalancer { host, ports: _, proxies }) => {
+            let what = if host.parse::<Ipv4Addr>().is_ok() { "ip" } else { "hostname" };
+            let mut told = vec![endpoint(what, host)];
+            let trusted: Vec<String> = proxies.iter().map(Ipv4Addr::to_string).collect();
+            if !trusted.is_empty() {
+                let trusted = trusted.join(",");
+                let points = ["web", "websecure"].into_iter().flat_map(|point| {
+                    ["proxyprotocol", "forwardedheaders"].map(|how| format!("--entrypoints.{point}.{how}.trustedips="))
+                });
+                told.extend(points.map(|option| option + &trusted));
+            }
+            told
+        }
+    }
+}
+
 /// The image is never pulled: it comes with the bundle. One pod after the other is renewed.
-fn daemon_set(image: &Image, label: &str, entrance: Option<Ipv4Addr>) -> Object {
+fn daemon_set(image: &Image, label: &str, entrance: &AppsEntrance) -> Object {
     let [http, https] = INGRESS_PORTS;
     let manifest = format!(
         r#"{{

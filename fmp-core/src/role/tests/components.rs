@@ -10,7 +10,7 @@ use crate::{
     manifest::{ManifestFile, parse},
     resource::{Resource, ResourceId},
     role::paths::{self, key},
-    spec::{AppsAddress, AppsEntrance, Bundled, Dns, Ingress, Metrics, Role, Spec, Volumes},
+    spec::{AppsAddress, AppsBalancer, AppsEntrance, Bundled, Dns, Ingress, Metrics, Role, Spec, Volumes},
 };
 
 const COREDNS: &str = "Deployment/kube-system/coredns";
@@ -177,7 +177,25 @@ fn the_ingress_answers_at_its_nodes_own_ports_and_says_where_it_is_reached() {
     let shared = AppsAddress { address: [192, 0, 2, 20].into(), ports: [80, 443].into(), router_id: 20 };
     spec.apps_entrance = AppsEntrance::Keepalived(shared);
     let behind = arguments(&spec);
-    assert!(told(&behind, "ingressendpoint.ip=192.0.2.20"), "{behind:?}");
+    assert!(told(&behind, "ingressendpoint.ip=192.0.2.20") && !told(&behind, "trustedips"), "{behind:?}");
+    let external = |host: &str, proxies: &[[u8; 4]]| {
+        let proxies = proxies.iter().map(|address| (*address).into()).collect();
+        AppsEntrance::External(AppsBalancer { host: host.to_owned(), ports: [443].into(), proxies })
+    };
+    spec.apps_entrance = external("apps.example.org", &[]);
+    let elsewhere = arguments(&spec);
+    assert!(told(&elsewhere, "ingressendpoint.hostname=apps.example.org") && !told(&elsewhere, "trustedips"));
+    spec.apps_entrance = external("192.0.2.20", &[[192, 0, 2, 3], [192, 0, 2, 4]]);
+    let trusting = arguments(&spec);
+    for wanted in [
+        "--providers.kubernetesingress.ingressendpoint.ip=192.0.2.20",
+        "--entrypoints.web.proxyprotocol.trustedips=192.0.2.3,192.0.2.4",
+        "--entrypoints.websecure.proxyprotocol.trustedips=192.0.2.3,192.0.2.4",
+        "--entrypoints.web.forwardedheaders.trustedips=192.0.2.3,192.0.2.4",
+        "--entrypoints.websecure.forwardedheaders.trustedips=192.0.2.3,192.0.2.4",
+    ] {
+        assert!(trusting.iter().any(|argument| argument == wanted), "{wanted}: {trusting:?}");
+    }
 }
 
 #[test]

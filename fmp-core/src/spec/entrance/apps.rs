@@ -2,18 +2,36 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use toml::Spanned;
+use toml::{Spanned, de::DeValue};
 
 use super::usual_router_id;
-use crate::spec::{INGRESS_PORTS, decode::Section, shapes};
+use crate::spec::{
+    INGRESS_PORTS,
+    decode::{Read, Section, Value, wrong_type},
+    problem::{Code, Problem},
+    shapes,
+};
 
 /// How clients outside reach applications on the work nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppsEntrance {
-    /// No shared entrance: clients name work nodes, or somebody else's balancer does.
+    /// No shared entrance: clients name work nodes.
     None,
+    /// Somebody else's load balancer, which passes connections on to the work nodes.
+    External(AppsBalancer),
     /// An address that the work nodes share: one of them holds it, another one takes it over.
     Keepalived(AppsAddress),
+}
+
+/// Somebody else's load balancer before the work nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppsBalancer {
+    /// Where clients connect: host name or address.
+    pub host: String,
+    /// The TCP ports that clients use there: 80 and 443 unless told.
+    pub ports: BTreeSet<u16>,
+    /// The addresses by which it comes to the work nodes: what these say of who asks is believed.
+    pub proxies: BTreeSet<Ipv4Addr>,
 }
 
 /// An address that moves among the work nodes by VRRP ([RFC 5798](https://www.rfc-editor.org/rfc/rfc5798)).
@@ -33,7 +51,7 @@ impl AppsEntrance {
     pub const fn shared(&self) -> Option<&AppsAddress> {
         match self {
             Self::Keepalived(shared) => Some(shared),
-            Self::None => None,
+            Self::None | Self::External(_) => None,
         }
     }
 }
@@ -41,6 +59,7 @@ impl AppsEntrance {
 /// The section as written: what it names has to be compared with the rest of the file.
 pub(in crate::spec) enum RawApps {
     None,
+    External(Spanned<AppsBalancer>),
     Keepalived(RawAppsAddress),
 }
 
@@ -55,6 +74,7 @@ impl RawApps {
     pub(in crate::spec) fn meant(self) -> AppsEntrance {
         match self {
             Self::None => AppsEntrance::None,
+            Self::External(balancer) => AppsEntrance::External(balancer.into_inner()),
             Self::Keepalived(RawAppsAddress { address, ports, router_id }) => AppsEntrance::Keepalived(AppsAddress {
                 address: address.into_inner(),
                 ports: ports.into_inner(),
@@ -68,31 +88,67 @@ impl RawApps {
 #[derive(Clone, Copy)]
 enum Kind {
     None,
+    External,
     Keepalived,
 }
 
+/// The keys of all kinds.
+const KEYS: [&str; 5] = ["address", "host", "ports", "proxies", "router-id"];
+
 /// What the section says is its kind; each kind has keys of its own.
 pub(super) fn decode(mut apps: Section<'_>) -> Option<RawApps> {
-    let kinds = [("none", Kind::None), ("keepalived", Kind::Keepalived)];
+    let kinds = [("none", Kind::None), ("external", Kind::External), ("keepalived", Kind::Keepalived)];
     let kind = apps.or("kind", Kind::None, |value| shapes::choice(value, &kinds, &[]));
     let entrance = kind.and_then(|kind| match kind.into_inner() {
         Kind::None => {
-            for key in ["address", "ports", "router-id"] {
-                apps.unused(key, "there is no entrance", "write `kind = \"keepalived\"`, or remove the key");
+            let help = "write `kind = \"external\"` or `kind = \"keepalived\"`, or remove the key";
+            for key in KEYS {
+                apps.unused(key, "there is no entrance", help);
             }
             Some(RawApps::None)
         }
+        Kind::External => external(&mut apps).map(RawApps::External),
         Kind::Keepalived => keepalived(&mut apps).map(RawApps::Keepalived),
     });
     // A kind that can't be read says nothing about the other keys.
-    for key in ["address", "ports", "router-id"] {
+    for key in KEYS {
         apps.optional(key, |_| Ok(()));
     }
     apps.finish();
     entrance
 }
 
+fn external(apps: &mut Section<'_>) -> Option<Spanned<AppsBalancer>> {
+    for key in ["address", "router-id"] {
+        apps.unused(key, "the entrance is somebody else's", "write `host`, or `kind = \"keepalived\"`");
+    }
+    let host = apps.required("host", "\"apps.example.org\"", shapes::host);
+    let ports = apps.or("ports", INGRESS_PORTS.into(), shapes::ports);
+    let proxies = apps.or("proxies", BTreeSet::new(), proxies);
+    let ((host, ports), proxies) = host.zip(ports).zip(proxies)?;
+    let place = host.span();
+    let balancer =
+        AppsBalancer { host: host.into_inner(), ports: ports.into_inner(), proxies: proxies.into_inner() };
+    Some(Spanned::new(place, balancer))
+}
+
+/// The most addresses that a balancer comes from: there are few of it.
+const MOST_PROXIES: usize = 16;
+
+fn proxies(value: &Value<'_>) -> Read<BTreeSet<Ipv4Addr>> {
+    let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of addresses")) };
+    if list.len() > MOST_PROXIES {
+        let message = format!("{} addresses are too many: at most {MOST_PROXIES}", list.len());
+        let problem = Problem::new(Code::BadAddress, message, value.span(), "too many");
+        return Err(problem.help("name those by which the balancer itself comes to the work nodes"));
+    }
+    list.iter().map(shapes::address).collect()
+}
+
 fn keepalived(apps: &mut Section<'_>) -> Option<RawAppsAddress> {
+    for key in ["host", "proxies"] {
+        apps.unused(key, "the work nodes share an address", "write `address`, or `kind = \"external\"`");
+    }
     let address = apps.required("address", "\"192.0.2.20\"", shapes::address);
     let ports = apps.or("ports", INGRESS_PORTS.into(), shapes::ports);
     let router_id = apps.optional("router-id", |value| shapes::number(value, &(1..=255)));

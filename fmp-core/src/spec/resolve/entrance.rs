@@ -55,6 +55,10 @@ fn of_api(entrance: &Spanned<ApiEntrance>) -> Option<Address> {
 fn of_apps(entrance: &RawApps) -> Option<Address> {
     match entrance {
         RawApps::Keepalived(shared) => Some(Address { at: shared.address.clone(), moves: true }),
+        RawApps::External(balancer) => {
+            let address = balancer.get_ref().host.parse().ok()?;
+            Some(Address { at: Spanned::new(balancer.span(), address), moves: false })
+        }
         RawApps::None => None,
     }
 }

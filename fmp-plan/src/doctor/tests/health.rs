@@ -42,6 +42,7 @@ fn answer(lab: &mut Lab) {
             routes: others.map(route).collect(),
             etcd_fsync: if mains.contains(name) { fsync(2_000, 100_000) } else { Fact::Absent },
             name: Fact::Known(NameAnswer::Right),
+            entrances: Fact::Absent,
         });
     }
     let of_nodes = addresses.iter().map(|(name, _)| lease("kube-node-lease", name.as_str(), 40));
@@ -319,6 +320,29 @@ fn budgets_that_block_evictions_are_found() {
     assert_eq!(told[0].0, "70 disruption budgets let no pod go, although all are healthy");
     assert_eq!((told[0].1.len(), told[0].1[5].as_str()), (6, "and 65 more"));
     assert_eq!(told[1].0, "2 disruption budgets let no pod go, since too few are healthy", "they come after seventy");
+}
+
+#[test]
+fn an_entrance_of_somebody_else_at_which_nobody_answers_is_found() {
+    const AT: &str = "apps.example.org:443";
+    let found = |answers: &[(&str, bool)]| {
+        let lab = with(|lab| {
+            for (name, is_open) in answers {
+                let entrances = Fact::Known([(AT.to_owned(), *is_open)].into());
+                lab.host(name).health.as_mut().unwrap().entrances = entrances;
+            }
+        });
+        ailments(&lab).into_iter().map(|ailment| (ailment.kind, ailment.what, ailment.evidence)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&[("main-1", true), ("main-2", true)]), []);
+    let told = |what: &str, evidence: [&str; 2]| {
+        vec![(Kind::Entrance, format!("{what} at the entrance {AT}"), evidence.map(str::to_owned).to_vec())]
+    };
+    let closed = "finds nobody within 3 s";
+    let [one, other] = [format!("main-1 {closed}"), format!("main-2 {closed}")];
+    assert_eq!(found(&[("main-1", false), ("main-2", false)]), told("nobody answers", [&one, &other]));
+    let some = told("some nodes find nobody", [&one, "main-2 is let in"]);
+    assert_eq!(found(&[("main-1", false), ("main-2", true)]), some);
 }
 
 #[test]

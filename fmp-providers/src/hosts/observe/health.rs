@@ -31,6 +31,7 @@ pub(super) fn ask(ask: Option<&HealthQuestion>, list: &mut impl FnMut(&str, &mut
     list("health_directories", &mut ask.into_iter().flat_map(|ask| &ask.directories).map(|path| format!(".{path}")));
     list("etcd_metrics", &mut ask.and_then(|ask| ask.etcd_metrics).map(place).into_iter().flatten());
     list("name_server", &mut name().map(|name| place(name.server)).into_iter().flatten());
+    list("health_entrances", &mut ask.into_iter().flat_map(|ask| ask.entrances.iter().cloned()));
     list("name_question", &mut name().map(|name| escaped(&query(&name.name))).into_iter());
 }
 
@@ -66,6 +67,7 @@ pub(super) fn read(sections: &Sections<'_>, ask: &HealthQuestion) -> Result<Host
         routes: told.all("route").filter_map(route).collect(),
         etcd_fsync: if ask.etcd_metrics.is_some() { told.fsync() } else { Fact::Absent },
         name: ask.name.as_ref().map_or(Fact::Absent, |name| told.name(name)),
+        entrances: if ask.entrances.is_empty() { Fact::Absent } else { told.entrances() },
     })
 }
 
@@ -108,6 +110,13 @@ impl<'a> Told<'a> {
             Some(bytes) => Fact::Known(meaning(&bytes, ask.address)),
             None => Fact::Unknown(answer.trim().chars().take(200).collect()),
         }
+    }
+
+    /// `HOST:PORT open`, or `closed`.
+    fn entrances(&self) -> Fact<BTreeMap<String, bool>> {
+        let each = |line: &str| line.split_once(' ').map(|(at, how)| (at.to_owned(), how == "open"));
+        let told: BTreeMap<String, bool> = self.all("entrance").filter_map(each).collect();
+        if told.is_empty() { self.unanswered("it did not ask") } else { Fact::Known(told) }
     }
 
     fn unanswered<T>(&self, why: &str) -> Fact<T> {

@@ -170,3 +170,17 @@ async fn a_link_has_its_mtu_and_its_addresses() {
     assert_eq!(seen.file_systems, BTreeMap::new(), "both are no file systems of their own");
     assert_eq!(seen.links["eth0"], Link { mtu: 1400, addresses: [Ipv4Addr::new(192, 0, 2, 1)].into() });
 }
+
+#[tokio::test]
+async fn a_host_says_where_somebody_takes_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+    let (open, closed) = (at(&listener), at(&gone));
+    drop(gone);
+    let entrances = [open.clone(), closed.clone()].into();
+    let seen = look(&Lab::new(), HealthQuestion { entrances, ..HealthQuestion::default() }).await;
+    assert_eq!(seen.entrances, Fact::Known([(open, true), (closed, false)].into()));
+    let seen = look(&Lab::new(), HealthQuestion::default()).await;
+    assert_eq!(seen.entrances, Fact::Absent, "nobody asked");
+}
