@@ -65,17 +65,18 @@ fn a_work_node_lets_go_unless_it_answers_at_each_port() {
 }
 
 /// A folder with an `ip` that knows one link, with the node's own address and these others, and notes what is deleted.
-fn with_ip(others: &str) -> tempfile::TempDir {
+fn with_ip(others: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let ip = format!(
         r#"#!/bin/sh
 case "$*" in
 "address del "*) echo "$*" >>{folder}/deleted ;;
 *"to 198.18.0.11/32") echo "2: eth7    inet 198.18.0.11/24 scope global eth7" ;;
-*"to "*) for own in {others}; do case "$*" in *"to $own") echo "2: eth7    inet $own scope global eth7" ;; esac; done ;;
+*"show dev eth7") for own in 198.18.0.11/24 {others}; do echo "2: eth7    inet $own scope global eth7"; done ;;
 esac
 "#,
-        folder = folder.path().display()
+        folder = folder.path().display(),
+        others = others.join(" ")
     );
     let path = folder.path().join("ip");
     fs::write(&path, ip).expect("it can be written");
@@ -87,32 +88,55 @@ esac
 fn link(folder: &Path, what: &str) -> Output {
     let at = |name: &str| folder.join(name).display().to_string();
     let script = LINK.replace("/etc/fmp/keepalived.conf", &at("conf")).replace("/run/fmp/keepalived.conf", &at("run"));
-    fs::write(folder.join("conf"), "interface @LINK@\ndev @LINK@\n").expect("it can be written");
-    run("sh", &script, &[what, "198.18.0.10"], folder)
+    let script = script.replace("/run/fmp/stamp/fmp-entrance.service", &at("stamp"));
+    fs::write(folder.join("conf"), "interface @LINK@\n        198.18.0.10/32 dev @LINK@\n").expect("it can be written");
+    run("sh", &script, &[what], folder)
+}
+
+/// What was deleted, in order of addresses.
+fn deleted(folder: &Path) -> Vec<String> {
+    let noted = fs::read_to_string(folder.join("deleted")).unwrap_or_default();
+    noted.lines().map(|line| line.strip_prefix("address del ").unwrap_or(line).to_owned()).collect()
 }
 
 #[test]
 fn what_was_killed_leaves_no_address_behind() {
-    let folder = with_ip("198.18.0.10/32");
-    for (what, deleted) in [("reload", 0), ("start", 1), ("stop", 2)] {
+    let folder = with_ip(&["198.18.0.10/32", "198.18.0.30/32", "198.18.0.99/32"]);
+    // By what it read last it had two; by what is to be read now it has one of them.
+    let earlier = "        198.18.0.30/32 dev eth7\n        198.18.0.10/32 dev eth7\n";
+    for what in ["stop", "start"] {
+        fs::write(folder.path().join("run"), earlier).expect("it can be written");
         let said = link(folder.path(), what);
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        let noted = fs::read_to_string(folder.path().join("deleted")).unwrap_or_default();
-        assert_eq!(noted.lines().count(), deleted, "{what}: {noted}");
-        assert!(noted.lines().all(|line| line == "address del 198.18.0.10/32 dev eth7"), "{noted}");
+        assert_eq!(deleted(folder.path()), ["198.18.0.10/32 dev eth7", "198.18.0.30/32 dev eth7"], "{what}");
+        fs::remove_file(folder.path().join("deleted")).expect("it was written");
     }
-    let none = with_ip("");
+    assert!(link(folder.path(), "reload").status.success());
+    assert_eq!(deleted(folder.path()), [""; 0], "what it has it keeps through a reload");
+    let none = with_ip(&[]);
     assert!(link(none.path(), "start").status.success());
     assert!(!none.path().join("deleted").exists());
 }
 
 #[test]
 fn the_link_is_found_by_the_nodes_own_address() {
-    let folder = with_ip("");
+    let folder = with_ip(&[]);
     assert!(link(folder.path(), "start").status.success());
-    assert_eq!(fs::read_to_string(folder.path().join("run")).expect("it was written"), "interface eth7\ndev eth7\n");
+    let rendered = fs::read_to_string(folder.path().join("run")).expect("it was written");
+    assert_eq!(rendered, "interface eth7\n        198.18.0.10/32 dev eth7\n");
     fs::write(folder.path().join("ip"), "#!/bin/sh\n").expect("it can be written");
     let said = link(folder.path(), "start");
     assert!(!said.status.success());
     assert_eq!(String::from_utf8_lossy(&said.stderr), "no link has the address 198.18.0.11\n");
+}
+
+#[test]
+fn a_reload_that_fails_takes_back_what_was_noted_of_it() {
+    let folder = with_ip(&[]);
+    let stamp = folder.path().join("stamp");
+    fs::write(&stamp, "invocation 1\n").expect("it can be written");
+    assert!(link(folder.path(), "reload").status.success() && stamp.exists());
+    fs::write(folder.path().join("ip"), "#!/bin/sh\n").expect("it can be written");
+    assert!(!link(folder.path(), "reload").status.success());
+    assert!(!stamp.exists());
 }

@@ -1,7 +1,10 @@
 //! IPv4 ranges. IPv6 is said to be unsupported by a diagnostic where the file names it.
 
+mod range;
+
 use std::{fmt, net::Ipv4Addr, str::FromStr};
 
+pub use range::{AddressRange, BadRange};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A range of IPv4 addresses, such as `10.244.0.0/16`. No host bits are set.

@@ -38,7 +38,7 @@ pub(crate) fn run(lab: &Lab) {
     let holder = until("a work node holds the address", SOON, || holder(lab));
     the_client_is_seen(lab, REQUEST);
     lab.fmp_for(&file, &["plan"]).exits(0);
-    holder_dies(lab, holder);
+    holder_dies(lab, holder, ADDRESS);
     taken_away(lab);
 }
 
@@ -66,9 +66,9 @@ pub(crate) fn the_client_is_seen(lab: &Lab, request: &str) {
     assert_eq!(seen, own, "{answer}");
 }
 
-/// Without power, while somebody asks.
-pub(crate) fn holder_dies(lab: &Lab, holder: &'static str) {
-    let clients = Client::start(lab, "apps", ASKS, ADDRESS);
+/// Without power, while somebody asks at an address that moves.
+pub(crate) fn holder_dies(lab: &Lab, holder: &'static str, address: &str) {
+    let clients = Client::start(lab, "apps", ASKS, address);
     let from = millis();
     lab.cut_power(&[holder]);
     throughout("a work node is off", WATCHED, || Ok(()));

@@ -43,7 +43,7 @@ pub(crate) fn run(lab: &Lab) {
     the_client_is_seen(lab, REQUEST);
     its_certificate_is_shown(lab, &certificate);
     lab.fmp_for(&file, &["plan"]).exits(0);
-    holder_dies(lab, holder);
+    holder_dies(lab, holder, ADDRESS);
     taken_away(lab);
 }
 

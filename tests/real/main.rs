@@ -30,6 +30,7 @@ mod rehearse;
 mod runner;
 mod secrets;
 mod security;
+mod services;
 mod stale;
 mod vxlan;
 mod workload;
@@ -66,6 +67,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_full_main_off", begin: Begin::InSync, minutes: 15, run: main_off::run },
     Check { name: "real_full_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
     Check { name: "real_full_ingress", begin: Begin::InSync, minutes: 15, run: ingress::run },
+    Check { name: "real_full_services", begin: Begin::InSync, minutes: 15, run: services::run },
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
     Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },
     // Last: it leaves no cluster behind.

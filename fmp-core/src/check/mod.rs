@@ -40,7 +40,7 @@ struct Case<'a> {
     profile: &'a Profile,
     size: &'a Size,
     /// What it shares with others, where it does.
-    shared: Option<entrance::Shared>,
+    shared: Option<&'a entrance::Shared>,
     /// Where an ingress answers there, where one does.
     ingress: &'static [u16],
     /// What becomes of disks; None where none is used.
@@ -81,6 +81,7 @@ pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let size = spec.profile.size(spec.machines, node.role);
     let (shared, ingress) = (entrance::shared(spec, node.role), entrance::ingress(spec, node.role));
     let storage = spec.storage.as_ref();
+    let shared = shared.as_ref();
     let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, ingress, storage, facts };
     CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
 }

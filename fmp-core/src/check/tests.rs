@@ -342,6 +342,25 @@ fn work_nodes_that_share_an_address_need_what_moves_it() {
 }
 
 #[test]
+fn addresses_that_move_are_on_the_link_of_who_shares_them() {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let services = "services = [\"192.0.2.30\", \"192.0.2.250-192.0.3.5\"]";
+    let text = format!("{text}\n[entrance.apps]\nkind = \"keepalived\"\naddress = \"198.18.7.7\"\n{services}\n");
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let found = |name: &str, change: Change| {
+        let mut facts = good(&spec, name);
+        change(&mut facts);
+        host(&spec, &name.parse().unwrap(), &facts).into_iter().map(|found| found.message).collect::<Vec<_>>()
+    };
+    let told = |range: &str| {
+        format!("{range} under [entrance.apps] is not on this machine's link 192.0.2.0/24: whoever is there won't find it")
+    };
+    assert_eq!(found("work-1", |_| ()), [told("198.18.7.7"), told("192.0.2.250-192.0.3.5")]);
+    assert_eq!(found("work-1", |facts| facts.prefixes.clear()), [""; 0], "what has no prefix says nothing");
+    assert_eq!(found("main-1", |_| ()), [""; 0]);
+}
+
+#[test]
 fn nobody_else_answers_where_the_ingress_does() {
     let text = include_str!("../../../fixtures/local-7/cluster.toml");
     let text = format!("{text}\n[components.ingress]\nkind = \"traefik\"\n");

@@ -116,6 +116,8 @@ pub struct ApiHealth {
     pub budgets: Fact<TightBudgets>,
     /// The pods behind the cluster's DNS, ready or not.
     pub dns: Fact<Vec<EndpointSeen>>,
+    /// Services of type `LoadBalancer` that name no class: those that whoever gives addresses is to serve.
+    pub load_balancers: Fact<Vec<LoadBalancerSeen>>,
 }
 
 /// A lease.
@@ -206,6 +208,20 @@ impl FromIterator<BudgetSeen> for TightBudgets {
         }
         tight
     }
+}
+
+/// A Service of type `LoadBalancer`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadBalancerSeen {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Whether only a node with a pod of its own answers for it: `externalTrafficPolicy: Local`.
+    pub is_local: bool,
+    /// The addresses at which it is reached, as its status says.
+    pub addresses: BTreeSet<Ipv4Addr>,
 }
 
 /// A pod behind a Service.

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 pub use cluster::{Api, Etcd, EtcdMember, NodeSeen, PodSeen};
 pub use health::{
-    ApiHealth, BudgetSeen, BudgetsSeen, EndpointSeen, FileSystem, HostHealth, Latencies, LeaseSeen, Link, NameAnswer,
-    Route, TightBudgets,
+    ApiHealth, BudgetSeen, BudgetsSeen, EndpointSeen, FileSystem, HostHealth, Latencies, LeaseSeen, Link,
+    LoadBalancerSeen, NameAnswer, Route, TightBudgets,
 };
 pub use object::{FieldsSeen, ObjectSeen};
 /// Words of the sets of fields that the API writes.

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     NodeName,
+    net::AddressRange,
     resource::Input,
     spec::{AppsAddress, Role, SharedAddress, Spec},
 };
@@ -46,6 +47,8 @@ struct Shared<'a> {
     router_id: u8,
     /// What a work node answers at itself.
     ports: &'a BTreeSet<u16>,
+    /// What else whoever holds the address has: what Services are reached at.
+    services: &'a [AddressRange],
 }
 
 const NO_PORTS: &BTreeSet<u16> = &BTreeSet::new();
@@ -55,11 +58,11 @@ impl<'a> Shared<'a> {
         match role {
             Role::Main => {
                 let SharedAddress { address, router_id, port: _ } = spec.api_entrance.shared()?;
-                Some(Self { role, address, router_id, ports: NO_PORTS })
+                Some(Self { role, address, router_id, ports: NO_PORTS, services: &[] })
             }
             Role::Work => {
-                let AppsAddress { address, ports, router_id } = spec.apps_entrance.shared()?;
-                Some(Self { role, address: *address, router_id: *router_id, ports })
+                let AppsAddress { address, ports, router_id, services } = spec.apps_entrance.shared()?;
+                Some(Self { role, address: *address, router_id: *router_id, ports, services })
             }
         }
     }
@@ -110,7 +113,7 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
     recipe.file_of_each(CONFIG, move |node| config(common, shared, node));
     recipe.file(LINK_SCRIPT, include_str!("data/entrance-link.sh"));
     recipe.file_with_mode(READY_SCRIPT, 0o755, shared.script());
-    let unit = service(shared).add_rendering(recipe, &[link_script(shared, "start")]);
+    let unit = service(shared).add_rendering(recipe, &[link_script("start")]);
     recipe.needs(&unit, &key::file(READY_SCRIPT));
     recipe.needs(&unit, &key::unit(BALANCER_UNIT));
 }
@@ -129,10 +132,10 @@ fn service<'c>(shared: Shared<'_>) -> Service<'c> {
         options: vec![
             format!("EnvironmentFile={}", paths::NODE_ENV),
             // One that was killed leaves the address behind, and others hold it by now.
-            format!("ExecStopPost=-{}", link_script(shared, "stop")),
+            format!("ExecStopPost=-{}", link_script("stop")),
             // Noted first, as at a start.
             format!("ExecReload=-{renote}"),
-            format!("ExecReload={}", link_script(shared, "reload")),
+            format!("ExecReload={}", link_script("reload")),
             "ExecReload=/bin/kill -HUP $MAINPID".to_owned(),
         ],
         command: vec![
@@ -149,8 +152,8 @@ fn service<'c>(shared: Shared<'_>) -> Service<'c> {
     }
 }
 
-fn link_script(shared: Shared<'_>, what: &str) -> String {
-    format!("/bin/sh {LINK_SCRIPT} {what} {}", shared.address)
+fn link_script(what: &str) -> String {
+    format!("/bin/sh {LINK_SCRIPT} {what}")
 }
 
 fn config(common: &Common<'_>, shared: Shared<'_>, node: &ThisNode<'_>) -> String {
@@ -192,14 +195,26 @@ vrrp_instance {instance} {{
         instance = shared.name(),
     );
     peers(&mut text, common, shared, node.name);
-    write!(
-        text,
-        "    virtual_ipaddress {{\n        {address}/32 dev @LINK@\n    }}\n    \
-             track_script {{\n        ready\n    }}\n}}\n"
-    )
-    .expect("writing to a String can't fail");
+    writeln!(text, "    virtual_ipaddress {{\n        {address}/32 dev @LINK@\n    }}").expect(WRITTEN);
+    further_addresses(&mut text, shared.services);
+    text.push_str("    track_script {\n        ready\n    }\n}\n");
     text
 }
+
+/// They come and go with the first one, and are in no sign of life: machines that know different ones, as while a change of
+/// them goes from node to node, agree on who is master all the same.
+fn further_addresses(text: &mut String, ranges: &[AddressRange]) {
+    if ranges.is_empty() {
+        return;
+    }
+    text.push_str("    virtual_ipaddress_excluded {\n");
+    for address in ranges.iter().flat_map(|range| range.addresses()) {
+        writeln!(text, "        {address}/32 dev @LINK@").expect(WRITTEN);
+    }
+    text.push_str("    }\n");
+}
+
+const WRITTEN: &str = "writing to a String can't fail";
 
 /// Spread as far as it goes: the wait differs by a part of [`ADVERT_S`].
 fn priority(common: &Common<'_>, shared: Shared<'_>, own: &NodeName) -> usize {
@@ -217,7 +232,7 @@ fn peers(text: &mut String, common: &Common<'_>, shared: Shared<'_>, own: &NodeN
     }
     text.push_str("    unicast_peer {\n");
     for (_, other) in others {
-        writeln!(text, "        {}", other.address).expect("writing to a String can't fail");
+        writeln!(text, "        {}", other.address).expect(WRITTEN);
     }
     text.push_str("    }\n");
 }

@@ -320,22 +320,24 @@ impl Cluster {
         // Each once the one before it is there.
         let health = objects::health().map(|object| cluster.object(builder, object));
         health.windows(2).for_each(|pair| builder.needs(pair[1], pair[0]));
-        for Component { ground, workload } in components::all(common) {
-            let ground: Vec<Added> = ground.into_iter().map(|object| cluster.object(builder, object)).collect();
-            let workload = cluster.object(builder, workload);
-            ground.into_iter().for_each(|object| builder.needs(workload, object));
-            cluster.workloads.push(workload);
-        }
         cluster.bring(builder, common);
         cluster
     }
 
-    /// Adds what a person brings.
+    /// Adds components and what a person brings: objects of the one may be of kinds that the other defines.
     fn bring(&mut self, builder: &mut Builder, common: &Common<'_>) {
-        let (objects, order) = components::ordered(common.spec);
+        let components = components::all(common);
+        let grounds = components.iter().flat_map(|component| &component.ground);
+        let (objects, order) = components::ordered(grounds.chain(components::objects(common.spec)).cloned().collect());
         let needs_images: Vec<bool> = objects.iter().map(|object| common.images.are_needed_by(object)).collect();
         let added: Vec<Added> = objects.into_iter().map(|object| self.object(builder, object)).collect();
         order.into_iter().for_each(|(later, earlier)| builder.needs(added[later], added[earlier]));
+        let mut grounds = added.iter();
+        for Component { ground, workload } in components {
+            let workload = self.object(builder, workload);
+            grounds.by_ref().take(ground.len()).for_each(|object| builder.needs(workload, *object));
+            self.workloads.push(workload);
+        }
         self.workloads.extend(added.iter().zip(needs_images).filter(|(_, needs)| *needs).map(|(added, _)| *added));
     }
 

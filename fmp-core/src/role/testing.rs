@@ -45,6 +45,7 @@ pub(super) fn bundle(kubernetes: &str) -> Lock {
         ("local-path-provisioner-image", "0.0.30", "docker.io/rancher/local-path-provisioner:v0.0.30"),
         ("busybox-image", "1.35.0", "fmp.local/busybox:1.35.0"),
         ("traefik-image", "3.6.12", "docker.io/library/traefik:v3.6.12"),
+        ("metallb-controller-image", "0.15.3", "quay.io/metallb/controller:v0.15.3"),
     ] {
         lock.insert(entry(name, version, Kind::Image(reference.to_owned())));
     }

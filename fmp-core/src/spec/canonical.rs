@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, Ingress, Metrics, Network, Node, SharedAddress, Spec,
-    Storage, Volumes,
+    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, Ingress, Metrics, Network, Node,
+    SharedAddress, Spec, Storage, Volumes,
 };
 use crate::{Digest, NodeName};
 
@@ -54,8 +54,9 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         AppsEntrance::External(AppsBalancer { host, ports, proxies }) => {
             writeln!(out, "entrance.apps external {host} {ports:?} {proxies:?}")?;
         }
-        AppsEntrance::Keepalived(AppsAddress { address, ports, router_id }) => {
+        AppsEntrance::Keepalived(AppsAddress { address, ports, router_id, services }) => {
             writeln!(out, "entrance.apps keepalived {address} {ports:?} {router_id}")?;
+            services.iter().try_for_each(|range| writeln!(out, "entrance.apps services {range}"))?;
         }
     }
     write_components(out, components)?;

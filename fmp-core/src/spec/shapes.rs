@@ -109,12 +109,16 @@ pub(super) fn address(value: &Value<'_>) -> Read<Ipv4Addr> {
             .help("write the address by which the others reach it, such as `192.0.2.21`")
     };
     let address: Ipv4Addr = text.parse().map_err(|_| bad(format!("`{text}` is not an address")))?;
-    let unusable = address.is_unspecified()
+    if is_unusable(address) { Err(bad(format!("{address} can't be the address of a machine"))) } else { Ok(address) }
+}
+
+/// Whether no machine of a network can have this address.
+pub(super) const fn is_unusable(address: Ipv4Addr) -> bool {
+    address.is_unspecified()
         || address.is_loopback()
         || address.is_link_local()
         || address.is_multicast()
-        || address.octets()[0] >= 240;
-    if unusable { Err(bad(format!("{address} can't be the address of a machine"))) } else { Ok(address) }
+        || address.octets()[0] >= 240
 }
 
 /// The most servers that `CoreDNS` forwards to ([its page](https://coredns.io/plugins/forward/)).

@@ -82,6 +82,18 @@ fn the_examples_are_right() {
 const SMALL: &str = "[cluster]\nname = 'fmp'\nkubernetes = '1.29.15'\n[environment]\nkind = 'local'\n\
                      [nodes.main-1]\nrole = 'main'\naddress = '198.18.0.11'\n";
 
+/// A work node, and an address that it has.
+const APPS: &str = "[nodes.work-1]\nrole = 'work'\naddress = '198.18.0.21'\n\
+                    [entrance.apps]\nkind = 'keepalived'\naddress = '198.18.0.20'\n";
+
+#[test]
+fn addresses_for_services_come_in_order() {
+    let text = format!("{SMALL}{APPS}services = ['198.18.0.40/30', '198.18.0.30']\n");
+    let spec = parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let told: Vec<String> = spec.apps_entrance.services().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["198.18.0.30", "198.18.0.40-198.18.0.43"]);
+}
+
 #[test]
 fn what_is_not_written_has_a_default() {
     let spec = parse("cluster.toml", SMALL, &Profiles::shipped()).unwrap();
@@ -162,6 +174,8 @@ fn the_digest_is_of_the_meaning() {
         format!("{SMALL}[entrance.api]\nkind = 'external'\nhost = 'api'\n"),
         format!("{SMALL}[entrance.api]\nkind = 'keepalived'\naddress = '198.18.0.10'\n"),
         format!("{SMALL}[entrance.apps]\nkind = 'external'\nhost = 'apps.example.org'\n"),
+        format!("{SMALL}{APPS}"),
+        format!("{SMALL}{APPS}services = ['198.18.0.30']\n"),
         format!("{SMALL}[components.metrics]\nkind = 'metrics-server'\n"),
         format!("{SMALL}[components.volumes]\nkind = 'local-path'\n"),
         format!("{SMALL}[components.ingress]\nkind = 'traefik'\n"),

@@ -40,7 +40,8 @@ fn ailment(budgets: &BudgetsSeen, what: &str, cause: &str, fix: &str) -> Ailment
     let BudgetsSeen { count, first } = budgets;
     let mut evidence: Vec<String> = first.iter().map(told).collect();
     evidence.extend((*count > first.len()).then(|| format!("and {} more", count - first.len())));
-    let who = if *count == 1 { "1 disruption budget lets".to_owned() } else { format!("{count} disruption budgets let") };
+    let who =
+        if *count == 1 { "1 disruption budget lets".to_owned() } else { format!("{count} disruption budgets let") };
     Ailment {
         subject: check::CLUSTER.to_owned(),
         kind: Kind::EvictionBlocked,

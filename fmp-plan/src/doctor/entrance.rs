@@ -29,7 +29,39 @@ pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
         at: shared.address.to_string(),
     });
     let shared = api.into_iter().chain(apps).filter_map(|entrance| ailment(patient, &entrance));
-    shared.chain(elsewhere(patient)).collect()
+    shared.chain(of_services(patient)).chain(elsewhere(patient)).collect()
+}
+
+/// Addresses for Services are not where the address is with which they move. Whether somebody has that one is told by itself.
+fn of_services(patient: &Patient<'_>) -> Option<Ailment> {
+    let shared = patient.spec.apps_entrance.shared()?;
+    let seen =
+        patient.spec.everyone().filter_map(|(name, _)| Some((name, &patient.observed.host(name)?.facts.addresses)));
+    let (holders, others): (Vec<_>, Vec<_>) = seen.partition(|(_, has)| has.contains(&shared.address));
+    let [(holder, has)] = holders[..] else { return None };
+    let wanted = || shared.services.iter().flat_map(|range| range.addresses());
+    let lacks: Vec<Ipv4Addr> = wanted().filter(|address| !has.contains(address)).collect();
+    let astray = others.into_iter().flat_map(|(name, has)| {
+        wanted().filter(|address| has.contains(address)).map(move |address| format!("{name} has {address}"))
+    });
+    let lacked = lacks.first().map(|first| match lacks.len() {
+        1 => format!("{holder} lacks {first}"),
+        count => format!("{holder} lacks {count} of them, {first} among these"),
+    });
+    let evidence: Vec<String> = lacked.into_iter().chain(astray).collect();
+    (!evidence.is_empty()).then(|| Ailment {
+        subject: check::CLUSTER.to_owned(),
+        kind: Kind::Entrance,
+        severity: Severity::Error,
+        what: format!("addresses for Services are not where {holder} holds the applications' entrance"),
+        evidence,
+        cause: "keepalived has not read what they are, or somebody moved one by hand".to_owned(),
+        fix: patient.fix(
+            |step| step.id.as_str().ends_with(UNIT),
+            |what| what.ends_with(UNIT),
+            || format!("`systemctl restart {UNIT}` on the work nodes that are named"),
+        ),
+    })
 }
 
 /// Entrances of somebody else at which some node found nobody.

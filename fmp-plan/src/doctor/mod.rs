@@ -15,6 +15,7 @@ mod names;
 mod network;
 mod node;
 mod pods;
+mod services;
 #[cfg(test)]
 mod tests;
 mod unseen;
@@ -92,6 +93,8 @@ pub enum Kind {
     PodStuck,
     /// Budgets keep pods from leaving a node.
     EvictionBlocked,
+    /// Services of type `LoadBalancer` are not reached.
+    LoadBalancer,
     /// Something was asked and not answered.
     Unseen,
 }
@@ -129,6 +132,7 @@ impl Kind {
             Self::PodUnbound => "pod-unbound",
             Self::PodStuck => "pod-stuck",
             Self::EvictionBlocked => "eviction-blocked",
+            Self::LoadBalancer => "load-balancer",
             Self::Unseen => "unseen",
         }
     }
@@ -173,6 +177,7 @@ pub fn diagnose(spec: &Spec, observed: &Observed, plan: &Plan) -> Vec<Ailment> {
     ailments.extend(entrance::ailments(&patient));
     ailments.extend(pods::ailments(&patient));
     ailments.extend(budgets::ailments(&patient));
+    ailments.extend(services::ailments(&patient));
     ailments.extend(leases::controllers(&patient));
     ailments.extend(names::ailments(&patient));
     ailments.extend(network::mtus(&patient));

@@ -179,7 +179,7 @@ fn an_entrance_has_one_holder() {
 /// A cluster whose work nodes share an address, which these hosts have.
 fn with_apps_entrance(ports: &[u16], holders: &[&str]) -> Lab {
     let (address, ports) = ([198, 18, 0, 20].into(), ports.iter().copied().collect());
-    let shared = AppsAddress { address, ports, router_id: 20 };
+    let shared = AppsAddress { address, ports, router_id: 20, services: Vec::new() };
     let mut lab = Lab::settled_as(3, 2, |spec| spec.apps_entrance = AppsEntrance::Keepalived(shared.clone()));
     for holder in holders {
         lab.host(holder).facts.addresses.insert(address);
@@ -202,6 +202,26 @@ fn the_applications_entrance_has_one_holder_among_the_work_nodes() {
     let mut lab = with_apps_entrance(&[80], &[]);
     lab.silence("work-1");
     assert!(ailments(&lab).iter().all(|ailment| ailment.kind != Kind::Entrance), "the one that is silent may have it");
+}
+
+#[test]
+fn addresses_for_services_are_where_the_entrance_is() {
+    let (address, services) = ([198, 18, 0, 20].into(), vec!["198.18.0.30-198.18.0.31".parse().unwrap()]);
+    let shared = AppsAddress { address, ports: [].into(), router_id: 20, services };
+    let found = |held: &[(&str, u8)]| {
+        let mut lab = Lab::settled_as(3, 2, |spec| spec.apps_entrance = AppsEntrance::Keepalived(shared.clone()));
+        for (name, last) in held {
+            lab.host(name).facts.addresses.insert([198, 18, 0, *last].into());
+        }
+        let entrance = |ailment: &Ailment| ailment.kind == Kind::Entrance;
+        ailments(&lab).into_iter().filter(entrance).flat_map(|ailment| ailment.evidence).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&[("work-1", 20), ("work-1", 30), ("work-1", 31)]), [""; 0]);
+    assert_eq!(found(&[("work-1", 20), ("work-1", 30)]), ["work-1 lacks 198.18.0.31"]);
+    let lacks = "work-1 lacks 2 of them, 198.18.0.30 among these";
+    assert_eq!(found(&[("work-1", 20), ("work-2", 31)]), [lacks, "work-2 has 198.18.0.31"]);
+    let nobody = found(&[]);
+    assert!(nobody.iter().all(|line| line.contains("fmp-entrance.service")), "{nobody:?}");
 }
 
 #[test]

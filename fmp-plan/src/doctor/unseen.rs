@@ -19,6 +19,7 @@ pub(super) fn of_cluster(patient: &Patient<'_>) -> Option<Ailment> {
         why("leases", &health.leases),
         why("disruption budgets", &health.budgets),
         why("who answers for names", &health.dns).filter(|_| asks_names),
+        why("Services of type LoadBalancer", &health.load_balancers),
     ];
     ailment(check::CLUSTER, unanswered, "the API answers, and not this: it is too slow, or refuses it")
 }

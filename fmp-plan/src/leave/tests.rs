@@ -355,7 +355,8 @@ fn a_node_that_is_away_keeps_others_from_leaving() {
 
 /// Work nodes that shared an address once, by a file that says so no more.
 fn entrance_taken_away() -> Lab {
-    let shared = AppsAddress { address: [198, 18, 0, 20].into(), ports: [80].into(), router_id: 20 };
+    let shared =
+        AppsAddress { address: [198, 18, 0, 20].into(), ports: [80].into(), router_id: 20, services: Vec::new() };
     let mut lab = Lab::settled_as(3, 2, |spec| spec.apps_entrance = AppsEntrance::Keepalived(shared.clone()));
     assert_eq!(lab.plan().standing(), Standing::InSync);
     lab.spec.apps_entrance = AppsEntrance::None;

@@ -3,7 +3,7 @@
 //! Of each object only the words that matter are asked for. How old a lease is, the clock of the main that is asked says: it
 //! is kept with those of whoever renews leases.
 
-use fmp_core::observed::{ApiHealth, BudgetSeen, EndpointSeen, Fact, LeaseSeen};
+use fmp_core::observed::{ApiHealth, BudgetSeen, EndpointSeen, Fact, LeaseSeen, LoadBalancerSeen};
 use time::{Date, Month};
 
 use super::{Answers, Unanswered, api::get};
@@ -18,6 +18,9 @@ const BUDGETS: &str = r#"jsonpath={range .items[*]}{.metadata.namespace}|{.metad
 const ENDPOINTS: &str =
     r#"jsonpath={range .items[*].endpoints[*]}{.targetRef.name}|{.nodeName}|{.conditions.ready}{"\n"}{end}"#;
 
+/// The addresses come last, with spaces between them.
+const LOAD_BALANCERS: &str = r#"jsonpath={range .items[?(@.spec.type=="LoadBalancer")]}{.metadata.namespace}|{.metadata.name}|{.spec.externalTrafficPolicy}|{.spec.loadBalancerClass}|{.status.loadBalancer.ingress[*].ip}{"\n"}{end}"#;
+
 /// The slices of the Service that stands for the cluster's DNS, whoever brought it.
 const OF_DNS: &str = "--namespace=kube-system --selector=kubernetes.io/service-name=kube-dns";
 
@@ -28,6 +31,7 @@ pub(super) fn questions() -> String {
         get("leases", "leases.coordination.k8s.io --all-namespaces", LEASES),
         get("budgets", "poddisruptionbudgets.policy --all-namespaces", BUDGETS),
         get("dns", &format!("endpointslices.discovery.k8s.io {OF_DNS}"), ENDPOINTS),
+        get("load-balancers", "services --all-namespaces", LOAD_BALANCERS),
     ]
     .concat()
 }
@@ -40,7 +44,8 @@ pub(super) fn read(answers: &Answers) -> ApiHealth {
         None => Fact::Unknown("the main did not say what time it is".to_owned()),
     };
     let budgets = lines(answers, "budgets", budget).map_known(|budgets| budgets.into_iter().collect());
-    ApiHealth { leases, budgets, dns: lines(answers, "dns", endpoint) }
+    let load_balancers = lines(answers, "load-balancers", load_balancer);
+    ApiHealth { leases, budgets, dns: lines(answers, "dns", endpoint), load_balancers }
 }
 
 /// What each line of an answer tells; those that tell nothing are left out.
@@ -68,6 +73,17 @@ fn budget(line: &str) -> Option<BudgetSeen> {
     let [spare, pods, healthy, needed] = [0, 1, 2, 3].map(figure);
     let (namespace, name) = ((*namespace).to_owned(), (*name).to_owned());
     (spare == 0 && pods > 0).then_some(BudgetSeen { namespace, name, pods, healthy, needed })
+}
+
+/// One of a class is somebody else's.
+fn load_balancer(line: &str) -> Option<LoadBalancerSeen> {
+    let [namespace, name, policy, class, addresses] = line.split('|').collect::<Vec<_>>()[..] else { return None };
+    class.is_empty().then(|| LoadBalancerSeen {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        is_local: policy == "Local",
+        addresses: addresses.split(' ').filter_map(|word| word.parse().ok()).collect(),
+    })
 }
 
 fn endpoint(line: &str) -> Option<EndpointSeen> {
@@ -123,6 +139,19 @@ mod tests {
         assert_eq!(read("shop|web||3||3"), Some((3, 0, 3)));
         assert_eq!(read("shop|web|1|3|3|2"), None);
         assert_eq!(read("shop|none|0|0|0|0"), None);
+    }
+
+    #[test]
+    fn a_load_balancer_without_a_class_is_told_with_its_addresses() {
+        let read = |line: &str| {
+            let seen = load_balancer(line)?;
+            Some((seen.name, seen.is_local, seen.addresses.iter().map(ToString::to_string).collect::<Vec<_>>()))
+        };
+        let two = vec!["192.0.2.30".to_owned(), "192.0.2.31".to_owned()];
+        assert_eq!(read("shop|web|Cluster||192.0.2.30 192.0.2.31"), Some(("web".to_owned(), false, two)));
+        assert_eq!(read("shop|db|Local||"), Some(("db".to_owned(), true, Vec::new())));
+        assert_eq!(read("shop|other|Cluster|example.com/theirs|192.0.2.9"), None);
+        assert_eq!(read("garbled"), None);
     }
 
     #[test]

@@ -141,6 +141,7 @@ impl World {
             leases: Fact::Known(self.node_leases(api).chain(self.controller_leases(api)).collect()),
             budgets: Fact::Known(self.tight_budgets()),
             dns: Fact::Known(self.dns()),
+            load_balancers: Fact::Known(Vec::new()),
         }
     }
 

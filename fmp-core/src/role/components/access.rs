@@ -31,6 +31,21 @@ pub(super) fn cluster_binding(name: &str, role: &str, account: &str) -> Object {
     Object::new("ClusterRoleBinding", "", name, manifest)
 }
 
+/// A `RoleBinding` by which an account of `kube-system` has a role there.
+pub(super) fn role_binding(name: &str, role: &str, account: &str) -> Object {
+    let manifest = format!(
+        r#"{{
+  "apiVersion": "rbac.authorization.k8s.io/v1",
+  "kind": "RoleBinding",
+  "metadata": {{ "name": "{name}", "namespace": "kube-system" }},
+  "roleRef": {{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "{role}" }},
+  "subjects": [{{ "kind": "ServiceAccount", "name": "{account}", "namespace": "kube-system" }}]
+}}
+"#
+    );
+    Object::new("RoleBinding", "kube-system", name, manifest)
+}
+
 /// The `securityContext` of a container that needs nothing of its node, at the depth of a workload's containers.
 pub(super) fn unprivileged() -> String {
     format!(

@@ -7,7 +7,7 @@
 use super::{
     super::common::Common,
     Component, TOLERATIONS,
-    access::{account, cluster_binding, unprivileged},
+    access::{account, cluster_binding, role_binding, unprivileged},
     in_json, label,
 };
 use crate::resource::{Image, Object};
@@ -50,7 +50,7 @@ pub(super) fn component(common: &Common<'_>, images: &Images, directory: &str) -
     let ground = vec![
         account(ACCOUNT),
         role(),
-        role_binding(),
+        role_binding(BINDING, ROLE, ACCOUNT),
         cluster_role(),
         cluster_binding(BINDING, ROLE, ACCOUNT),
         config(&images.helper, directory),
@@ -76,20 +76,6 @@ fn role() -> Object {
 "#
     );
     Object::new("Role", "kube-system", ROLE, manifest)
-}
-
-fn role_binding() -> Object {
-    let manifest = format!(
-        r#"{{
-  "apiVersion": "rbac.authorization.k8s.io/v1",
-  "kind": "RoleBinding",
-  "metadata": {{ "name": "{BINDING}", "namespace": "kube-system" }},
-  "roleRef": {{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "{ROLE}" }},
-  "subjects": [{{ "kind": "ServiceAccount", "name": "{ACCOUNT}", "namespace": "kube-system" }}]
-}}
-"#
-    );
-    Object::new("RoleBinding", "kube-system", BINDING, manifest)
 }
 
 fn cluster_role() -> Object {

@@ -7,6 +7,7 @@ mod access;
 mod coredns;
 mod local_path;
 mod manifests;
+mod metallb;
 mod metrics_server;
 mod traefik;
 
@@ -34,6 +35,7 @@ pub(super) struct Images {
     metrics_server: Option<Image>,
     local_path: Option<local_path::Images>,
     traefik: Option<Image>,
+    metallb: Option<Image>,
     /// Those that manifests name and the bundle has, and whether their pods may run on mains beside work nodes. What the
     /// bundle lacks is for nodes to pull.
     brought: BTreeMap<Arc<str>, (Image, bool)>,
@@ -64,7 +66,11 @@ impl Images {
             Ingress::Traefik => Some(programs::image(lock, traefik::IMAGE)?),
             Ingress::None => None,
         };
-        let mut images = Self { coredns, metrics_server, local_path, traefik, brought: BTreeMap::new() };
+        let metallb = match spec.apps_entrance.services() {
+            [] => None,
+            _ => Some(programs::image(lock, metallb::IMAGE)?),
+        };
+        let mut images = Self { coredns, metrics_server, local_path, traefik, metallb, brought: BTreeMap::new() };
         let mut brought = brought_images(spec, lock);
         // What nodes have anyway they have once.
         brought.remove(&programs::image(lock, programs::PAUSE)?.reference);
@@ -76,7 +82,8 @@ impl Images {
     /// All of them, with whether they are needed on every node, or only where components run.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Image, bool)> {
         let local_path = self.local_path.iter().flat_map(|images| [&images.provisioner, &images.helper]);
-        let own = self.coredns.iter().chain(&self.metrics_server).chain(local_path).chain(&self.traefik);
+        let own = self.coredns.iter().chain(&self.metrics_server).chain(local_path);
+        let own = own.chain(&self.traefik).chain(&self.metallb);
         let brought = self.brought.values().map(|(image, everywhere)| (image, *everywhere));
         own.map(|image| (image, false)).chain(brought)
     }
@@ -105,9 +112,8 @@ pub(super) fn objects(spec: &Spec) -> impl Iterator<Item = &Object> {
     spec.components.manifests.values().flat_map(|bundled| &bundled.objects)
 }
 
-/// The same as a list with what notes their kinds, and pairs of positions there, the later one first.
-pub(super) fn ordered(spec: &Spec) -> (Vec<Object>, Vec<(usize, usize)>) {
-    let mut all: Vec<Object> = objects(spec).cloned().collect();
+/// These objects with what notes their kinds, and pairs of positions there, the later one first.
+pub(super) fn ordered(mut all: Vec<Object>) -> (Vec<Object>, Vec<(usize, usize)>) {
     let mut order = manifests::order(&all);
     for (kind, positions) in manifests::foreign(&all) {
         // A kind is noted before there is anything of it.
@@ -129,7 +135,9 @@ pub(super) fn all(common: &Common<'_>) -> Vec<Component> {
         (Volumes::LocalPath { .. } | Volumes::None, _) => None,
     };
     let traefik = common.images.traefik.as_ref().map(|image| traefik::component(common, image));
-    [coredns, metrics_server, local_path, traefik].into_iter().flatten().collect()
+    let services = common.spec.apps_entrance.services();
+    let metallb = common.images.metallb.as_ref().map(|image| metallb::component(common, image, services));
+    [coredns, metrics_server, local_path, traefik, metallb].into_iter().flatten().collect()
 }
 
 /// Adds to the recipe of `role` the images of pods that may run there. Returns their keys.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::{LowerError, kinds, lower, testing::*};
 use crate::{
     graph::Desired,
-    manifest::{ManifestFile, parse},
+    manifest::{ManifestFile, is_foreign, parse, word},
     resource::{Resource, ResourceId},
     role::paths::{self, key},
     spec::{AppsAddress, AppsBalancer, AppsEntrance, Bundled, Dns, Ingress, Metrics, Role, Spec, Volumes},
@@ -17,6 +17,8 @@ const COREDNS: &str = "Deployment/kube-system/coredns";
 const METRICS_SERVER: &str = "Deployment/kube-system/metrics-server";
 const LOCAL_PATH: &str = "Deployment/kube-system/local-path-provisioner";
 const TRAEFIK: &str = "DaemonSet/kube-system/traefik";
+const METALLB: &str = "Deployment/kube-system/metallb-controller";
+const POOL: &str = "IPAddressPool.metallb.io/kube-system/entrance-apps";
 const BUSYBOX: &str = "fmp.local/busybox:1.35.0";
 
 /// Every component on so many nodes of each role.
@@ -29,6 +31,9 @@ fn sized(mains: usize, works: usize) -> Spec {
     spec.components.metrics = Metrics::MetricsServer;
     spec.components.volumes = Volumes::LocalPath { directory: "/data/pods".to_owned() };
     spec.components.ingress = Ingress::Traefik;
+    let services = vec!["192.0.2.30".parse().unwrap(), "192.0.2.40/30".parse().unwrap()];
+    let shared = AppsAddress { address: [192, 0, 2, 20].into(), ports: [80, 443].into(), router_id: 20, services };
+    spec.apps_entrance = AppsEntrance::Keepalived(shared);
     spec
 }
 
@@ -56,8 +61,11 @@ fn every_object_is_what_its_key_says() {
             let manifest: Value = serde_json::from_str(&object.manifest.text).unwrap();
             let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (kind, metadata) = (part(&manifest["kind"]), &manifest["metadata"]);
+            let kind = word(manifest["apiVersion"].as_str().unwrap(), &kind);
             assert_eq!(object.key, format!("{kind}/{}/{}", part(&metadata["namespace"]), part(&metadata["name"])));
-            assert!(kinds().any(|known| known == kind), "{kind} is asked for");
+            let note = ResourceId::cluster(key::object(&paths::inventory(&kind)));
+            let is_noted = is_foreign(&kind) && desired.find(&note).is_some();
+            assert!(is_noted || kinds().any(|known| known == kind), "{kind} is asked for");
         }
     }
 }
@@ -68,7 +76,8 @@ fn images_are_where_pods_may_run_and_come_before_them() {
         let role = if works == 0 { Role::Main } else { Role::Work };
         let spec = sized(mains, works);
         let desired = lowered(&spec);
-        let images = [COREDNS, METRICS_SERVER, LOCAL_PATH, TRAEFIK].map(|it| (it, image_of(&manifest(&desired, it))));
+        let images = [COREDNS, METRICS_SERVER, LOCAL_PATH, TRAEFIK, METALLB];
+        let images = images.map(|it| (it, image_of(&manifest(&desired, it))));
         for (workload, image) in images.into_iter().chain([(LOCAL_PATH, BUSYBOX.to_owned())]) {
             let at = desired.find(&ResourceId::cluster(key::object(workload))).unwrap();
             let needed: BTreeSet<String> =
@@ -169,12 +178,13 @@ fn the_ingress_answers_at_its_nodes_own_ports_and_says_where_it_is_reached() {
         let arguments = container["args"].as_array().unwrap().iter().filter_map(Value::as_str);
         arguments.map(str::to_owned).collect::<Vec<_>>()
     };
-    let mut spec = sized(3, 4);
+    let mut spec = Spec { apps_entrance: AppsEntrance::None, ..sized(3, 4) };
     let told = |arguments: &[String], word: &str| arguments.iter().any(|argument| argument.contains(word));
     let alone = arguments(&spec);
     assert!(told(&alone, "checknewversion=false") && told(&alone, "sendanonymoususage=false"), "{alone:?}");
     assert!(!told(&alone, "ingressendpoint"), "there is no shared address: {alone:?}");
-    let shared = AppsAddress { address: [192, 0, 2, 20].into(), ports: [80, 443].into(), router_id: 20 };
+    let shared =
+        AppsAddress { address: [192, 0, 2, 20].into(), ports: [80, 443].into(), router_id: 20, services: Vec::new() };
     spec.apps_entrance = AppsEntrance::Keepalived(shared);
     let behind = arguments(&spec);
     assert!(told(&behind, "ingressendpoint.ip=192.0.2.20") && !told(&behind, "trustedips"), "{behind:?}");
@@ -203,12 +213,15 @@ fn what_nobody_asks_for_is_not_there() {
     let found = |spec: &Spec| {
         let desired = lowered(spec);
         let has = |word: &&str| desired.iter().any(|(_, id, _)| id.key.contains(word));
-        ["coredns", "metrics", "local-path", "busybox", "traefik"].into_iter().filter(has).collect::<Vec<_>>()
+        ["coredns", "metrics", "local-path", "busybox", "traefik", "metallb"]
+            .into_iter()
+            .filter(has)
+            .collect::<Vec<_>>()
     };
     assert_eq!(found(&cluster("1.29.15", "routed")), ["coredns"]);
     let mut own = sized(3, 2);
     own.components.dns = Dns::None;
-    assert_eq!(found(&own), ["metrics", "local-path", "busybox", "traefik"]);
+    assert_eq!(found(&own), ["metrics", "local-path", "busybox", "traefik", "metallb"]);
 }
 
 /// A text of the provisioner's configuration.
@@ -272,7 +285,42 @@ fn who_is_bound_to_a_role_and_the_role_are_there() {
             bindings += 1;
         }
     }
-    assert_eq!(bindings, 7);
+    assert_eq!(bindings, 9);
+}
+
+#[test]
+fn addresses_for_services_are_given_by_one_pod_from_the_entrances_pool() {
+    let desired = lowered(&sized(3, 4));
+    let pool = &manifest(&desired, POOL)["spec"]["addresses"];
+    assert_eq!(*pool, serde_json::json!(["192.0.2.30-192.0.2.30", "192.0.2.40-192.0.2.43"]));
+    let deployment = manifest(&desired, METALLB);
+    assert_eq!(
+        (&deployment["spec"]["replicas"], &deployment["spec"]["strategy"]["type"]),
+        (&1.into(), &"Recreate".into())
+    );
+    let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(*args, serde_json::json!(["--namespace=kube-system", "--webhook-mode=disabled", "--port=7472"]));
+    let find =
+        |object: &str| desired.find(&ResourceId::cluster(key::object(object))).unwrap_or_else(|| panic!("{object}"));
+    let after = |object: &str| desired.dependencies(find(object));
+    let kind = find("CustomResourceDefinition//ipaddresspools.metallb.io");
+    let note = find(&paths::inventory("IPAddressPool.metallb.io"));
+    assert!(after(POOL).contains(&kind) && after(POOL).contains(&note));
+    for earlier in [POOL, "CustomResourceDefinition//communities.metallb.io", "Role/kube-system/metallb-controller"] {
+        assert!(after(METALLB).contains(&find(earlier)), "{earlier}");
+    }
+}
+
+/// More addresses, which are given only to whom asks for them, may be brought by a person.
+#[test]
+fn what_a_person_brings_may_be_of_a_kind_that_a_component_defines() {
+    let text = "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: more, namespace: kube-system}\n\
+                spec: {addresses: [192.0.2.60/32], autoAssign: false}\n";
+    let desired = lowered(&bringing(text));
+    let find = |object: &str| desired.find(&ResourceId::cluster(key::object(object))).unwrap();
+    let more = desired.dependencies(find("IPAddressPool.metallb.io/kube-system/more"));
+    assert!(more.contains(&find("CustomResourceDefinition//ipaddresspools.metallb.io")));
+    assert!(more.contains(&find(&paths::inventory("IPAddressPool.metallb.io"))));
 }
 
 /// With objects that a person brings.
@@ -356,6 +404,6 @@ fn a_kind_of_others_is_noted_before_there_is_anything_of_it() {
         let object = desired.find(&ResourceId::cluster(key::object(&object))).unwrap();
         assert!(desired.dependencies(object).contains(&note), "{name}");
     }
-    let known = lowered(&bringing(&pod("")));
+    let known = lowered(&Spec { apps_entrance: AppsEntrance::None, ..bringing(&pod("")) });
     assert!(known.iter().all(|(_, id, _)| !id.key.contains("fmp-inventory")), "Kubernetes' own are asked for anyway");
 }

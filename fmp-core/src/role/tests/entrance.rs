@@ -49,7 +49,7 @@ fn behind_the_address_is_the_mains_own_balancer() {
 
 fn apps(ports: &[u16]) -> Spec {
     let (address, ports) = ([198, 18, 0, 20].into(), ports.iter().copied().collect());
-    let shared = AppsAddress { address, ports, router_id: 20 };
+    let shared = AppsAddress { address, ports, router_id: 20, services: Vec::new() };
     Spec { apps_entrance: AppsEntrance::Keepalived(shared), ..shared_by_mains() }
 }
 
@@ -68,6 +68,20 @@ fn work_nodes_share_another_address_and_ask_themselves() {
     assert_ne!(scripts[0], scripts[1]);
     let always = lowered(&apps(&[])).desired;
     assert!(text(&always, "work-1", CONFIG).contains("entrance-ready.sh 198.18.0.21\"\n"));
+}
+
+#[test]
+fn further_addresses_move_with_the_first_one() {
+    let mut spec = apps(&[80, 443]);
+    let AppsEntrance::Keepalived(shared) = &mut spec.apps_entrance else { panic!("it is shared") };
+    shared.services = vec!["198.18.0.30".parse().unwrap(), "198.18.0.40/30".parse().unwrap()];
+    let desired = lowered(&spec).desired;
+    let line = |last: u8| format!("        198.18.0.{last}/32 dev @LINK@\n");
+    let all: String = [30, 40, 41, 42, 43].map(line).concat();
+    let wanted = format!("{}    }}\n    virtual_ipaddress_excluded {{\n{all}    }}\n    track_script {{", line(20));
+    let work = text(&desired, "work-1", CONFIG);
+    assert!(work.contains(&wanted), "{work}");
+    assert!(!text(&desired, "main-1", CONFIG).contains("excluded"));
 }
 
 #[test]

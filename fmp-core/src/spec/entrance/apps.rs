@@ -5,11 +5,14 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 use toml::{Spanned, de::DeValue};
 
 use super::usual_router_id;
-use crate::spec::{
-    INGRESS_PORTS,
-    decode::{Read, Section, Value, wrong_type},
-    problem::{Code, Problem},
-    shapes,
+use crate::{
+    net::{AddressRange, BadRange},
+    spec::{
+        INGRESS_PORTS,
+        decode::{Read, Section, Value, wrong_type},
+        problem::{Code, Problem},
+        shapes,
+    },
 };
 
 /// How clients outside reach applications on the work nodes.
@@ -44,9 +47,17 @@ pub struct AppsAddress {
     pub ports: BTreeSet<u16>,
     /// The number by which the machines that share it know each other, 1 to 255: the last part of the address unless told.
     pub router_id: u8,
+    /// Further addresses, which whoever holds the first one has too, and Services of type `LoadBalancer` get: in order, none
+    /// twice.
+    pub services: Vec<AddressRange>,
 }
 
 impl AppsEntrance {
+    /// Addresses that Services of type `LoadBalancer` get.
+    pub fn services(&self) -> &[AddressRange] {
+        self.shared().map_or(&[], |shared| &shared.services)
+    }
+
     /// The address that work nodes share, where they do.
     pub const fn shared(&self) -> Option<&AppsAddress> {
         match self {
@@ -67,6 +78,7 @@ pub(in crate::spec) struct RawAppsAddress {
     pub(in crate::spec) address: Spanned<Ipv4Addr>,
     pub(in crate::spec) ports: Spanned<BTreeSet<u16>>,
     router_id: u8,
+    pub(in crate::spec) services: Vec<Spanned<AddressRange>>,
 }
 
 impl RawApps {
@@ -75,11 +87,12 @@ impl RawApps {
         match self {
             Self::None => AppsEntrance::None,
             Self::External(balancer) => AppsEntrance::External(balancer.into_inner()),
-            Self::Keepalived(RawAppsAddress { address, ports, router_id }) => AppsEntrance::Keepalived(AppsAddress {
-                address: address.into_inner(),
-                ports: ports.into_inner(),
-                router_id,
-            }),
+            Self::Keepalived(RawAppsAddress { address, ports, router_id, services }) => {
+                let mut services: Vec<AddressRange> = services.into_iter().map(Spanned::into_inner).collect();
+                services.sort_unstable();
+                let (address, ports) = (address.into_inner(), ports.into_inner());
+                AppsEntrance::Keepalived(AppsAddress { address, ports, router_id, services })
+            }
         }
     }
 }
@@ -93,7 +106,7 @@ enum Kind {
 }
 
 /// The keys of all kinds.
-const KEYS: [&str; 5] = ["address", "host", "ports", "proxies", "router-id"];
+const KEYS: [&str; 6] = ["address", "host", "ports", "proxies", "router-id", "services"];
 
 /// What the section says is its kind; each kind has keys of its own.
 pub(super) fn decode(mut apps: Section<'_>) -> Option<RawApps> {
@@ -119,7 +132,7 @@ pub(super) fn decode(mut apps: Section<'_>) -> Option<RawApps> {
 }
 
 fn external(apps: &mut Section<'_>) -> Option<Spanned<AppsBalancer>> {
-    for key in ["address", "router-id"] {
+    for key in ["address", "router-id", "services"] {
         apps.unused(key, "the entrance is somebody else's", "write `host`, or `kind = \"keepalived\"`");
     }
     let host = apps.required("host", "\"apps.example.org\"", shapes::host);
@@ -127,8 +140,7 @@ fn external(apps: &mut Section<'_>) -> Option<Spanned<AppsBalancer>> {
     let proxies = apps.or("proxies", BTreeSet::new(), proxies);
     let ((host, ports), proxies) = host.zip(ports).zip(proxies)?;
     let place = host.span();
-    let balancer =
-        AppsBalancer { host: host.into_inner(), ports: ports.into_inner(), proxies: proxies.into_inner() };
+    let balancer = AppsBalancer { host: host.into_inner(), ports: ports.into_inner(), proxies: proxies.into_inner() };
     Some(Spanned::new(place, balancer))
 }
 
@@ -152,7 +164,39 @@ fn keepalived(apps: &mut Section<'_>) -> Option<RawAppsAddress> {
     let address = apps.required("address", "\"192.0.2.20\"", shapes::address);
     let ports = apps.or("ports", INGRESS_PORTS.into(), shapes::ports);
     let router_id = apps.optional("router-id", |value| shapes::number(value, &(1..=255)));
-    let (address, ports) = address.zip(ports)?;
+    let services = apps.or("services", Vec::new(), services);
+    let ((address, ports), services) = address.zip(ports).zip(services)?;
     let router_id = router_id.map_or_else(|| usual_router_id(*address.get_ref()), Spanned::into_inner);
-    Some(RawAppsAddress { address, ports, router_id })
+    Some(RawAppsAddress { address, ports, router_id, services: services.into_inner() })
+}
+
+/// The most addresses that Services get: each is said again to the whole link every other second.
+const MOST_SERVICES: u64 = 256;
+
+fn services(value: &Value<'_>) -> Read<Vec<Spanned<AddressRange>>> {
+    let list = shapes::texts(value)?;
+    let read = |text: &Spanned<String>| {
+        let bad = |error: &BadRange| {
+            let message = format!("`{}` is no range of addresses: {error}", text.get_ref());
+            let problem = Problem::new(Code::BadRange, message, text.span(), "not addresses");
+            problem.help("write `192.0.2.30`, `192.0.2.30-192.0.2.39` or `192.0.2.32/28`")
+        };
+        let range: AddressRange = text.get_ref().parse().map_err(|error| bad(&error))?;
+        match [range.first(), range.last()].into_iter().find(|end| shapes::is_unusable(*end)) {
+            Some(end) => {
+                let message = format!("{end} can't be the address of a machine");
+                let problem = Problem::new(Code::BadAddress, message, text.span(), "this range has it");
+                Err(problem.help("name free addresses of the work nodes' network"))
+            }
+            None => Ok(Spanned::new(text.span(), range)),
+        }
+    };
+    let ranges: Vec<Spanned<AddressRange>> = list.iter().map(read).collect::<Read<_>>()?;
+    let count: u64 = ranges.iter().map(|range| range.get_ref().count()).sum();
+    if count > MOST_SERVICES {
+        let message = format!("{count} addresses are too many for Services: at most {MOST_SERVICES}");
+        let problem = Problem::new(Code::BadRange, message, value.span(), "too many");
+        return Err(problem.help("name as many as there will be Services of type LoadBalancer"));
+    }
+    Ok(ranges)
 }

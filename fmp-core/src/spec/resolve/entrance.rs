@@ -1,15 +1,18 @@
 //! Entrances: their addresses are nobody's own, and somebody can hold them.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, ops::Range};
 
 use toml::Spanned;
 
 use super::network;
-use crate::spec::{
-    ApiEntrance, INGRESS_PORTS, Ingress, Role,
-    entrance::{Entrances, RawApps, RawAppsAddress},
-    problem::{Code, Problem, Sink},
-    raw::Raw,
+use crate::{
+    net::AddressRange,
+    spec::{
+        ApiEntrance, INGRESS_PORTS, Ingress, Role,
+        entrance::{Entrances, RawApps, RawAppsAddress},
+        problem::{Code, Problem, Sink},
+        raw::Raw,
+    },
 };
 
 const API: &str = "the API's entrance";
@@ -33,6 +36,7 @@ pub(super) fn check(sink: &Sink, raw: &Raw) {
     if let Some(RawApps::Keepalived(shared)) = &raw.entrances.apps {
         is_held(sink, &shared.address, raw);
         is_answered(sink, shared, raw.components.ingress);
+        services(sink, &shared.services, raw, &both);
     }
 }
 
@@ -96,6 +100,35 @@ fn is_answered(sink: &Sink, shared: &RawAppsAddress, ingress: Option<Ingress>) {
         let message = format!("Traefik answers at {missing}, and a work node without it may hold the address");
         let problem = Problem::new(Code::BadNumber, message, shared.ports.span(), "not among these");
         sink.note(problem.help(format!("add {missing}, or remove `ports`: it means 80 and 443 then")));
+    }
+}
+
+/// Addresses for Services are free: nobody's own, no entrance's, none twice, and of no range that pods or Services have.
+fn services(sink: &Sink, ranges: &[Spanned<AddressRange>], raw: &Raw, entrances: &[(&str, &Option<Address>)]) {
+    let nodes = raw.nodes.iter().chain(&raw.retired);
+    let nodes = nodes.filter_map(|(name, node)| Some((name.as_str(), node.address.as_ref()?)));
+    let entrances = entrances.iter().filter_map(|(who, address)| Some((*who, &address.as_ref()?.at)));
+    let taken: Vec<(&str, &Spanned<Ipv4Addr>)> = nodes.chain(entrances).collect();
+    for (at, range) in ranges.iter().enumerate() {
+        let note = |code, message: String, other: Range<usize>, label: &str| {
+            let problem = Problem::new(code, message, range.span(), "for Services").also(other, label);
+            sink.note(problem.help("name free addresses of the work nodes' network"));
+        };
+        let own = *range.get_ref();
+        for (who, address) in taken.iter().filter(|(_, address)| own.contains(*address.get_ref())) {
+            let message = format!("{} is among the addresses for Services, and {who} has it", address.get_ref());
+            note(Code::DuplicateAddress, message, address.span(), "used here");
+        }
+        for other in ranges[..at].iter().filter(|other| other.get_ref().overlaps(own)) {
+            let message = format!("{own} and {} share addresses", other.get_ref());
+            note(Code::DuplicateAddress, message, other.span(), "for Services, too");
+        }
+        for (what, other) in network::ranges(&raw.network) {
+            if AddressRange::from(*other.get_ref()).overlaps(own) {
+                let message = format!("{own} lies in the range of {what}, {}", other.get_ref());
+                note(Code::AddressInRange, message, other.span(), what);
+            }
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 use fmp_core::{
     NodeName, Severity,
     observed::{
-        ApiHealth, BudgetSeen, EndpointSeen, Fact, FileSystem, HostHealth, Latencies, LeaseSeen, Link, NameAnswer,
-        Observed, Route, TightBudgets,
+        ApiHealth, BudgetSeen, EndpointSeen, Fact, FileSystem, HostHealth, Latencies, LeaseSeen, Link,
+        LoadBalancerSeen, NameAnswer, Observed, Route, TightBudgets,
     },
-    spec::{Dns, Environment, NetworkMode},
+    spec::{AppsAddress, AppsEntrance, Dns, Environment, NetworkMode},
 };
 
 use super::{KUBELET, ailments, check, not_ready};
@@ -55,6 +55,7 @@ fn answer(lab: &mut Lab) {
         leases: Fact::Known(of_nodes.chain(of_controllers).collect()),
         budgets: Fact::Known(TightBudgets::default()),
         dns: Fact::Known(vec![endpoint(1), endpoint(2)]),
+        load_balancers: Fact::Known(Vec::new()),
     });
 }
 
@@ -343,6 +344,42 @@ fn an_entrance_of_somebody_else_at_which_nobody_answers_is_found() {
     assert_eq!(found(&[("main-1", false), ("main-2", false)]), told("nobody answers", [&one, &other]));
     let some = told("some nodes find nobody", [&one, "main-2 is let in"]);
     assert_eq!(found(&[("main-1", false), ("main-2", true)]), some);
+}
+
+fn balanced(name: &str, is_local: bool, addresses: &[u8]) -> LoadBalancerSeen {
+    let addresses = addresses.iter().map(|last| [198, 18, 0, *last].into()).collect();
+    LoadBalancerSeen { namespace: "shop".to_owned(), name: name.to_owned(), is_local, addresses }
+}
+
+/// What is found where Services get these addresses and there are these ones.
+fn about_services(ranges: &[&str], seen: &[LoadBalancerSeen]) -> Vec<(String, Vec<String>)> {
+    let lab = with(|lab| {
+        let services = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        let shared = AppsAddress { address: [198, 18, 0, 20].into(), ports: [].into(), router_id: 20, services };
+        lab.spec.apps_entrance = AppsEntrance::Keepalived(shared);
+        api_health(lab).load_balancers = Fact::Known(seen.to_vec());
+    });
+    let of_services = |ailment: &Ailment| ailment.kind == Kind::LoadBalancer;
+    ailments(&lab).into_iter().filter(of_services).map(|ailment| (ailment.what, ailment.evidence)).collect()
+}
+
+#[test]
+fn services_that_are_not_reached_are_found() {
+    let told = |what: &str, evidence: &str| vec![(what.to_owned(), vec![evidence.to_owned()])];
+    let ranges = ["198.18.0.30-198.18.0.31"];
+    assert_eq!(about_services(&ranges, &[balanced("web", false, &[31])]), []);
+    let waits = told("1 Service of type LoadBalancer has no address", "shop/web: no address");
+    assert_eq!(about_services(&ranges, &[balanced("web", false, &[])]), waits);
+    assert_eq!(about_services(&[], &[balanced("web", false, &[])]), waits, "nobody gives any");
+    let astray = told("1 Service of type LoadBalancer has an address that no entrance has", "shop/web: 198.18.0.40");
+    assert_eq!(about_services(&ranges, &[balanced("web", false, &[40])]), astray);
+    assert_eq!(about_services(&[], &[balanced("web", true, &[40])]), [], "it is somebody else's");
+    let local = told("1 Service of type LoadBalancer is reached only by some work nodes", "shop/web: 198.18.0.30");
+    assert_eq!(about_services(&ranges, &[balanced("web", true, &[30])]), local);
+    let many: Vec<LoadBalancerSeen> = (0..7).map(|at| balanced(&format!("web-{at}"), false, &[])).collect();
+    let (what, evidence) = about_services(&ranges, &many).remove(0);
+    assert_eq!(what, "7 Services of type LoadBalancer have no address");
+    assert_eq!(evidence[5], "and 2 more");
 }
 
 #[test]
