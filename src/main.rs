@@ -1,5 +1,6 @@
 //! The `fmp` program: reads what was typed, prints what came of it.
 
+mod beside;
 mod cli;
 mod cmd;
 mod exit;

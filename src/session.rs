@@ -10,7 +10,7 @@ use std::{
 use fmp::core::{
     NodeName,
     bundle::Lock,
-    manifest::{self, ManifestFile, Manifests},
+    manifest::{self, ManifestFile},
     profile::Profiles,
     resource::Object,
     spec::{self, Environment, Node, Role, Spec},
@@ -25,7 +25,7 @@ use fmp_providers::{
 };
 use miette::{IntoDiagnostic, WrapErr, miette};
 
-use crate::cli::Places;
+use crate::{beside, cli::Places};
 
 /// The cluster's file and what goes with it.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) store: Store,
     /// Where the world lies, if it is a simulated one.
     world: PathBuf,
+    /// Where the paths in the cluster's file begin.
+    folder: PathBuf,
 }
 
 /// The ways to the hosts, and who carries out what.
@@ -58,12 +60,13 @@ pub(crate) fn spec(places: &Places) -> miette::Result<Spec> {
         let profile = read(&beside).wrap_err_with(|| format!("the profile {path} can't be read"))?;
         profiles = profiles.with(&path, &profile);
     }
-    let mut manifests = Manifests::default();
+    let folder = places.file.parent().unwrap_or(Path::new(""));
+    let mut beside = beside::platform(folder, &text)?;
     for path in spec::manifest_paths(&text) {
         let objects = manifests_in(places, &path)?;
-        manifests = manifests.with(&path, objects);
+        beside.manifests = beside.manifests.with(&path, objects);
     }
-    Ok(spec::parse_with(&name, &text, &profiles, &manifests)?)
+    Ok(spec::parse_with(&name, &text, &profiles, &beside)?)
 }
 
 /// The objects in a folder beside the cluster's file.
@@ -122,7 +125,8 @@ impl Session {
         let lock = lock.ok_or_else(|| {
             miette!(help = "`fmp bundle build` makes one", "there is no bundle lock at {}", path.display())
         })?;
-        Ok(Self { spec, lock, store: places.open_store()?, world: state_file(&places.file) })
+        let folder = places.file.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { spec, lock, store: places.open_store()?, world: state_file(&places.file), folder })
     }
 
     /// The ways to the hosts. Nothing is connected before it is used.
@@ -156,7 +160,9 @@ impl Session {
         };
         let managed = self.spec.everyone().map(managed).collect();
         let hosts = HostProvider::new(managed, self.store.clone());
-        let hosts = Arc::new(hosts.packed(packing).keeping(self.spec.profile.settings.directories.clone()));
+        let files = beside::files(&self.folder, &self.spec);
+        let hosts = hosts.packed(packing).keeping(self.spec.profile.settings.directories.clone()).giving(files);
+        let hosts = Arc::new(hosts);
         let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
         if let Some(machines) = &machines {
             providers.push(Arc::new(MachineProvider::new(machines.clone())));

@@ -7,11 +7,13 @@ use std::{
 };
 
 use fmp::core::{
+    Digest,
     bundle::Lock,
     manifest::Manifests,
     observed::{Fact, Observed},
+    platform::{Archive, ArchiveFiles, DESCRIPTION},
     profile::Profiles,
-    spec::{self, Spec},
+    spec::{self, Beside, Spec},
 };
 
 const README: &str = include_str!("../README.md");
@@ -76,11 +78,22 @@ fn nothing(spec: &Spec) -> Observed {
     }
 }
 
+/// An archive of the reader's own.
+fn nothing_brought() -> Archive {
+    let description = "schema = 1\ntitle = 'nothing'\nversion = '23.12'\nnamespace = 'fmp'\n".to_owned();
+    let sums = format!("{}  {DESCRIPTION}\n", Digest::of(&description).hex());
+    let files = ArchiveFiles { name: "platform".to_owned(), description, sums, manifests: Vec::new() };
+    Archive::parse(&files).unwrap()
+}
+
 fn parsed(text: &str) -> Spec {
     // Folders that it names are the reader's own.
     let with = |manifests: Manifests, path: String| manifests.with(&path, Vec::new());
     let manifests = spec::manifest_paths(text).into_iter().fold(Manifests::default(), with);
-    spec::parse_with("cluster.toml", text, &Profiles::shipped(), &manifests).expect("the file is right")
+    let archive = spec::platform_path(text).map(|path| (path, nothing_brought()));
+    let files = spec::platform_files(text).into_iter().map(|path| (path, Digest::of(""))).collect();
+    let beside = Beside { manifests, archive, files };
+    spec::parse_with("cluster.toml", text, &Profiles::shipped(), &beside).expect("the file is right")
 }
 
 /// Runs a command line in `folder`, with the program that cargo built and a home of its own.

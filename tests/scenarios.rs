@@ -56,6 +56,7 @@ impl Stage {
             [first, ..] if first.starts_with('#') => {}
             ["settled"] => _ = fs::copy(settled(), self.place("cluster.sim.json")).unwrap(),
             ["file", name] => _ = fs::copy(self.story.join(name), self.place("cluster.toml")).unwrap(),
+            ["beside", name] => copy(&self.story.join(name), &self.place(name)),
             ["kubernetes", from, "becomes", to] => {
                 for file in ["cluster.toml", "bundle.lock"] {
                     let text = fs::read_to_string(self.place(file)).unwrap();
@@ -110,6 +111,19 @@ impl Stage {
         }
         let diff = similar::TextDiff::from_lines(written.as_str(), printed);
         Err(diff.unified_diff().header(name, "printed").to_string())
+    }
+}
+
+/// Copies a file, or a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    if !from.is_dir() {
+        _ = fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let name = entry.unwrap().file_name();
+        copy(&from.join(&name), &to.join(&name));
     }
 }
 

@@ -13,6 +13,7 @@ use fmp_bundle::{
     BuildError, Manifest, SourceError, Stage, Store, Tools,
     lock::{Lock, SourceKind},
 };
+use fmp_core::Digest;
 use tempfile::TempDir;
 
 const GO: &str = r#"
@@ -241,4 +242,38 @@ fn what_is_left_out_leaves_out_the_images_made_of_it_and_stays_locked() {
     }
     let error = manifest.without(&["puase".to_owned()]).unwrap_err();
     assert_eq!(error.to_string(), "the bundle's description has no release `puase`");
+}
+
+#[test]
+fn the_images_of_the_platforms_archive_are_taken_as_they_are_and_no_other_ones() {
+    let site = Site::new();
+    fs::write(site.folder.path().join("pause"), "a program").unwrap();
+    let composed = site.build("go", PAUSE, None).0.unwrap();
+    let mut image = Vec::new();
+    let digest = composed.entry("pause-image").unwrap().digest;
+    io::copy(&mut site.store.content(digest).unwrap(), &mut image).unwrap();
+    let archive = site.folder.path().join("platform");
+    fs::create_dir_all(archive.join("images")).unwrap();
+    fs::write(archive.join("images/pause.tar"), &image).unwrap();
+    let described = "schema = 1\ntitle = 't'\nversion = '1'\nnamespace = 'fmp'\n\
+                     [images]\n'images/pause.tar' = 'registry.k8s.io/pause:3.9'\n";
+    fs::write(archive.join("platform.toml"), described).unwrap();
+    let listed = [("images/pause.tar", Digest::of(&image)), ("platform.toml", Digest::of(described))];
+    let sums: Vec<String> = listed.map(|(name, digest)| format!("{}  {name}\n", digest.hex())).into();
+    fs::write(archive.join("SHA256SUMS"), sums.concat()).unwrap();
+
+    let toml = format!("platform = 'platform'\n{PAUSE}");
+    let lock = site.build("go", &toml, None).0.unwrap();
+    let taken = lock.entry("platform-pause").unwrap();
+    assert_eq!((taken.version.clone(), taken.source), (Digest::of(&image).short(), SourceKind::File));
+
+    // What is in the store already is what the archive says, whatever became of the file.
+    let site = Site { store: Store::open(site.folder.path().join("other")).unwrap(), ..site };
+    fs::write(archive.join("images/pause.tar"), [&image[..], b"\0"].concat()).unwrap();
+    let error = chain(&site.build("go", &toml, None).0.unwrap_err());
+    assert!(error.contains("images/pause.tar has the digest") && error.contains("the archive says"), "{error}");
+
+    fs::write(archive.join("platform.toml"), format!("{described}\n")).unwrap();
+    let error = Manifest::read(&site.folder.path().join("bundle.toml")).unwrap_err();
+    assert!(chain(&error).contains("platform.toml has another content than SHA256SUMS says"), "{}", chain(&error));
 }

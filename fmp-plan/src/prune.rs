@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
-    manifest::{CRD, is_foreign},
+    manifest::{CRD, SECRET, is_foreign},
     observed::{Fact, ObjectSeen},
     resource::ResourceId,
     role::paths::{INVENTORY, inventory, key},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Kinds whose objects hold more than themselves.
-const HOLDING: [&str; 5] = ["Namespace", CRD, "PersistentVolume", "PersistentVolumeClaim", "StatefulSet"];
+const HOLDING: [&str; 6] = ["Namespace", CRD, "PersistentVolume", "PersistentVolumeClaim", SECRET, "StatefulSet"];
 
 const REASON: &str = "FMP applied it, and nothing in cluster.toml wants it any more";
 

@@ -18,6 +18,7 @@ use super::{BadRelease, CFile, Cgo, Compose, DebFile, Download, GoModule, Manife
 struct RawManifest {
     #[serde(default)]
     prefer: Vec<SourceKind>,
+    platform: Option<PathBuf>,
     release: BTreeMap<ArtifactName, RawRelease>,
 }
 
@@ -102,11 +103,12 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     };
     let releases = raw.release.into_iter().map(release).collect::<Result<Vec<_>, _>>()?;
     check_names(&releases)?;
-    Ok(Manifest { prefer: raw.prefer, releases, left_out: BTreeSet::new(), folder: PathBuf::new() })
+    let (prefer, platform) = (raw.prefer, raw.platform);
+    Ok(Manifest { prefer, platform, releases, left_out: BTreeSet::new(), folder: PathBuf::new() })
 }
 
 /// Every artifact belongs to one release, and images are composed from binaries that exist.
-fn check_names(releases: &[Release]) -> Result<(), ManifestError> {
+pub(super) fn check_names(releases: &[Release]) -> Result<(), ManifestError> {
     let mut owners = BTreeMap::new();
     for release in releases {
         for artifact in &release.artifacts {

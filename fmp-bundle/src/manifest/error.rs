@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use fmp_core::bundle::ArtifactName;
+use fmp_core::{bundle::ArtifactName, platform::ArchiveError};
 
 /// Why a `bundle.toml` is refused.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -24,6 +24,15 @@ pub enum ManifestError {
         /// What the decoder says.
         #[source]
         source: toml::de::Error,
+    },
+    /// The platform's archive is none.
+    #[error("the platform's archive {path}")]
+    Archive {
+        /// Its folder, as the description names it.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ArchiveError>,
     },
     /// One release makes no sense.
     #[error("release `{release}` of the bundle's description")]

@@ -5,6 +5,7 @@
 
 mod decode;
 mod error;
+mod platform;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,6 +30,8 @@ const ORDER: [SourceKind; 6] =
 #[derive(Debug, Clone)]
 pub struct Manifest {
     pub(crate) prefer: Vec<SourceKind>,
+    /// The folder of the platform's archive, whose images are releases too once it was read.
+    pub(crate) platform: Option<PathBuf>,
     pub(crate) releases: Vec<Release>,
     /// What is not built although a lock may have it.
     pub(crate) left_out: BTreeSet<ArtifactName>,
@@ -55,6 +58,7 @@ pub(crate) enum Source {
     C(CFile),
     Deb(DebFile),
     File(BTreeMap<ArtifactName, PathBuf>),
+    Archived(Archived),
     Compose(Compose),
 }
 
@@ -105,6 +109,14 @@ pub(crate) struct DebFile {
     pub(crate) file: PathBuf,
 }
 
+/// A file of the platform's archive.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Archived {
+    pub(crate) file: PathBuf,
+    /// What the archive says that it holds.
+    pub(crate) digest: Digest,
+}
+
 /// An image of one layer with one static program of the bundle.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Compose {
@@ -123,11 +135,11 @@ impl Manifest {
     /// Reads `bundle.toml`. Paths in it begin at its folder.
     ///
     /// # Errors
-    /// [`ManifestError::Read`], and those of [`parse`](Self::parse).
+    /// [`ManifestError::Read`], those of [`parse`](Self::parse), and those of the platform's archive, if it names one.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let text = fs::read_to_string(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
         let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-        Ok(Self { folder, ..Self::parse(&text)? })
+        platform::with_images(Self { folder, ..Self::parse(&text)? })
     }
 
     /// Decodes the text of a `bundle.toml` whose paths begin at the working directory.
@@ -161,7 +173,9 @@ impl Manifest {
         let gone: BTreeSet<ArtifactName> = gone.cloned().collect();
         let is_made_of = |release: &Release| match self.chosen(release) {
             Source::Compose(image) => gone.contains(&image.from),
-            Source::Url(_) | Source::Go(_) | Source::C(_) | Source::Deb(_) | Source::File(_) => false,
+            Source::Url(_) | Source::Go(_) | Source::C(_) | Source::Deb(_) | Source::File(_) | Source::Archived(_) => {
+                false
+            }
         };
         let (left_out, stay): (Vec<Release>, Vec<Release>) =
             self.releases.iter().cloned().partition(|release| is_chosen(release) || is_made_of(release));
@@ -190,7 +204,7 @@ impl Source {
             Self::Go(_) => SourceKind::Go,
             Self::C(_) => SourceKind::C,
             Self::Deb(_) => SourceKind::Deb,
-            Self::File(_) => SourceKind::File,
+            Self::File(_) | Self::Archived(_) => SourceKind::File,
             Self::Compose(_) => SourceKind::Compose,
         }
     }

@@ -113,6 +113,17 @@ pub enum SourceError {
         /// What the description says.
         wanted: String,
     },
+    /// A file of the platform's archive has another content than the archive says.
+    #[error("{path} has the digest {found}, and the archive says {wanted}")]
+    #[diagnostic(help("it was changed or cut off: take the archive once more"))]
+    Archived {
+        /// The file.
+        path: PathBuf,
+        /// What the archive says.
+        wanted: Digest,
+        /// What the file holds.
+        found: Digest,
+    },
     /// A file that should be an image isn't one.
     #[error("{path} is not an image archive of `{reference}`")]
     #[diagnostic(help("write it with `skopeo copy docker://IMAGE docker-archive:FILE:IMAGE` or `docker save IMAGE`"))]
@@ -137,6 +148,8 @@ pub(crate) fn inputs(bench: Bench<'_>, source: &Source) -> Result<String, Source
     match source {
         // What was fetched once stays: the lock would refuse anything else.
         Source::Url(_) | Source::Deb(_) => Ok(String::new()),
+        // Its digest stands in its description.
+        Source::Archived(_) => Ok(String::new()),
         Source::Go(module) => go::inputs(bench, module),
         Source::C(_) => c::inputs(bench),
         Source::File(files) => file::inputs(bench, files),
@@ -152,6 +165,7 @@ pub(crate) fn make(bench: Bench<'_>, release: &Release, source: &Source, scratch
         Source::C(file) => alone(release, c::make(bench, file, scratch)?),
         Source::Deb(file) => alone(release, deb::make(bench, file, &release.version, scratch)?),
         Source::File(files) => file::make(bench, files),
+        Source::Archived(archived) => alone(release, file::archived(bench, archived)?),
         Source::Compose(compose) => alone(release, image::make(bench, &release.kind, compose, scratch)?),
     };
     if let Kind::Image(reference) = &release.kind {

@@ -6,6 +6,7 @@
 mod clock;
 mod entrance;
 mod network;
+mod platform;
 mod ports;
 mod programs;
 mod questions;
@@ -93,6 +94,7 @@ pub fn cluster(spec: &Spec, hosts: &BTreeMap<&NodeName, &HostFacts>) -> Vec<Find
         together::machine_ids(hosts),
         together::links(spec, hosts),
         clock::skew(&spec.profile, hosts),
+        platform::databases(spec),
     ]
     .concat()
 }

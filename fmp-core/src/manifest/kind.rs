@@ -21,6 +21,7 @@ const OWN: &[(&str, &str, Place)] = &[
     ("", "PersistentVolumeClaim", Place::Namespace),
     ("", "Pod", Place::Namespace),
     ("", "ResourceQuota", Place::Namespace),
+    ("", SECRET, Place::Namespace),
     ("", "Service", Place::Namespace),
     ("", "ServiceAccount", Place::Namespace),
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", Place::Cluster),
@@ -33,6 +34,7 @@ const OWN: &[(&str, &str, Place)] = &[
     ("autoscaling", "HorizontalPodAutoscaler", Place::Namespace),
     ("batch", "CronJob", Place::Namespace),
     ("batch", "Job", Place::Namespace),
+    ("discovery.k8s.io", SLICE, Place::Namespace),
     ("networking.k8s.io", "Ingress", Place::Namespace),
     ("networking.k8s.io", "IngressClass", Place::Cluster),
     ("networking.k8s.io", "NetworkPolicy", Place::Namespace),
@@ -44,6 +46,12 @@ const OWN: &[(&str, &str, Place)] = &[
     ("scheduling.k8s.io", "PriorityClass", Place::Cluster),
     ("storage.k8s.io", "StorageClass", Place::Cluster),
 ];
+
+/// The kind whose content nobody sees.
+pub const SECRET: &str = "Secret";
+
+/// The kind of which the API makes most objects itself, with the labels of their Service.
+pub const SLICE: &str = "EndpointSlice";
 
 /// The kind that brings other kinds.
 pub const CRD: &str = "CustomResourceDefinition";

@@ -10,7 +10,7 @@ mod yaml;
 
 use std::{collections::BTreeMap, fmt, ops::Range};
 
-pub use kind::{CRD, Place, is_foreign, own, place, word};
+pub use kind::{CRD, Place, SECRET, SLICE, is_foreign, own, place, word};
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 use self::yaml::Document;

@@ -87,6 +87,14 @@ pub enum LowerError {
         /// The version in `cluster.toml`.
         wanted: KubeVersion,
     },
+    /// The bundle holds an image of another archive than the file names.
+    #[error("the bundle's `{name}` is not the one of the archive {archive}")]
+    Archive {
+        /// The image's name in the bundle.
+        name: String,
+        /// The archive, as the file names it.
+        archive: String,
+    },
     /// A manifest of a person brings what FMP brings itself.
     #[error("the manifests bring {key}, which FMP brings itself")]
     Taken {
@@ -107,6 +115,9 @@ impl LowerError {
                 "write one version into both cluster.toml and bundle.toml, then `fmp bundle build` makes the bundle"
             }
             Self::Unfit { .. } => "write such a version into bundle.toml, then `fmp bundle build` makes the bundle",
+            Self::Archive { .. } => {
+                "name the archive as `platform` at the top of bundle.toml too, then `fmp bundle build` takes its images"
+            }
             Self::Minor { .. } => "write a version into cluster.toml that FMP knows: 1.25 to 1.29",
             Self::Taken { .. } => "remove it from the manifests; what FMP brings is turned off under [components]",
             Self::Graph(_) => "this is a mistake in FMP; please report it",
@@ -328,7 +339,7 @@ impl Cluster {
     fn bring(&mut self, builder: &mut Builder, common: &Common<'_>) {
         let components = components::all(common);
         let grounds = components.iter().flat_map(|component| &component.ground);
-        let (objects, order) = components::ordered(grounds.chain(components::objects(common.spec)).cloned().collect());
+        let (objects, order) = components::ordered(grounds.cloned().chain(components::objects(common.spec)).collect());
         let needs_images: Vec<bool> = objects.iter().map(|object| common.images.are_needed_by(object)).collect();
         let added: Vec<Added> = objects.into_iter().map(|object| self.object(builder, object)).collect();
         order.into_iter().for_each(|(later, earlier)| builder.needs(added[later], added[earlier]));

@@ -11,7 +11,10 @@ use super::{
     ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, Ingress, Metrics, Network, Node,
     SharedAddress, Spec, Storage, Volumes,
 };
-use crate::{Digest, NodeName};
+use crate::{
+    Digest, NodeName,
+    platform::{FileBeside, Platform, Tls},
+};
 
 /// The digest of everything that `spec` says, but for the digest itself.
 pub(super) fn digest(spec: &Spec) -> Digest {
@@ -33,6 +36,7 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         apps_entrance,
         components,
         storage,
+        platform,
         nodes,
         retired,
         consents,
@@ -63,6 +67,9 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
     if let Some(Storage { filesystem, mounts }) = storage {
         writeln!(out, "storage disk {filesystem} {mounts:?}")?;
     }
+    if let Some(platform) = platform {
+        write_platform(out, platform)?;
+    }
     for (name, node) in nodes {
         write_node(out, name, node)?;
     }
@@ -71,6 +78,19 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         write_node(out, name, node)?;
     }
     consents.iter().try_for_each(|consent| writeln!(out, "consent {consent}"))
+}
+
+fn write_platform(out: &mut String, platform: &Platform) -> fmt::Result {
+    let Platform { path, archive, installation, domain, licence, tls, external } = platform;
+    writeln!(out, "platform {path} {} installation {installation}", archive.digest)?;
+    domain.iter().try_for_each(|domain| writeln!(out, "platform.domain {domain}"))?;
+    let file = |out: &mut String, what: &str, file: &FileBeside| writeln!(out, "{what} {} {}", file.path, file.digest);
+    licence.iter().try_for_each(|licence| file(out, "platform.licence", licence))?;
+    if let Some(Tls { certificate, key }) = tls {
+        file(out, "platform.tls.certificate", certificate)?;
+        file(out, "platform.tls.key", key)?;
+    }
+    external.iter().try_for_each(|(name, server)| writeln!(out, "platform.databases {name} {server}"))
 }
 
 fn write_network(out: &mut String, network: &Network) -> fmt::Result {

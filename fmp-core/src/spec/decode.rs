@@ -69,6 +69,14 @@ impl<'t> Section<'t> {
         Self { sink, path, place, body, known: Vec::new() }
     }
 
+    /// Where it is written, if it is.
+    pub(super) fn written(&self) -> Option<Range<usize>> {
+        match self.body {
+            Body::Table(_) | Body::Broken => Some(self.place.clone()),
+            Body::Absent => None,
+        }
+    }
+
     /// The value under `key`, where it is written and right.
     pub(super) fn optional<T>(
         &mut self,

@@ -7,6 +7,7 @@ mod canonical;
 mod components;
 mod decode;
 mod entrance;
+mod platform;
 mod problem;
 mod raw;
 mod resolve;
@@ -24,6 +25,7 @@ use std::{
 
 pub use components::{Bundled, Components, Dns, INGRESS_PORTS, Ingress, Metrics, Volumes};
 pub use entrance::{ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, SharedAddress};
+pub use platform::{platform_files, platform_path};
 pub use problem::{Code, Problem, Problems};
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,7 @@ use crate::{
     Digest, KubeVersion, NodeName,
     manifest::Manifests,
     net::Cidr,
+    platform::{Archive, Platform},
     profile::{Machines, Profile, Profiles},
     resource::Filesystem,
 };
@@ -47,19 +50,43 @@ use crate::{
 /// Everything that is wrong with the file at once, each at its characters. After an error of TOML's syntax nothing is
 /// said that the damaged part could have caused.
 pub fn parse(name: &str, text: &str, profiles: &Profiles) -> Result<Spec, Problems> {
-    parse_with(name, text, profiles, &Manifests::default())
+    parse_with(name, text, profiles, &Beside::default())
 }
 
-/// The same for a file that names folders of manifests, which the caller reads too: [`manifest_paths`] says which.
+/// What lies beside the cluster's file and belongs to it. The caller reads it: [`manifest_paths`], [`platform_path`] and
+/// [`platform_files`] say what.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// The objects of each folder of manifests.
+    pub manifests: Manifests,
+    /// The platform's archive, with the path that the file names it by.
+    pub archive: Option<(String, Archive)>,
+    /// Digests of files whose content the platform gets, by the path that the file names them by.
+    pub files: BTreeMap<String, Digest>,
+}
+
+impl Beside {
+    /// The archive at `path`, if anybody read it.
+    fn archive(&self, path: &str) -> Option<&Archive> {
+        self.archive.as_ref().filter(|(own, _)| own == path).map(|(_, archive)| archive)
+    }
+
+    /// The digest of the file at `path`, if anybody read it.
+    fn file(&self, path: &str) -> Option<Digest> {
+        self.files.get(path).copied()
+    }
+}
+
+/// The same for a file that names others, which the caller reads too.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_with(name: &str, text: &str, profiles: &Profiles, manifests: &Manifests) -> Result<Spec, Problems> {
+pub fn parse_with(name: &str, text: &str, profiles: &Profiles, beside: &Beside) -> Result<Spec, Problems> {
     let (table, broken) = DeTable::parse_recoverable(text);
     let sink = Sink::default();
     let raw = raw::decode(&sink, &table);
     let mut problems: Vec<Problem> = if broken.is_empty() {
-        let spec = resolve::resolve(&sink, raw, profiles, manifests);
+        let spec = resolve::resolve(&sink, raw, profiles, beside);
         match (spec, sink.into_problems()) {
             (Some(spec), problems) if problems.is_empty() => return Ok(spec),
             (_, problems) => problems,
@@ -134,6 +161,8 @@ pub struct Spec {
     pub components: Components,
     /// What becomes of the disks that work nodes name. None: nothing, all data lies on their root file systems.
     pub storage: Option<Storage>,
+    /// The installation of FMP itself. None: nobody asks for one.
+    pub platform: Option<Platform>,
     /// Every node, by name. At least one main node.
     pub nodes: BTreeMap<NodeName, Node>,
     /// Nodes that leave the cluster, by name, as they stood among `nodes`, where none of them is now.

@@ -86,6 +86,8 @@ codes! {
     DuplicateDisk = "duplicate_disk",
     /// Manifests that nobody could read, or that others bring too.
     BadManifests = "bad_manifests",
+    /// What the file says of the platform does not agree with its archive, or nobody read that.
+    BadPlatform = "bad_platform",
     /// A secret itself, where only a reference may stand.
     InlineSecret = "inline_secret",
     /// A profile that can't be read.

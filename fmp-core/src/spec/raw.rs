@@ -14,6 +14,7 @@ use super::{
     components::{self, RawComponents},
     decode::{Section, Value, wrong_type},
     entrance::{self, Entrances},
+    platform::{self, RawPlatform},
     problem::{Code, Problem, Sink},
     shapes,
 };
@@ -22,7 +23,6 @@ use crate::{KubeVersion, NodeName, net::Cidr, profile::Machines, resource::Files
 /// Keys of later versions at the top of the file, each with what it is for.
 const LATER: &[(&str, &str)] = &[
     ("images", "a local storage of container images"),
-    ("platform", "the FMP installation itself"),
     ("proxy", "the proxies on the way to the internet"),
     ("rotate", "the rotation of authorities and keys"),
 ];
@@ -38,6 +38,8 @@ pub(super) struct Raw {
     pub(super) entrances: Entrances,
     pub(super) components: RawComponents,
     pub(super) storage: RawStorage,
+    /// None where nobody wants it.
+    pub(super) platform: Option<RawPlatform>,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
     pub(super) retired: BTreeMap<NodeName, RawNode>,
     /// Whether every node's name and role could be read, so that they may be counted.
@@ -99,6 +101,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let entrances = entrance::decode(root.section("entrance"));
     let components = components::decode(sink, root.section("components"));
     let storage = storage(root.section("storage"));
+    let platform = platform::decode(sink, root.section("platform"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
     let consents = root.optional("consent", shapes::texts).map_or_else(Vec::new, Spanned::into_inner);
@@ -113,6 +116,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
         entrances,
         components,
         storage,
+        platform,
         nodes,
         retired,
         countable,

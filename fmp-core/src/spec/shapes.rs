@@ -276,6 +276,16 @@ pub(super) fn directories(value: &Value<'_>) -> Read<Vec<String>> {
     Ok(all)
 }
 
+/// A path of a file or folder, read from the folder of the cluster's file.
+pub(super) fn path(value: &Value<'_>) -> Read<String> {
+    let text = text(value)?;
+    if text.is_empty() || text.chars().any(char::is_control) {
+        let problem = Problem::new(Code::BadText, format!("`{text}` is no path"), value.span(), "not a path");
+        return Err(problem.help("write it as seen from the folder of this file"));
+    }
+    Ok(text)
+}
+
 /// Where a secret is, never the secret: `file:PATH` or `env:NAME`.
 pub(super) fn reference(value: &Value<'_>) -> Read<String> {
     let text = text(value)?;

@@ -272,7 +272,7 @@ fn manifests_are_those_of_the_folders_that_the_file_names() {
     let space = |name: &str| vec![Object::new("Namespace", "", name, format!("{{\"name\":\"{name}\"}}"))];
     let with = |first: &str, second: &str| {
         let manifests = Manifests::default().with("one", space(first)).with("two", space(second));
-        parse_with("cluster.toml", &text, &Profiles::shipped(), &manifests)
+        parse_with("cluster.toml", &text, &Profiles::shipped(), &Beside { manifests, ..Beside::default() })
     };
     let spec = with("a", "b").unwrap();
     assert_eq!(spec.components.manifests["space"].objects, space("a"));

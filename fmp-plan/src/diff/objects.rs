@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     NodeName,
-    observed::{Api, Fact, NodeSeen, Observed},
+    observed::{Api, Fact, NodeSeen, ObjectSeen, Observed},
+    platform::INSTALLATION,
     resource::{CORDONED, Image, NodeObject, Object, ResourceId},
     role::paths::key,
+    tree::Tree,
 };
 
 use super::{
@@ -96,6 +98,9 @@ pub(super) fn object(observed: &Observed, wanted: &Object) -> Delta {
     let (verb, differences) = match seen {
         None | Some(Fact::Absent) => (Verb::Create, Vec::new()),
         Some(Fact::Known(seen)) => {
+            if let Some(until) = another_installation(wanted, seen) {
+                return Delta::blocked(until);
+            }
             let applied = if seen.digest == digest.to_string() { Applied::Wanted } else { Applied::Other };
             let differences = seen.fields.iter().flat_map(|seen| fields::differences(&wanted.tree(), seen, applied));
             let differences: Vec<Difference> = differences.collect();
@@ -117,6 +122,21 @@ pub(super) fn object(observed: &Observed, wanted: &Object) -> Delta {
         work.diff = (!diffs.is_empty()).then(|| diffs.concat());
     }
     Delta::from(work)
+}
+
+/// Who else the platform in this cluster is, if it is: a licence is bound to its identifier, and data to both.
+fn another_installation(wanted: &Object, seen: &ObjectSeen) -> Option<String> {
+    if wanted.kind() != "ConfigMap" || wanted.name() != INSTALLATION {
+        return None;
+    }
+    let identifier = |tree: &Tree| tree.at(["data", "identifier"]).and_then(Tree::text).map(str::to_owned);
+    let (own, found) = (identifier(&wanted.tree())?, identifier(&seen.fields.as_ref()?.live)?);
+    (own != found).then(|| {
+        format!(
+            "cluster.toml says `installation = \"{found}\"` under [platform], which is who the platform in this cluster is and \
+             what its licence is bound to; it says {own}"
+        )
+    })
 }
 
 /// More lines than a review takes in are counted: the manifest stands among the plan's texts.
@@ -159,9 +179,12 @@ pub(super) fn image(host: &HostView<'_>, wanted: &Image) -> Delta {
 mod tests {
     use fmp_core::{
         observed::{Fact, FieldsSeen, ObjectSeen},
+        platform::INSTALLATION,
+        resource::Object,
         tree::Tree,
     };
 
+    use super::another_installation;
     use crate::{
         Action,
         testing::{Lab, step},
@@ -201,6 +224,25 @@ mod tests {
         };
         assert_eq!(taking, &["spec.replicas"]);
         assert_eq!(plan.steps.len(), 1);
+    }
+
+    #[test]
+    fn a_platform_of_another_identifier_is_somebody_elses() {
+        let object = |identifier: &str| {
+            let manifest = format!(r#"{{"data":{{"identifier":"{identifier}"}}}}"#);
+            Object::new("ConfigMap", "fmp", INSTALLATION, manifest)
+        };
+        let wanted = object("a");
+        let found = |found: &Object| {
+            let seen = ObjectSeen {
+                digest: found.manifest.digest.to_string(),
+                fields: Some(FieldsSeen { live: found.tree(), owned: Tree::Map([].into()), others: [].into() }),
+            };
+            another_installation(&wanted, &seen)
+        };
+        assert_eq!(found(&wanted), None);
+        let until = found(&object("b")).unwrap();
+        assert!(until.contains("`installation = \"b\"`") && until.ends_with("it says a"), "{until}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
-    manifest::{is_foreign, word},
+    manifest::{SECRET, SLICE, is_foreign, word},
     observed::{Fact, FieldsSeen, ObjectSeen},
     role::paths::{INVENTORY, inventory},
     tree::Tree,
@@ -14,6 +14,9 @@ use super::{
     api::{DIGEST, List, MANAGED_BY, list},
 };
 use crate::transport::quote;
+
+/// The section of Secrets: what they hold is hidden on the main that is asked.
+const SECRETS: &str = "secrets";
 
 /// Our own field manager.
 const MANAGER: &str = "fmp";
@@ -27,15 +30,17 @@ const NO_KIND: &str = "the server doesn't have a resource type";
 
 /// Lines for the probe: Kubernetes' own kinds in one go, others one by one, for one that is missing fails the whole question.
 pub(super) fn questions(kinds: &BTreeSet<String>) -> String {
-    let (foreign, own): (Vec<&str>, Vec<&str>) = kinds.iter().map(String::as_str).partition(|kind| is_foreign(kind));
-    let own = (!own.is_empty()).then(|| question("objects", &own.join(",")));
-    let foreign = foreign.into_iter().map(|kind| question(&section(kind), kind));
-    own.into_iter().chain(foreign).collect()
+    let open = kinds.iter().map(String::as_str).filter(|kind| *kind != SECRET);
+    let (foreign, own): (Vec<&str>, Vec<&str>) = open.partition(|kind| is_foreign(kind));
+    let own = (!own.is_empty()).then(|| question("api", "objects", &own.join(",")));
+    let secrets = kinds.contains(SECRET).then(|| question("hidden", SECRETS, SECRET));
+    let foreign = foreign.into_iter().map(|kind| question("api", &section(kind), kind));
+    own.into_iter().chain(secrets).chain(foreign).collect()
 }
 
-fn question(section: &str, kinds: &str) -> String {
+fn question(ask: &str, section: &str, kinds: &str) -> String {
     format!(
-        "api {} 127.0.0.1:6443 get {} --all-namespaces -l {MANAGED_BY}=fmp -o json --show-managed-fields\n",
+        "{ask} {} 127.0.0.1:6443 get {} --all-namespaces -l {MANAGED_BY}=fmp -o json --show-managed-fields\n",
         quote(section),
         quote(kinds)
     )
@@ -49,8 +54,11 @@ fn section(kind: &str) -> String {
 pub(super) fn read(answers: &Answers, kinds: &BTreeSet<String>) -> Result<BTreeMap<String, Fact<ObjectSeen>>, String> {
     let mut objects = BTreeMap::new();
     let mut take = |found: List<Tree>| objects.extend(found.items.into_iter().filter_map(seen));
-    if kinds.iter().any(|kind| !is_foreign(kind)) {
+    if kinds.iter().any(|kind| !is_foreign(kind) && kind != SECRET) {
         take(list(answers, "objects")?);
+    }
+    if kinds.contains(SECRET) {
+        take(list(answers, SECRETS)?);
     }
     for kind in kinds.iter().filter(|kind| is_foreign(kind)) {
         match list(answers, &section(kind)) {
@@ -84,7 +92,8 @@ fn seen(object: Tree) -> Option<(String, Fact<ObjectSeen>)> {
     let (kind, name) = (word(text(&["apiVersion"]), text(&["kind"])), text(&["metadata", "name"]));
     let key = format!("{kind}/{}/{name}", text(&["metadata", "namespace"]));
     let digest = text(&["metadata", "annotations", DIGEST]).to_owned();
-    if name.is_empty() {
+    // The API makes slices of our Services with the labels of these.
+    if name.is_empty() || kind == SLICE && digest.is_empty() {
         return None;
     }
     if digest.is_empty() {
@@ -153,7 +162,7 @@ mod tests {
         let kinds = ["ConfigMap", "Service", "Backup.example.com"].map(str::to_owned).into();
         let lines = questions(&kinds);
         let lines: Vec<&str> = lines.lines().collect();
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("ConfigMap,Service"), "{lines:?}");
         assert!(lines[1].contains("objects-Backup.example.com"), "{lines:?}");
     }

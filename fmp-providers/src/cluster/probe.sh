@@ -39,3 +39,17 @@ api() {
     shift 2
     ask "$name" kubectl --kubeconfig="$config" --server="https://$server" --request-timeout=3s "$@"
 }
+
+# hidden NAME SERVER ARGUMENT…: the same for Secrets, without what they hold. kubectl writes a key and its value a line.
+hidden() {
+    name=$1
+    server=$2
+    shift 2
+    # shellcheck disable=SC2016
+    ask "$name" sh -c '
+        answer=$(kubectl "$@") || exit
+        printf "%s\n" "$answer" | sed \
+            -e "/^ *\"data\": {\$/,/^ *}/s/: \"[^\"]*\"/: \"hidden\"/" \
+            -e "s/^\( *\"kubectl.kubernetes.io\/last-applied-configuration\": \).*[^,]\(,\{0,1\}\)\$/\1\"hidden\"\2/"
+    ' hidden --kubeconfig="$config" --server="https://$server" --request-timeout=3s "$@"
+}

@@ -13,11 +13,11 @@ mod settle;
 pub(crate) mod testing;
 mod watch;
 
-use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, sync::Arc};
+use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
 pub use fence::Fenced;
 use fmp_bundle::Store;
-use fmp_core::{NodeName, observed::Observed, profile::Directories, resource::Check};
+use fmp_core::{Digest, NodeName, observed::Observed, profile::Directories, resource::Check};
 use fmp_exec::{Applied, Context, Failure, Provider, Questions, Task, Watched};
 use fmp_plan::{Step, step::Subject};
 
@@ -67,18 +67,25 @@ pub struct HostProvider {
     store: Store,
     packing: Packing,
     directories: Directories,
+    files: BTreeMap<Digest, PathBuf>,
 }
 
 impl HostProvider {
     /// A provider for these hosts, which takes programs and images from `store`.
     pub fn new(hosts: BTreeMap<NodeName, Managed>, store: Store) -> Self {
-        Self { hosts, store, packing: Packing::default(), directories: Directories::default() }
+        Self { hosts, store, packing: Packing::default(), directories: Directories::default(), files: BTreeMap::new() }
     }
 
     /// The same for hosts that keep their data where this profile says.
     #[must_use]
     pub fn keeping(self, directories: Directories) -> Self {
         Self { directories, ..self }
+    }
+
+    /// The same with files of this computer whose content objects of the API get, by what they held when they were looked at.
+    #[must_use]
+    pub fn giving(self, files: BTreeMap<Digest, PathBuf>) -> Self {
+        Self { files, ..self }
     }
 
     /// The same with another way to send.
@@ -91,9 +98,9 @@ impl HostProvider {
 impl HostProvider {
     /// What it takes to carry a step out.
     fn work<'a>(&'a self, cx: &'a Context, step: &'a Step) -> apply::Work<'a> {
-        let Self { hosts, store, packing, directories } = self;
+        let Self { hosts, store, packing, directories, files } = self;
         let now = observe::unix_ms() / 1000;
-        apply::Work { hosts, store, packing: *packing, directories, cx, step, now }
+        apply::Work { hosts, store, packing: *packing, directories, files, cx, step, now }
     }
 }
 

@@ -124,9 +124,18 @@ impl Lab {
 
     pub(crate) async fn apply_to(&self, host: &str, action: Action) -> Result<Applied, Failure> {
         let node: NodeName = host.parse().unwrap();
+        self.carry_out(host, Subject::Host(node), action).await
+    }
+
+    /// The same for what is nobody's: any main does it.
+    pub(crate) async fn apply_to_cluster(&self, action: Action) -> Result<Applied, Failure> {
+        self.carry_out("cluster", Subject::Cluster, action).await
+    }
+
+    async fn carry_out(&self, scope: &str, subject: Subject, action: Action) -> Result<Applied, Failure> {
         let step = Step {
-            id: StepId::new(format!("{host}/step")),
-            subject: Subject::Host(node),
+            id: StepId::new(format!("{scope}/step")),
+            subject,
             action,
             after: Vec::new(),
             unit: None,

@@ -3,21 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    manifest::{self, CRD},
+    manifest::{self, CRD, SECRET},
     resource::Object,
     tree::Tree,
 };
 
-/// Pairs of positions, the later one first: an object needs its namespace, and its kind.
+/// Pairs of positions, the later one first: an object needs its namespace, and its kind; pods need their Secrets.
 pub(super) fn order(objects: &[Object]) -> Vec<(usize, usize)> {
     let trees: Vec<Tree> = objects.iter().map(Object::tree).collect();
     let spaces: BTreeMap<&str, usize> = positions(objects, "Namespace");
     let kinds: BTreeMap<String, usize> =
         positions(objects, CRD).into_values().filter_map(|at| Some((brings(&trees[at])?, at))).collect();
+    let is_pods: Vec<bool> = trees.iter().map(|tree| !pods_of(tree).images.is_empty()).collect();
+    let secrets = |space: Option<&str>| {
+        let is_secret = |at: &usize| objects[*at].kind() == SECRET && objects[*at].namespace() == space;
+        (0..objects.len()).filter(is_secret).collect::<Vec<_>>()
+    };
     let needs = |at: usize| {
         let space = objects[at].namespace().and_then(|name| spaces.get(name));
         let kind = kinds.get(objects[at].kind());
-        space.into_iter().chain(kind).map(move |earlier| (at, *earlier)).collect::<Vec<_>>()
+        let secrets = if is_pods[at] { secrets(objects[at].namespace()) } else { Vec::new() };
+        let earlier = space.into_iter().chain(kind).copied().chain(secrets);
+        earlier.map(move |earlier| (at, earlier)).collect::<Vec<_>>()
     };
     (0..objects.len()).flat_map(needs).collect()
 }
@@ -55,8 +62,12 @@ pub(super) struct Pods {
 
 /// What the pods need that an object makes, at whatever depth it describes them.
 pub(super) fn pods(object: &Object) -> Pods {
+    pods_of(&object.tree())
+}
+
+fn pods_of(tree: &Tree) -> Pods {
     let mut pods = Pods::default();
-    look(&object.tree(), &mut pods);
+    look(tree, &mut pods);
     pods
 }
 

@@ -16,6 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{LowerError, common::Common, objects::inventory, paths::key, programs, recipe::Recipe};
 use crate::{
     bundle::Lock,
+    platform::Platform,
     resource::{Image, Object, Resource},
     spec::{Dns, Ingress, Metrics, Role, Spec, Volumes},
 };
@@ -47,6 +48,7 @@ impl Images {
     /// # Errors
     /// The bundle lacks one.
     pub(super) fn read(spec: &Spec, lock: &Lock) -> Result<Self, LowerError> {
+        spec.platform.iter().try_for_each(|platform| archived(platform, lock))?;
         let coredns = match &spec.components.dns {
             Dns::Coredns { .. } => Some(programs::image(lock, coredns::IMAGE)?),
             Dns::None => None,
@@ -94,12 +96,24 @@ impl Images {
     }
 }
 
+/// The platform's images are in the bundle, and are those of the archive.
+fn archived(platform: &Platform, lock: &Lock) -> Result<(), LowerError> {
+    for image in platform.archive.images.values() {
+        let name = image.artifact.as_str();
+        let entry = lock.entry(name).ok_or_else(|| LowerError::Missing { name: name.to_owned() })?;
+        if entry.version != image.version() {
+            return Err(LowerError::Archive { name: name.to_owned(), archive: platform.path.clone() });
+        }
+    }
+    Ok(())
+}
+
 fn brought_images(spec: &Spec, lock: &Lock) -> BTreeMap<Arc<str>, (Image, bool)> {
     let bundled = lock.entries().filter_map(|entry| programs::image(lock, entry.name.as_str()).ok());
     let bundled: BTreeMap<Arc<str>, Image> = bundled.map(|image| (image.reference.clone(), image)).collect();
     let mut brought: BTreeMap<Arc<str>, (Image, bool)> = BTreeMap::new();
     for object in objects(spec) {
-        let manifests::Pods { images, tolerant } = manifests::pods(object);
+        let manifests::Pods { images, tolerant } = manifests::pods(&object);
         for image in images.iter().filter_map(|reference| bundled.get(&**reference)) {
             brought.entry(image.reference.clone()).or_insert_with(|| (image.clone(), false)).1 |= tolerant;
         }
@@ -107,9 +121,10 @@ fn brought_images(spec: &Spec, lock: &Lock) -> BTreeMap<Arc<str>, (Image, bool)>
     brought
 }
 
-/// Everything that a person brings.
-pub(super) fn objects(spec: &Spec) -> impl Iterator<Item = &Object> {
-    spec.components.manifests.values().flat_map(|bundled| &bundled.objects)
+/// Everything that a person brings, and the platform.
+pub(super) fn objects(spec: &Spec) -> impl Iterator<Item = Object> {
+    let brought = spec.components.manifests.values().flat_map(|bundled| bundled.objects.clone());
+    brought.chain(spec.platform.iter().flat_map(Platform::objects))
 }
 
 /// These objects with what notes their kinds, and pairs of positions there, the later one first.

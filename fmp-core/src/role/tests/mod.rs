@@ -3,6 +3,7 @@
 mod components;
 mod entrance;
 mod minors;
+mod platform;
 mod units;
 mod volumes;
 

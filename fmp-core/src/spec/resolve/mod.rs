@@ -5,18 +5,18 @@ mod entrance;
 mod manifests;
 mod network;
 mod nodes;
+mod platform;
 mod storage;
 
 use toml::Spanned;
 
 use super::{
-    Environment, Node, Spec, SshTarget, canonical,
+    Beside, Environment, Node, Spec, SshTarget, canonical,
     problem::{Code, Problem, Sink},
     raw::{Raw, RawNode},
 };
 use crate::{
     Digest, KubeVersion,
-    manifest::Manifests,
     profile::{KubeMinor, Machines, Profile, ProfileError, Profiles},
 };
 
@@ -27,7 +27,7 @@ const REAL: &str = "fmp-23.12";
 const LOCAL: &str = "local";
 
 /// The specification, or `None` after every problem was noted.
-pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Manifests) -> Option<Spec> {
+pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, beside: &Beside) -> Option<Spec> {
     let environment = raw.environment.as_ref().map(|kind| *kind.get_ref());
     let profile = profile(sink, &raw, environment, profiles);
     let machines = raw.machines.as_ref().map(|kind| *kind.get_ref()).or_else(|| environment.map(usual_machines));
@@ -42,7 +42,11 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
     entrance::check(sink, &raw);
     consents::check(sink, &raw.consents, &raw.nodes, &raw.retired);
     let storage = storage::resolve(sink, &raw, profile.as_ref());
-    let manifests = manifests::resolve(sink, &raw.components.manifests, manifests);
+    let manifests = manifests::resolve(sink, &raw.components.manifests, &beside.manifests);
+    let platform = platform::resolve(sink, &raw, beside);
+    if let (Some(platform), Some(manifests)) = (&platform, &manifests) {
+        platform::apart(sink, &raw, platform.as_ref(), manifests);
+    }
     let network = network::resolve(sink, &raw.network, &raw.nodes);
     let nodes: Option<_> = raw.nodes.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
     let retired: Option<_> = raw.retired.into_iter().map(|(name, raw)| Some((name, node(raw)?))).collect();
@@ -58,6 +62,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, manifests: &Ma
         apps_entrance: raw.entrances.apps?.meant(),
         components: raw.components.resolved(manifests?)?,
         storage: storage?,
+        platform: platform?,
         nodes: nodes?,
         retired: retired?,
         consents: raw.consents.into_iter().map(Spanned::into_inner).collect(),

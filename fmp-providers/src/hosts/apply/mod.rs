@@ -6,6 +6,7 @@
 
 mod answer;
 mod certificates;
+mod content;
 mod etcd;
 mod files;
 mod image;
@@ -19,7 +20,7 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use fmp_bundle::Store;
 use fmp_core::{Digest, NodeName, Secret, profile::Directories};
@@ -43,6 +44,7 @@ pub(super) struct Work<'a> {
     pub(super) store: &'a Store,
     pub(super) packing: Packing,
     pub(super) directories: &'a Directories,
+    pub(super) files: &'a BTreeMap<Digest, PathBuf>,
     pub(super) cx: &'a Context,
     pub(super) step: &'a Step,
     /// Seconds since 1970, for certificates.

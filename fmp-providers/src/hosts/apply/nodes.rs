@@ -1,7 +1,7 @@
 //! Nodes as places for pods: cordoned, drained, given back, deleted, by way of any main whose apiserver answers.
 
 use fmp_core::{
-    NodeName,
+    NodeName, Secret,
     resource::{CORDONED, DRAINED, EMPTYING},
 };
 use fmp_exec::{Applied, Failure};
@@ -17,5 +17,5 @@ pub(super) async fn change(work: Work<'_>, how: &str, node: &NodeName, evict: Ev
         Evict::Replaceable => "replaceable",
         Evict::All => "all",
     };
-    through_any_main(work, SCRIPT, &[how, node.as_str(), evict, CORDONED, EMPTYING, DRAINED], &[]).await
+    through_any_main(work, SCRIPT, &[how, node.as_str(), evict, CORDONED, EMPTYING, DRAINED], &Secret::new([])).await
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use fmp_core::{Digest, NodeName, resource::NodeObject, role::paths::IDENTITY};
+use fmp_core::{Digest, NodeName, Secret, resource::NodeObject, role::paths::IDENTITY};
 use fmp_exec::{Applied, Effect, Failure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Work, nothing, nothing_because, text};
+use super::{
+    Work,
+    content::{self, Filled},
+    nothing, nothing_because, text,
+};
 use crate::cluster::{CLUSTER_ID, DIGEST, MANAGED_BY};
 
 const SCRIPT: &str = include_str!("scripts/object.sh");
@@ -42,7 +46,7 @@ pub(super) async fn node(work: Work<'_>, name: &NodeName, object: &NodeObject) -
     let manifest = serde_json::to_vec(&node).map_err(|error| nothing_because("a Node can't be written", error))?;
     let mut words = vec!["node", name];
     words.extend(object.taints.iter().map(String::as_str));
-    through_any_main(work, SCRIPT, &words, &manifest).await
+    through_any_main(work, SCRIPT, &words, &Secret::new(manifest)).await
 }
 
 /// Applies one object. Of what others hold, only the fields in `taking` are taken.
@@ -53,7 +57,16 @@ pub(super) async fn object(work: Work<'_>, key: &str, digest: Digest, taking: &[
     mark(&mut object, key, &digest).ok_or_else(|| nothing(format!("the manifest of {key} is no object")))?;
     let manifest = serde_json::to_vec(&object).map_err(broken)?;
     let how = if taking.is_empty() { "apply" } else { "take" };
-    through_any_main(work, SCRIPT, &[how, key], &manifest).await
+    // Elsewhere a mark is a text like any other.
+    let files = if key.starts_with("Secret/") {
+        content::filled(&manifest, work.files)?
+    } else {
+        Filled::Whole(Secret::new(manifest))
+    };
+    match files {
+        Filled::Whole(manifest) => through_any_main(work, SCRIPT, &[how, key], &manifest).await,
+        Filled::Changed(mismatch) => Ok(Applied::Stale(mismatch)),
+    }
 }
 
 /// Deletes one object that was made from the manifest `before`.
@@ -62,7 +75,7 @@ pub(super) async fn delete(work: Work<'_>, key: &str, before: &str) -> Result<Ap
     let (Some(kind), Some(namespace), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(nothing(format!("{key} names no object")));
     };
-    through_any_main(work, SCRIPT, &["delete", key, kind, namespace, name, before], &[]).await
+    through_any_main(work, SCRIPT, &["delete", key, kind, namespace, name, before], &Secret::new([])).await
 }
 
 /// Says on the object that it is ours and which manifest it was made from, and on the one that is there for it, whose the
@@ -86,11 +99,11 @@ pub(super) async fn through_any_main(
     work: Work<'_>,
     script: &str,
     words: &[&str],
-    manifest: &[u8],
+    manifest: &Secret,
 ) -> Result<Applied, Failure> {
     let mut failure = nothing("there is no main to ask");
     for main in work.mains() {
-        match work.run(main, script, words, manifest.to_owned().into()).await {
+        match work.run(main, script, words, manifest.clone().into()).await {
             Err(error) if error.effect == Effect::None => failure = error,
             answer => return answer,
         }

@@ -2,6 +2,7 @@
 
 mod epoch;
 mod etcd;
+mod secrets;
 mod volumes;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};

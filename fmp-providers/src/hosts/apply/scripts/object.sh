@@ -14,15 +14,37 @@ crd=CustomResourceDefinition//
 
 api() { kubectl --kubeconfig="$config" --server=https://127.0.0.1:6443 --request-timeout=10s "$@"; }
 
-# The manifest on standard input, with the cluster's id where it asks for it: only hosts know it.
-manifest() { sed "s/@cluster-id@/$cluster/"; }
+# The manifest on standard input, with the cluster's id where it asks for it: only hosts know it. A Secret gets random content
+# where it asks for that; what the API has for such a key stays. Nothing of it is in an argument: the shell itself prints it.
+read_manifest() {
+    manifest=$(sed "s/@cluster-id@/$cluster/") || exit 1
+    case $what in Secret/*) fill ;; esac
+}
+
+fill() {
+    name=${what#Secret/}
+    while :; do
+        case $manifest in *'"@random '*) ;; *) return ;; esac
+        rest=${manifest#*\"@random }
+        key=${rest%%@*}
+        value=$(api get secret "${name#*/}" --namespace="${name%/*}" --ignore-not-found -o "jsonpath={.data.$key}") || exit 1
+        [ -n "$value" ] || value=$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' | base64 -w0)
+        [ -n "$value" ] || exit 1
+        manifest=${manifest%%\"@random *}\"$value${rest#*@}
+    done
+}
 
 # Applies; where somebody else holds a field that this would change, says which and changes nothing.
 apply() {
-    complaint=$(manifest | api apply --server-side --field-manager=fmp --validate=false "$@" -f - 2>&1 >/dev/null) && return
+    read_manifest
+    complaint=$(printf '%s' "$manifest" | api apply --server-side --field-manager=fmp --validate=false "$@" -f - 2>&1 >/dev/null) && return
     case $complaint in
         *'conflict with "'* | *'conflicts with "'* | *'Apply failed with '*conflict*)
             answer stale "$what" 'no field in other hands' "$(printf '%s' "$complaint" | tr '\n\t' '  ')" ;;
+    esac
+    # What the API can't read it may quote.
+    case $what$complaint in
+        Secret/*base64* | Secret/*decod*) complaint="the API can't read the manifest of $what" ;;
     esac
     printf '%s\n' "$complaint" >&2
     exit 1
