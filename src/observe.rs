@@ -47,12 +47,17 @@ pub fn add_ailments(questions: &mut Questions, spec: &Spec) {
     for (name, node) in &spec.nodes {
         let Some(host) = questions.hosts.get_mut(name) else { continue };
         let is_main = node.role == Role::Main;
-        let all = [&directories.containerd, &directories.kubelet].into_iter();
-        let all = all.chain(is_main.then_some(&directories.etcd));
+        let (containerd, etcd, kubelet) = (&*directories.containerd, &*directories.etcd, &*directories.kubelet);
+        let all = match node.role {
+            Role::Main => vec![containerd, kubelet, etcd],
+            Role::Work => vec![containerd, kubelet],
+            Role::Images => vec![paths::IMAGE_STORAGE],
+        };
         host.health = Some(HealthQuestion {
-            directories: all.map(|path| path.as_str().into()).collect(),
+            directories: all.into_iter().map(Into::into).collect(),
             etcd_metrics: is_main.then_some(paths::ETCD_METRICS),
-            name: name_question(spec),
+            // Services are reached from nodes.
+            name: name_question(spec).filter(|_| node.role.is_of_kubernetes()),
             entrances: spec.entrances_asked(node.role),
         });
     }

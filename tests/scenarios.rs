@@ -57,6 +57,9 @@ impl Stage {
             ["settled"] => _ = fs::copy(settled(), self.place("cluster.sim.json")).unwrap(),
             ["file", name] => _ = fs::copy(self.story.join(name), self.place("cluster.toml")).unwrap(),
             ["beside", name] => copy(&self.story.join(name), &self.place(name)),
+            ["bundle", name] => {
+                _ = fs::copy(fixtures().join(format!("bundle-{name}.lock")), self.place("bundle.lock")).unwrap();
+            }
             ["kubernetes", from, "becomes", to] => {
                 for file in ["cluster.toml", "bundle.lock"] {
                     let text = fs::read_to_string(self.place(file)).unwrap();

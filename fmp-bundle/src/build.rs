@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fmp_core::bundle::{ArtifactName, Entry, Lock, SourceKind};
+use fmp_core::bundle::{ArtifactName, Entry, Kind, Lock, SourceKind};
 
 use crate::{
     cache,
@@ -187,7 +187,12 @@ fn obtain(bench: Bench<'_>, release: &Release, source: &Source, tell: &dyn Fn(St
     for (name, path) in source::make(bench, release, source, scratch.path())? {
         let stored = bench.store.put_file(&path)?;
         let Release { version, kind, .. } = release.clone();
-        made.insert(Entry { name, version, digest: stored.digest, size: stored.size, kind, source: source.kind() });
+        let manifest = match kind {
+            Kind::Image(_) => source::manifest(&path)?,
+            Kind::Binary => None,
+        };
+        let (digest, size, source) = (stored.digest, stored.size, source.kind());
+        made.insert(Entry { name, version, digest, size, kind, source, manifest });
     }
     cache::remember(bench.store, key, &made)?;
     tell(Stage::Done(begin.elapsed()));

@@ -55,6 +55,7 @@ fn main() {
         size: 1,
         kind,
         source: SourceKind::Go,
+        manifest: None,
     };
     let mut lock: Lock = PROGRAMS.into_iter().map(|name| entry(name, Kind::Binary)).collect();
     lock.insert(entry("pause-image", Kind::Image("registry.k8s.io/pause:3.9".to_owned())));

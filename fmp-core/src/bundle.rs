@@ -33,6 +33,9 @@ pub struct Entry {
     pub kind: Kind,
     /// Where the content came from on the machine that locked it.
     pub source: SourceKind,
+    /// Of an image, the digest of its manifest: what a registry and a container runtime know it by. None: no image, or
+    /// locked by a version of the program that did not note it.
+    pub manifest: Option<Digest>,
 }
 
 /// What an artifact's content is.
@@ -40,7 +43,7 @@ pub struct Entry {
 pub enum Kind {
     /// An executable file for Linux.
     Binary,
-    /// A container image as a docker-archive, known to the container runtime by this reference.
+    /// A container image as an archive of an OCI layout, known to the container runtime by this reference.
     Image(String),
 }
 
@@ -142,10 +145,13 @@ impl Lock {
             text.push('\n');
         };
         line(format_args!("format = {FORMAT}\nartifacts = {}", self.0.len()));
-        for Entry { name, version, digest, size, kind, source } in self.0.values() {
+        for Entry { name, version, digest, size, kind, source, manifest } in self.0.values() {
             line(format_args!("\n[artifact.{name}]\nversion = {}", quoted(version)));
             if let Kind::Image(reference) = kind {
                 line(format_args!("image = {}", quoted(reference)));
+            }
+            if let Some(manifest) = manifest {
+                line(format_args!("manifest = \"{manifest}\""));
             }
             line(format_args!("digest = \"{digest}\"\nsize = {size}\nsource = \"{source}\""));
         }
@@ -195,6 +201,7 @@ struct RawLock {
 struct RawEntry {
     version: String,
     image: Option<String>,
+    manifest: Option<Digest>,
     digest: Digest,
     size: u64,
     source: SourceKind,
@@ -202,8 +209,8 @@ struct RawEntry {
 
 impl RawEntry {
     fn named(self, name: ArtifactName) -> Entry {
-        let Self { version, image, digest, size, source } = self;
-        Entry { name, version, digest, size, kind: image.map_or(Kind::Binary, Kind::Image), source }
+        let Self { version, image, manifest, digest, size, source } = self;
+        Entry { name, version, digest, size, kind: image.map_or(Kind::Binary, Kind::Image), source, manifest }
     }
 }
 
@@ -295,7 +302,8 @@ mod tests {
 
     fn entry(name: &str, kind: Kind) -> Entry {
         let (version, digest) = ("1.29.15".to_owned(), Digest::of(name));
-        Entry { name: name.parse().unwrap(), version, digest, size: 42, kind, source: SourceKind::Go }
+        let manifest = matches!(kind, Kind::Image(_)).then(|| Digest::of("manifest"));
+        Entry { name: name.parse().unwrap(), version, digest, size: 42, kind, source: SourceKind::Go, manifest }
     }
 
     fn sample() -> Vec<Entry> {
@@ -320,6 +328,15 @@ mod tests {
         assert_eq!(read, lock);
         assert_eq!(read.entry("kubelet").map(|entry| entry.size), Some(42));
         assert_eq!(read.entry("kubeadm"), None);
+    }
+
+    #[test]
+    fn a_lock_of_a_version_that_noted_no_manifests_is_still_read() {
+        let text = sample().into_iter().collect::<Lock>().render();
+        let older = text.lines().filter(|line| !line.starts_with("manifest")).collect::<Vec<_>>().join("\n");
+        let read = Lock::parse(&older).unwrap();
+        assert_eq!(read.entry("pause").map(|entry| entry.manifest), Some(None));
+        assert_eq!(read.entries().len(), 3);
     }
 
     #[test]

@@ -5,8 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use fmp_core::{
     NodeName,
     graph::Desired,
-    resource::{Resource, Scope},
-    role::{self, paths::OPTIONAL_UNITS},
+    resource::{Resource, Scope, Way},
+    role::{
+        self,
+        paths::{OPTIONAL_UNITS, unit::REGISTRY},
+    },
     spec::{Role, Spec},
 };
 
@@ -41,8 +44,11 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
     // Of a node that leaves: what of ours runs there. A main has every unit that there is.
     let wanted = desired.iter().filter_map(|(_, _, resource)| resource.unit().map(|unit| unit.name.clone()));
     let units: BTreeSet<Arc<str>> = wanted.chain(OPTIONAL_UNITS.map(Arc::from)).collect();
-    for name in spec.retired.keys() {
-        let host = HostQuestions { units: units.clone(), ..HostQuestions::default() };
+    for (name, node) in &spec.retired {
+        let mut units = units.clone();
+        // Nobody may want it by now.
+        units.extend((node.role == Role::Images).then(|| Arc::from(REGISTRY)));
+        let host = HostQuestions { units, ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);
     }
     for (_, id, resource) in desired.iter() {
@@ -85,12 +91,13 @@ fn ask(host: &mut HostQuestions, resource: &Resource) {
                 directories: volume.mounts.iter().map(|mount| mount.directory.clone()).collect(),
             });
         }
+        Resource::Image(image) => match &image.way {
+            Way::Store(stored) => _ = host.files.insert(stored.link.clone(), stored.tagged().digest),
+            // Which images its runtime holds every host tells.
+            Way::Import | Way::Pull { .. } => {}
+        },
         // These are asked of every host, of none, or of the API.
-        Resource::Machine
-        | Resource::EtcdMember(_)
-        | Resource::Image(_)
-        | Resource::NodeObject(_)
-        | Resource::Object(_) => {}
+        Resource::Machine | Resource::EtcdMember(_) | Resource::NodeObject(_) | Resource::Object(_) => {}
     }
 }
 

@@ -39,6 +39,10 @@ pub enum ActionKind {
     PromoteEtcdLearner,
     /// [`Action::ImportImage`].
     ImportImage,
+    /// [`Action::StoreImage`].
+    StoreImage,
+    /// [`Action::PullImage`].
+    PullImage,
     /// [`Action::MakeVolume`].
     MakeVolume,
     /// [`Action::MountVolume`].
@@ -83,6 +87,8 @@ impl ActionKind {
             Action::StartEtcdLearner { .. } => Self::StartEtcdLearner,
             Action::PromoteEtcdLearner { .. } => Self::PromoteEtcdLearner,
             Action::ImportImage { .. } => Self::ImportImage,
+            Action::StoreImage { .. } => Self::StoreImage,
+            Action::PullImage { .. } => Self::PullImage,
             Action::MakeVolume { .. } => Self::MakeVolume,
             Action::MountVolume { .. } => Self::MountVolume,
             Action::GrowVolume { .. } => Self::GrowVolume,
@@ -99,6 +105,6 @@ impl ActionKind {
 
     /// Whether it sends megabytes from the operator's computer.
     pub const fn is_upload(self) -> bool {
-        matches!(self, Self::Upload | Self::ImportImage)
+        matches!(self, Self::Upload | Self::ImportImage | Self::StoreImage)
     }
 }

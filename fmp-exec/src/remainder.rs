@@ -272,7 +272,8 @@ fn writes_there(action: &Action, fact: &FactKey) -> bool {
         Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => {
             matches!(fact, FactKey::EtcdData { .. }) || is_unit(fact, ETCD)
         }
-        Action::ImportImage { reference: own, .. } => {
+        Action::StoreImage { path, .. } => is_file(fact, path),
+        Action::ImportImage { reference: own, .. } | Action::PullImage { reference: own, .. } => {
             matches!(fact, FactKey::Image { reference, .. } if reference == own)
         }
         Action::MakeVolume { .. } | Action::GrowVolume { .. } => matches!(fact, FactKey::Volume { .. }),

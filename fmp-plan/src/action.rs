@@ -119,6 +119,28 @@ pub enum Action {
         /// Size in bytes.
         bytes: u64,
     },
+    /// Puts an image archive's content where the image storage's registry serves it; the tag comes last.
+    StoreImage {
+        /// Full reference.
+        reference: Arc<str>,
+        /// Digest of the archive in the bundle.
+        archive: Digest,
+        /// Size in bytes.
+        bytes: u64,
+        /// The digest of its manifest.
+        manifest: Digest,
+        /// The file that says which manifest the tag is.
+        path: Arc<str>,
+        /// What lies there now.
+        before: Before,
+    },
+    /// Has the runtime pull an image from where its hosts file says, by digest, and pins it.
+    PullImage {
+        /// Full reference.
+        reference: Arc<str>,
+        /// The digest of its manifest.
+        manifest: Digest,
+    },
     /// Makes a file system on a disk that is empty, or that an earlier run of this began.
     MakeVolume {
         /// The disk's stable name.
@@ -368,6 +390,8 @@ impl Action {
             | Self::AddEtcdLearner { .. }
             | Self::PromoteEtcdLearner { .. }
             | Self::ImportImage { .. }
+            | Self::StoreImage { .. }
+            | Self::PullImage { .. }
             | Self::MakeVolume { .. }
             | Self::MountVolume { .. }
             | Self::GrowVolume { .. }
@@ -407,6 +431,8 @@ impl Action {
             | Self::StartEtcdLearner { .. }
             | Self::PromoteEtcdLearner { .. }
             | Self::ImportImage { .. }
+            | Self::StoreImage { .. }
+            | Self::PullImage { .. }
             | Self::MakeVolume { .. }
             | Self::MountVolume { .. }
             | Self::GrowVolume { .. }

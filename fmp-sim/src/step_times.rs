@@ -27,7 +27,9 @@ impl Key {
             Action::Upload { name, .. } => name,
             Action::StartUnit { unit } | Action::RestartUnit { unit, .. } | Action::ReloadUnit { unit } => unit,
             Action::StopUnits { units } => units.first().map_or("", |unit| unit),
-            Action::ImportImage { reference, .. } => reference.split([':', '@']).next().unwrap_or_default(),
+            Action::ImportImage { reference, .. }
+            | Action::StoreImage { reference, .. }
+            | Action::PullImage { reference, .. } => reference.split([':', '@']).next().unwrap_or_default(),
             Action::ApplyObject { key, .. } => key.split('/').next().unwrap_or_default(),
             Action::CreateMachine { .. }
             | Action::StartMachine

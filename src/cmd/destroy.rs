@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fmp_core::{
     NodeName,
     observed::Observed,
-    spec::{Environment, Spec},
+    spec::{Environment, Role, Spec},
 };
 use fmp_exec::{Applied, Context};
 use fmp_providers::simulated::{SimWorld, state_file};
@@ -81,7 +81,8 @@ async fn clean_hosts(session: &Session) -> miette::Result<Exit> {
     let mut left = 0;
     // Work nodes first: while they stop, the API still answers.
     let leaving = session.spec.retired.iter();
-    for (node, _) in leaving.chain(session.spec.workers()).chain(session.spec.mains()) {
+    let others = [Role::Work, Role::Images, Role::Main].into_iter().flat_map(|role| session.spec.of_role(role));
+    for (node, _) in leaving.chain(others) {
         match reach.hosts.destroy(&cx, node, id).await {
             Ok(Applied::Done | Applied::AlreadyDone) => output::print(&format!("{node}: cleaned\n")),
             Ok(Applied::Stale(found)) => {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use fmp_core::{
     observed::{Fact, Observed},
+    role::paths::unit::REGISTRY,
     spec::Spec,
 };
 
@@ -80,7 +81,7 @@ fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
         well &= ready;
         _ = writeln!(out, "apiserver: {node} {}", if ready { "ready" } else { "not ready" });
     }
-    for (name, node) in &spec.nodes {
+    for (name, node) in spec.nodes.iter().filter(|(_, node)| node.role.is_of_kubernetes()) {
         let (word, ready) = match api.nodes.get(name.as_str()) {
             Some(seen) if seen.ready => (format!("Ready {}", seen.kubelet_version), true),
             Some(seen) => (format!("NotReady: {}", seen.message), false),
@@ -89,6 +90,7 @@ fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
         well &= ready;
         _ = writeln!(out, "node: {name} {} {} {word}", node.address, role(node.role));
     }
+    well &= images(out, spec, observed);
     for (name, seen) in api.nodes.iter().filter(|(name, _)| !spec.nodes.contains_key(name.as_str())) {
         let address = seen.address.map_or_else(|| "of no address".to_owned(), |address| address.to_string());
         let why = if spec.retired.contains_key(name.as_str()) { "leaves" } else { "is not in cluster.toml" };
@@ -104,9 +106,21 @@ fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
     well
 }
 
+/// The machine that stores images, where one does.
+fn images(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
+    let Some((name, node)) = spec.image_storage() else { return true };
+    let Some(host) = observed.host(name) else { return true };
+    let unit = host.units.get(REGISTRY).and_then(Fact::known);
+    let serves = unit.is_some_and(|unit| unit.active == "active");
+    let word = unit.map_or("not there yet", |unit| &unit.active);
+    _ = writeln!(out, "images: {name} {} registry {word}", node.address);
+    serves
+}
+
 const fn role(role: fmp_core::spec::Role) -> &'static str {
     match role {
         fmp_core::spec::Role::Main => "main",
         fmp_core::spec::Role::Work => "work",
+        fmp_core::spec::Role::Images => "images",
     }
 }

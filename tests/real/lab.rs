@@ -44,6 +44,9 @@ pub(crate) const MAINS: [&str; 3] = ["main-1", "main-2", "main-3"];
 /// Its work nodes.
 pub(crate) const WORKS: [&str; 4] = ["work-1", "work-2", "work-3", "work-4"];
 
+/// The machine that stores images, where a check asks for one.
+pub(crate) const IMAGES: &str = "images-1";
+
 /// How long one run of `fmp` may take: a bring-up on two processors that compile beside it takes two minutes.
 const RUN: Duration = Duration::from_mins(10);
 
@@ -364,6 +367,12 @@ impl Lab {
         });
     }
 
+    /// Deletes a machine with all that is on it.
+    pub(crate) fn delete(&self, name: &str) {
+        self.runtime.block_on(self.local.delete(&node(name))).expect("it can be deleted");
+        *self.links.lock().expect("nobody panics meanwhile") = links();
+    }
+
     /// Switches these machines on, all at once.
     pub(crate) fn switch_on(&self, names: &[&str]) {
         thread::scope(|scope| {
@@ -427,7 +436,7 @@ fn nodes(text: &str) -> BTreeMap<String, NodeSeen> {
 /// The ways to machines that may not exist yet.
 fn links() -> BTreeMap<&'static str, Arc<LocalLink>> {
     let local = Arc::new(Local::new(cluster()));
-    everyone().map(|name| (name, Arc::new(LocalLink::new(local.clone(), node(name))))).collect()
+    everyone().chain([IMAGES]).map(|name| (name, Arc::new(LocalLink::new(local.clone(), node(name))))).collect()
 }
 
 /// A program of this computer, begun in the machines' network.

@@ -18,6 +18,7 @@ mod entrance;
 mod foreign;
 mod hosts;
 mod image;
+mod images;
 mod ingress;
 mod killed;
 mod kubeconfig;
@@ -68,6 +69,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_full_reboots", begin: Begin::InSync, minutes: 20, run: power::reboots },
     Check { name: "real_full_ingress", begin: Begin::InSync, minutes: 15, run: ingress::run },
     Check { name: "real_full_services", begin: Begin::InSync, minutes: 15, run: services::run },
+    Check { name: "real_full_images", begin: Begin::Nothing, minutes: 30, run: images::run },
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
     Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },
     // Last: it leaves no cluster behind.

@@ -9,6 +9,7 @@ mod deb;
 mod file;
 mod go;
 mod image;
+mod oci;
 mod url;
 
 use std::{
@@ -133,6 +134,17 @@ pub enum SourceError {
         /// The reference under which the image should be known.
         reference: String,
     },
+    /// An image archive that is not whole.
+    #[error("{path}: the image names {what}, which the archive lacks")]
+    #[diagnostic(help(
+        "write it again with `skopeo copy --override-os linux --override-arch amd64 docker://IMAGE oci-archive:FILE:IMAGE`"
+    ))]
+    ImageLacks {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        what: Digest,
+    },
 }
 
 impl SourceError {
@@ -168,10 +180,25 @@ pub(crate) fn make(bench: Bench<'_>, release: &Release, source: &Source, scratch
         Source::Archived(archived) => alone(release, file::archived(bench, archived)?),
         Source::Compose(compose) => alone(release, image::make(bench, &release.kind, compose, scratch)?),
     };
-    if let Kind::Image(reference) = &release.kind {
-        files.values().try_for_each(|path| image::check(path, reference))?;
+    match (&release.kind, source) {
+        (Kind::Binary, _) | (Kind::Image(_), Source::Compose(_)) => Ok(files),
+        (Kind::Image(reference), _) => normal(files, reference, scratch),
     }
-    Ok(files)
+}
+
+/// Images that somebody else wrote, as we write them.
+fn normal(files: Files, reference: &str, scratch: &Path) -> Result<Files, SourceError> {
+    let normal = |(name, path): (ArtifactName, PathBuf)| {
+        let to = scratch.join(format!("{name}.oci"));
+        oci::normalise(&path, reference, &to)?;
+        Ok((name, to))
+    };
+    files.into_iter().map(normal).collect()
+}
+
+/// The digest of the manifest of an image that [`make`] made.
+pub(crate) fn manifest(path: &Path) -> Result<Option<Digest>, SourceError> {
+    oci::manifest(path).map_err(SourceError::file(path))
 }
 
 /// The result of a source that makes one file. The decoder has seen that the release has one artifact.

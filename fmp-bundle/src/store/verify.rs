@@ -92,7 +92,15 @@ mod tests {
     fn lock(name: &str, stored: &Stored) -> Lock {
         let (name, version) = (name.parse().unwrap(), "1".to_owned());
         let (kind, source) = (Kind::Binary, SourceKind::File);
-        Lock::from_iter([Entry { name, version, digest: stored.digest, size: stored.size, kind, source }])
+        Lock::from_iter([Entry {
+            name,
+            version,
+            digest: stored.digest,
+            size: stored.size,
+            kind,
+            source,
+            manifest: None,
+        }])
     }
 
     /// Overwrites a file of the store as a bad disk would.

@@ -35,6 +35,7 @@ pub(super) fn shared(spec: &Spec, role: Role) -> Option<Shared> {
             let addresses = [AddressRange::from(shared.address)].into_iter().chain(shared.services.iter().copied());
             Some(Shared { addresses: addresses.collect(), section: "entrance.apps", port: None })
         }
+        Role::Images => None,
     }
 }
 

@@ -76,6 +76,23 @@ const CHECKS: &[(&str, Check)] = &[
     ("time-service", clock::time_service),
 ];
 
+/// Those of a machine that only stores images: no pod ever runs there.
+const OF_IMAGES: &[&str] = &[
+    "address",
+    "architecture",
+    "cpu",
+    "disk",
+    "hostname",
+    "memory",
+    "port",
+    "program",
+    "root",
+    "root-free",
+    "system",
+    "systemd",
+    "time-service",
+];
+
 /// What is wrong with the host of `node`. A node that the specification does not name has no requirements.
 pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let Some(node) = spec.nodes.get(name) else { return Vec::new() };
@@ -84,7 +101,8 @@ pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let storage = spec.storage.as_ref();
     let shared = shared.as_ref();
     let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, ingress, storage, facts };
-    CHECKS.iter().flat_map(|(word, check)| check(&case(word))).collect()
+    let looks = |word: &str| node.role.is_of_kubernetes() || OF_IMAGES.contains(&word);
+    CHECKS.iter().filter(|(word, _)| looks(word)).flat_map(|(word, check)| check(&case(word))).collect()
 }
 
 /// What is wrong with hosts together: what must differ and what must not.

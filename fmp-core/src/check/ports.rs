@@ -1,7 +1,12 @@
 //! TCP ports that the cluster needs and somebody else holds.
 
 use super::Case;
-use crate::{Finding, observed::Listener};
+use crate::{
+    Finding,
+    observed::Listener,
+    profile::{HostRules, PortsRule},
+    spec::{IMAGES_PORT, Role},
+};
 
 /// Names of units and programs that are the cluster's own.
 const OWN: &[&str] = &["containerd", "etcd", "flanneld", "kubelet"];
@@ -9,13 +14,29 @@ const OWN: &[&str] = &["containerd", "etcd", "flanneld", "kubelet"];
 /// How names of the cluster's own units, programs and pods begin.
 const OWN_PREFIXES: &[&str] = &["cri-containerd-", "fmp-", "kube-", "kubepods"];
 
+/// Ports of a profile that matter on machines of `role`.
+pub(super) fn rules(host: &HostRules, role: Role) -> impl Iterator<Item = &PortsRule> {
+    host.ports.iter().filter(move |rule| match rule.role {
+        Some(only) => only == role,
+        None => role.is_of_kubernetes(),
+    })
+}
+
+/// The port of the image storage, on machines of `role`.
+pub(super) fn of_images(role: Role) -> Option<u16> {
+    match role {
+        Role::Main | Role::Work => None,
+        Role::Images => Some(IMAGES_PORT),
+    }
+}
+
 pub(super) fn ports(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for port in case.facts.listeners.keys() {
-        let rules = case.profile.host.ports.iter().filter(|rule| rule.role.is_none_or(|role| role == case.node.role));
-        let rule = rules.into_iter().find(|rule| rule.ports.0.contains(port));
+        let rule = rules(&case.profile.host, case.node.role).find(|rule| rule.ports.0.contains(port));
         let ingress = case.ingress.contains(port).then_some("the ingress");
-        if let Some(purpose) = rule.map(|rule| rule.purpose.as_str()).or(ingress) {
+        let images = (of_images(case.node.role) == Some(*port)).then_some("the image storage");
+        if let Some(purpose) = rule.map(|rule| rule.purpose.as_str()).or(ingress).or(images) {
             findings.extend(taken(case, *port, purpose));
         }
     }

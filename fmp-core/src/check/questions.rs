@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::entrance;
+use super::{entrance, ports, programs};
 use crate::{
     profile::Ports,
     spec::{Role, Spec},
@@ -27,12 +27,12 @@ pub struct Questions {
 /// What to ask hosts of `role`, for their profile and for what the cluster has besides.
 pub fn questions(spec: &Spec, role: Role) -> Questions {
     let profile = &spec.profile;
-    let rules = profile.host.ports.iter().filter(|rule| rule.role.is_none_or(|only| only == role));
+    let own = ports::of_images(role).map(|port| Ports(port..=port));
     let mut questions = Questions {
-        programs: profile.host.programs.keys().cloned().collect(),
+        programs: programs::wanted(&profile.host, role).map(|(program, _)| program.to_owned()).collect(),
         modules: profile.host.modules.clone(),
         sysctls: profile.host.sysctls.keys().cloned().collect(),
-        ports: rules.map(|rule| rule.ports.clone()).collect(),
+        ports: ports::rules(&profile.host, role).map(|rule| rule.ports.clone()).chain(own).collect(),
     };
     if let Some(shared) = entrance::shared(spec, role) {
         questions.programs.extend(entrance::PROGRAMS.map(str::to_owned));

@@ -69,7 +69,8 @@ pub(super) fn root_free(case: &Case<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let (free, least) = (Tenths(free, DISK_GB), Tenths(least, DISK_GB));
-    let message = format!("{free} GB free in the root file system; below {least} GB ({percent} %) pods are evicted");
+    let what = if case.node.role.is_of_kubernetes() { "pods are evicted" } else { "there is no room for images" };
+    let message = format!("{free} GB free in the root file system; below {least} GB ({percent} %) {what}");
     case.warning(message, "remove what is not needed, or enlarge the root file system")
 }
 

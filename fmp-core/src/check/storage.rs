@@ -8,7 +8,7 @@ use crate::{Finding, spec::Role};
 
 pub(super) fn storage(case: &Case<'_>) -> Vec<Finding> {
     match (case.node.role, &case.node.disk, case.storage) {
-        (Role::Main, ..) => Vec::new(),
+        (Role::Main | Role::Images, ..) => Vec::new(),
         (Role::Work, Some(_), Some(storage)) => {
             let programs = storage.filesystem.programs();
             let missing = programs.into_iter().find(|program| !case.facts.programs.contains_key(*program));

@@ -380,6 +380,31 @@ fn nobody_else_answers_where_the_ingress_does() {
     assert_eq!(found(&spec), (false, Vec::new()));
 }
 
+/// What only stores images needs room, an archiver and its port, and nothing that pods need.
+#[test]
+fn a_machine_that_stores_images_is_asked_for_what_it_needs() {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let own = "[images]\nsource = \"storage\"\n[nodes.images-1]\nrole = \"images\"\naddress = \"192.0.2.31\"\n";
+    let spec = spec::parse("cluster.toml", &format!("{text}\n{own}"), &Profiles::shipped()).unwrap();
+    let asked = questions(&spec, Role::Images);
+    assert_eq!(asked.programs, ["flock", "tar"].map(str::to_owned).into());
+    assert!(asked.ports.iter().all(|ports| ports.0 == (5000..=5000)), "{:?}", asked.ports);
+    let found = |change: Change| {
+        let mut facts = good(&spec, "images-1");
+        (facts.swap_bytes, facts.modules) = (1, BTreeSet::new());
+        change(&mut facts);
+        let findings = host(&spec, &"images-1".parse().unwrap(), &facts);
+        findings.into_iter().map(|found| format!("{}: {}", found.check, found.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(|_| ()), Vec::<String>::new());
+    let port: Change = |facts| _ = facts.listeners.insert(5000, Listener { owner: "other.service".to_owned() });
+    assert_eq!(found(port), ["port: other.service listens on port 5000, which is for the image storage"]);
+    let root: Change = |facts| facts.root_bytes = 10 * GB;
+    assert!(found(root)[0].starts_with("root: the root file system has 10.0 GB"), "{:?}", found(root));
+    let archiver: Change = |facts| _ = facts.programs.remove("tar");
+    assert_eq!(found(archiver), ["program: `tar` is not installed, profile fmp-23.12 asks for it"]);
+}
+
 #[test]
 fn a_host_that_does_not_answer_is_no_reason_to_be_silent_about_it() {
     let spec = example("ssh-7");

@@ -71,6 +71,9 @@ pub struct Fleet {
     pub main: Size,
     /// Work nodes.
     pub work: Size,
+    /// The machine that stores images, where there is one: its count means nothing.
+    #[serde(default = "Size::of_image_storage", skip_serializing_if = "Size::is_of_image_storage")]
+    pub images: Size,
 }
 
 /// How many machines of a role there must be, and how large each, at least.
@@ -97,6 +100,17 @@ pub struct Storage {
     pub root_enough_gb: u32,
 }
 
+impl Size {
+    /// What a machine needs that stores images, where a profile says nothing: a program that serves files.
+    const fn of_image_storage() -> Self {
+        Self { count: 0, cpus: 1, memory_gb: 1, disk_gb: 40 }
+    }
+
+    fn is_of_image_storage(&self) -> bool {
+        *self == Self::of_image_storage()
+    }
+}
+
 impl Profile {
     /// What machines of `role` must be like.
     ///
@@ -107,6 +121,7 @@ impl Profile {
         match role {
             Role::Main => &fleet.main,
             Role::Work => &fleet.work,
+            Role::Images => &fleet.images,
         }
     }
 

@@ -115,7 +115,8 @@ impl Settings {
     pub const fn reserved(&self, role: Role) -> Reserved {
         match role {
             Role::Main => self.reserved.main,
-            Role::Work => self.reserved.work,
+            // Nothing is kept where no pods are.
+            Role::Work | Role::Images => self.reserved.work,
         }
     }
 }

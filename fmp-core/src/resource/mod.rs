@@ -21,7 +21,7 @@ pub use certificate::{BACKDATED_S, Certificate, CertificateRequest, Usage};
 pub use etcd_member::EtcdMember;
 pub use file::{File, Text};
 pub use id::{ResourceId, Scope};
-pub use image::Image;
+pub use image::{Image, ImageName, Stored, Way};
 pub use node_object::{CORDONED, DRAINED, EMPTYING, NodeObject};
 pub use object::Object;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub enum Resource {
     Unit(Unit),
     /// A voting member of etcd.
     EtcdMember(EtcdMember),
-    /// A container image in a node's runtime.
+    /// A container image in a node's runtime, or in the storage that nodes pull from.
     Image(Image),
     /// A Node object: its pod range, labels and taints.
     NodeObject(NodeObject),

@@ -3,10 +3,16 @@
 use super::{
     LowerError,
     components::Images,
+    images::Storage,
     minor::{self, Minor},
     programs::Programs,
 };
-use crate::{bundle::Lock, profile::Settings, spec::Spec};
+use crate::{
+    bundle::Lock,
+    profile::Settings,
+    resource::{Image, Resource},
+    spec::Spec,
+};
 
 /// Everything that texts are made of and that does not differ between nodes.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub(super) struct Common<'a> {
     pub(super) minor: &'static Minor,
     pub(super) programs: Programs,
     pub(super) images: Images,
+    /// Where nodes pull images from, where they do.
+    pub(super) storage: Option<Storage>,
 }
 
 /// Forward secrecy and authenticated encryption only: what TLS 1.2 still offers of the strength of 1.3, with names of
@@ -42,7 +50,13 @@ impl<'a> Common<'a> {
         let minor = minor::of(spec.kubernetes).ok_or(LowerError::Minor { wanted: spec.kubernetes })?;
         minor.check(spec.kubernetes, lock)?;
         let (programs, images) = (Programs::read(spec, lock)?, Images::read(spec, lock)?);
-        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images })
+        let storage = Storage::read(spec, lock)?;
+        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images, storage })
+    }
+
+    /// An image of the bundle as it comes to a node.
+    pub(super) fn on_a_node(&self, image: &Image) -> Resource {
+        Resource::Image(self.storage.as_ref().map_or_else(|| image.clone(), |storage| storage.pulled(image)))
     }
 
     /// `OOMScoreAdjust=` for a unit that must outlive pods, where the host's root may lower scores at all.

@@ -64,6 +64,7 @@ impl<'a> Shared<'a> {
                 let AppsAddress { address, ports, router_id, services } = spec.apps_entrance.shared()?;
                 Some(Self { role, address: *address, router_id: *router_id, ports, services })
             }
+            Role::Images => None,
         }
     }
 
@@ -71,14 +72,14 @@ impl<'a> Shared<'a> {
     const fn name(self) -> &'static str {
         match self.role {
             Role::Main => "api",
-            Role::Work => "apps",
+            Role::Work | Role::Images => "apps",
         }
     }
 
     const fn about(self) -> &'static str {
         match self.role {
             Role::Main => "The address that all main nodes share",
-            Role::Work => "The address that all work nodes share",
+            Role::Work | Role::Images => "The address that all work nodes share",
         }
     }
 
@@ -86,7 +87,7 @@ impl<'a> Shared<'a> {
     const fn title(self) -> (&'static str, &'static str) {
         match self.role {
             Role::Main => ("The API's entrance", "main"),
-            Role::Work => ("The applications' entrance", "work node"),
+            Role::Work | Role::Images => ("The applications' entrance", "work node"),
         }
     }
 
@@ -95,14 +96,14 @@ impl<'a> Shared<'a> {
     const fn script(self) -> &'static str {
         match self.role {
             Role::Main => include_str!("data/entrance-ready.sh"),
-            Role::Work => include_str!("data/entrance-answers.sh"),
+            Role::Work | Role::Images => include_str!("data/entrance-answers.sh"),
         }
     }
 
     fn script_arguments(self, own: Ipv4Addr) -> String {
         match self.role {
             Role::Main => READY_PORT.to_string(),
-            Role::Work => self.ports.iter().fold(own.to_string(), |text, port| format!("{text} {port}")),
+            Role::Work | Role::Images => self.ports.iter().fold(own.to_string(), |text, port| format!("{text} {port}")),
         }
     }
 }

@@ -10,6 +10,7 @@ mod components;
 mod controllers;
 mod entrance;
 mod etcd;
+mod images;
 mod kubeconfig;
 mod minor;
 mod node;
@@ -22,7 +23,10 @@ mod recipe;
 mod service;
 mod tools;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use self::{
     common::Common,
@@ -95,6 +99,16 @@ pub enum LowerError {
         /// The archive, as the file names it.
         archive: String,
     },
+    /// An image of the bundle that can't be stored for nodes to pull.
+    #[error("the image `{name}` ({reference}) can't be stored for nodes to pull: {why}")]
+    Image {
+        /// Its name in the bundle.
+        name: String,
+        /// What it is called.
+        reference: String,
+        /// What is missing.
+        why: &'static str,
+    },
     /// A manifest of a person brings what FMP brings itself.
     #[error("the manifests bring {key}, which FMP brings itself")]
     Taken {
@@ -119,6 +133,10 @@ impl LowerError {
                 "name the archive as `platform` at the top of bundle.toml too, then `fmp bundle build` takes its images"
             }
             Self::Minor { .. } => "write a version into cluster.toml that FMP knows: 1.25 to 1.29",
+            Self::Image { .. } => {
+                "write its whole name into bundle.toml, `registry.example.org/folder/name:tag`, then `fmp bundle build \
+                 --update` makes the bundle again"
+            }
             Self::Taken { .. } => "remove it from the manifests; what FMP brings is turned off under [components]",
             Self::Graph(_) => "this is a mistake in FMP; please report it",
         }
@@ -195,6 +213,7 @@ fn build(
     own_objects_are_ours(&common)?;
     let pressed = |part| Pressed::new(&common, recipe_of(&common, part));
     let (main, work) = (pressed(Part::Main), pressed(Part::Work));
+    let images = spec.image_storage().is_some().then(|| pressed(Part::Images));
     let has_volume = spec.workers().any(|(_, node)| node.disk.is_some());
     let stored = has_volume.then(|| pressed(Part::WorkWithVolume));
     let mut builder = Builder::default();
@@ -202,12 +221,13 @@ fn build(
     let mut waiting = Vec::new();
     for (name, node) in &spec.nodes {
         let pods = ranges.get(name).copied();
-        match known(name).and_then(|()| ranged(spec, pods)) {
+        match known(name).and_then(|()| ranged(spec, node.role, pods)) {
             Ok(()) => {
-                let role = match (node.role, &stored) {
-                    (Role::Main, _) => &main,
-                    (Role::Work, Some(stored)) if node.disk.is_some() => stored,
-                    (Role::Work, _) => &work,
+                let role = match (node.role, &stored, &images) {
+                    (Role::Main, ..) => &main,
+                    (Role::Work, Some(stored), _) if node.disk.is_some() => stored,
+                    (Role::Images, _, Some(images)) => images,
+                    (Role::Work, ..) | (Role::Images, _, None) => &work,
                 };
                 cluster.join(role, &role.stamp.press(&mut builder, &ThisNode { name, node, pods }));
             }
@@ -237,10 +257,11 @@ fn own_objects_are_ours(common: &Common<'_>) -> Result<(), LowerError> {
 }
 
 /// Whether a node has all the addresses that it needs.
-fn ranged(spec: &Spec, pods: Option<Cidr>) -> Result<(), String> {
+fn ranged(spec: &Spec, role: Role, pods: Option<Cidr>) -> Result<(), String> {
     let network = &spec.network;
     match (network.mode, pods) {
         (NetworkMode::External, _) | (_, Some(_)) => Ok(()),
+        _ if !role.is_of_kubernetes() => Ok(()),
         (NetworkMode::Routed | NetworkMode::Flannel, None) => {
             Err(format!("no part of /{} is free in the pods' range {}", network.node_prefix, network.pods))
         }
@@ -254,6 +275,8 @@ enum Part {
     Work,
     /// A work node with a disk of its own for its data.
     WorkWithVolume,
+    /// The machine that stores images.
+    Images,
 }
 
 impl Part {
@@ -261,13 +284,16 @@ impl Part {
         match self {
             Self::Main => Role::Main,
             Self::Work | Self::WorkWithVolume => Role::Work,
+            Self::Images => Role::Images,
         }
     }
 }
 
 fn recipe_of<'a>(common: &'a Common<'_>, part: Part) -> Recipe<'a> {
     let mut recipe = Recipe::default();
-    node::add(&mut recipe, common, part.role());
+    if part.role().is_of_kubernetes() {
+        node::add(&mut recipe, common, part.role());
+    }
     match part {
         Part::Main => {
             tools::add(&mut recipe, common);
@@ -276,6 +302,7 @@ fn recipe_of<'a>(common: &'a Common<'_>, part: Part) -> Recipe<'a> {
             controllers::add(&mut recipe, common);
         }
         Part::Work => {}
+        Part::Images => images::add(&mut recipe, common),
         Part::WorkWithVolume => node::volume::add(&mut recipe, common),
     }
     entrance::add(&mut recipe, common, part.role());
@@ -290,6 +317,10 @@ struct Pressed<'a> {
     flanneld: Option<usize>,
     /// Images of components.
     images: Vec<usize>,
+    /// Images that may be pulled, by reference, and where each of them is stored.
+    pulled: Vec<(Arc<str>, usize)>,
+    stored: Vec<(Arc<str>, usize)>,
+    registry: Option<usize>,
 }
 
 impl<'a> Pressed<'a> {
@@ -300,7 +331,14 @@ impl<'a> Pressed<'a> {
         let flanneld = stamp.position(&key::unit(node::FLANNELD_UNIT));
         let images =
             common.images.all().filter_map(|(image, _)| stamp.position(&key::image(&image.reference))).collect();
-        Self { stamp, apiserver, node_object, flanneld, images }
+        let references = || common.storage.iter().flat_map(images::Storage::references);
+        let placed = |key: fn(&str) -> String| {
+            let place = |reference: &str| Some((reference.into(), stamp.position(&key(reference))?));
+            references().filter_map(place).collect()
+        };
+        let (pulled, stored) = (placed(key::image), placed(key::stored_image));
+        let registry = stamp.position(&key::unit(images::UNIT));
+        Self { stamp, apiserver, node_object, flanneld, images, pulled, stored, registry }
     }
 }
 
@@ -315,6 +353,9 @@ struct Cluster {
     apiservers: Vec<Added>,
     node_objects: Vec<Added>,
     flannelds: Vec<Added>,
+    pulled: Vec<(Arc<str>, Added)>,
+    stored: BTreeMap<Arc<str>, Added>,
+    registry: Option<Added>,
 }
 
 impl Cluster {
@@ -365,6 +406,10 @@ impl Cluster {
         self.node_objects.extend(part(role.node_object));
         self.flannelds.extend(part(role.flanneld));
         self.images.extend(role.images.iter().map(|at| parts[*at]));
+        let image = |(reference, at): &(Arc<str>, usize)| (reference.clone(), parts[*at]);
+        self.pulled.extend(role.pulled.iter().map(image));
+        self.stored.extend(role.stored.iter().map(image));
+        self.registry = self.registry.or(part(role.registry));
     }
 
     /// Says what needs what across nodes: any apiserver may be the one that is asked.
@@ -376,6 +421,10 @@ impl Cluster {
         }
         for workload in &self.workloads {
             self.images.iter().for_each(|image| builder.needs(*workload, *image));
+        }
+        for (reference, image) in &self.pulled {
+            let stored = self.stored.get(reference).copied();
+            stored.into_iter().chain(self.registry).for_each(|earlier| builder.needs(*image, earlier));
         }
         for flanneld in &self.flannelds {
             if let Some(binding) = self.flanneld_binding {

@@ -163,6 +163,8 @@ pub(super) fn of_node(this: &ThisNode<'_>) -> NodeObject {
             mark("node-role.kubernetes.io/worker");
             BTreeSet::new()
         }
+        // Has no Node object.
+        Role::Images => BTreeSet::new(),
     };
     NodeObject { pod_cidr: this.pods, labels, taints }
 }

@@ -42,6 +42,8 @@ pub fn inventory(kind: &str) -> String {
 pub mod unit {
     /// etcd.
     pub const ETCD: &str = "etcd.service";
+    /// The registry that serves stored images.
+    pub const REGISTRY: &str = "fmp-registry.service";
     /// The kubelet.
     pub const KUBELET: &str = "kubelet.service";
 }
@@ -64,6 +66,18 @@ pub const VOLUME: &str = "/srv/fmp";
 /// Where volumes of pods lie on a node unless told otherwise. It is a data directory as the kubelet's: where the node has a
 /// volume, it is mounted from there.
 pub const POD_VOLUMES: &str = "/var/lib/fmp-volumes";
+
+/// Where images are stored that nodes pull.
+pub const IMAGE_STORAGE: &str = "/var/lib/fmp-registry";
+
+/// Where a node's runtime looks up how it reaches a registry.
+pub const REGISTRY_HOSTS: &str = "/etc/containerd/certs.d";
+
+/// The file of a stored image that says which manifest a tag is. It is written last
+/// ([layout](https://pkg.go.dev/github.com/distribution/distribution/v3/registry/storage)).
+pub fn stored_image(repository: &str, tag: &str) -> String {
+    format!("{IMAGE_STORAGE}/docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/link")
+}
 
 /// What no volume may hide, and where none may be mounted.
 pub const NOT_MOUNTED: [&str; 18] = [
@@ -205,6 +219,11 @@ pub mod key {
     /// An image, by its full reference.
     pub fn image(reference: &str) -> String {
         format!("image/{reference}")
+    }
+
+    /// An image in the storage that nodes pull from, by its full reference.
+    pub fn stored_image(reference: &str) -> String {
+        format!("stored-image/{reference}")
     }
 
     /// An object of the API, as `Kind/namespace/name`.

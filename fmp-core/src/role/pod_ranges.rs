@@ -62,7 +62,8 @@ pub(super) fn allocate<'a>(spec: &'a Spec, observed: Option<&Observed>) -> BTree
         }
     }
     let mut free = free_parts(network);
-    for name in spec.nodes.keys() {
+    let nodes = spec.nodes.iter().filter(|(_, node)| node.role.is_of_kubernetes());
+    for name in nodes.map(|(name, _)| name) {
         if !given.contains_key(name)
             && let Some(range) = free.find(|range| !taken.meets(*range))
         {

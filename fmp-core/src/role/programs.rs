@@ -6,8 +6,8 @@ use super::{LowerError, paths};
 use crate::{
     Digest, KubeVersion,
     bundle::{Entry, Kind, Lock},
-    resource::{Artifact, Image},
-    spec::{NetworkMode, Role, Spec},
+    resource::{Artifact, Image, Way},
+    spec::{ImageSource, NetworkMode, Role, Spec},
 };
 
 /// Programs of main nodes.
@@ -25,6 +25,9 @@ pub(super) const CNI: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"
 
 /// Programs of the pod network.
 pub(super) const FLANNELD: &str = "flanneld";
+
+/// What serves the stored images.
+pub(super) const REGISTRY: &str = "registry";
 
 /// Programs that are Kubernetes itself, whose version the specification names.
 const KUBERNETES: [&str; 6] =
@@ -58,6 +61,12 @@ impl Programs {
                 artifacts.insert(name, stored(name, binary(lock, name, spec.kubernetes)?));
             }
         }
+        match &spec.images {
+            ImageSource::Bundle | ImageSource::Registry(_) => {}
+            ImageSource::Storage => {
+                artifacts.insert(REGISTRY, stored(REGISTRY, binary(lock, REGISTRY, spec.kubernetes)?));
+            }
+        }
         let cni = match spec.network.mode {
             NetworkMode::External => None,
             NetworkMode::Routed | NetworkMode::Flannel => {
@@ -82,7 +91,11 @@ impl Programs {
 
     /// Everything that nodes of `role` hold.
     pub(super) fn of(&self, role: Role) -> impl Iterator<Item = &Artifact> {
-        let held = move |name: &str| role == Role::Main || !MAIN.contains(&name);
+        let held = move |name: &str| match role {
+            Role::Main => name != REGISTRY,
+            Role::Work => name != REGISTRY && !MAIN.contains(&name),
+            Role::Images => name == REGISTRY,
+        };
         self.artifacts.iter().filter(move |(name, _)| held(name)).map(|(_, artifact)| artifact)
     }
 
@@ -113,7 +126,8 @@ pub(super) fn image(lock: &Lock, name: &str) -> Result<Image, LowerError> {
     let entry = lock.entry(name).ok_or_else(missing)?;
     match &entry.kind {
         Kind::Image(reference) => {
-            Ok(Image { reference: reference.as_str().into(), archive: entry.digest, bytes: entry.size })
+            let (archive, bytes) = (entry.digest, entry.size);
+            Ok(Image { reference: reference.as_str().into(), archive, bytes, way: Way::Import })
         }
         Kind::Binary => Err(missing()),
     }

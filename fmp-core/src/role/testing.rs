@@ -70,7 +70,8 @@ pub(super) fn with(lock: &Lock, name: &str, version: &str) -> Lock {
 
 fn entry(name: &str, version: &str, kind: Kind) -> Entry {
     let (name, digest) = (name.parse().unwrap(), Digest::of(name));
-    Entry { name, version: version.to_owned(), digest, size: 42, kind, source: SourceKind::Go }
+    let manifest = matches!(kind, Kind::Image(_)).then(|| Digest::of(format!("manifest of {name}")));
+    Entry { name, version: version.to_owned(), digest, size: 42, kind, source: SourceKind::Go, manifest }
 }
 
 /// Nothing is there yet, and that is known.

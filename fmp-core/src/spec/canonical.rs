@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, Ingress, Metrics, Network, Node,
-    SharedAddress, Spec, Storage, Volumes,
+    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, ImageSource, Ingress, Metrics, Mirror, Network,
+    Node, SharedAddress, Spec, Storage, Volumes,
 };
 use crate::{
     Digest, NodeName,
@@ -37,6 +37,7 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         components,
         storage,
         platform,
+        images,
         nodes,
         retired,
         consents,
@@ -66,6 +67,13 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
     write_components(out, components)?;
     if let Some(Storage { filesystem, mounts }) = storage {
         writeln!(out, "storage disk {filesystem} {mounts:?}")?;
+    }
+    match images {
+        ImageSource::Bundle => {}
+        ImageSource::Storage => writeln!(out, "images storage")?,
+        ImageSource::Registry(Mirror { host, ca }) => {
+            writeln!(out, "images registry {host} {:?}", ca.as_ref().map(Digest::of))?;
+        }
     }
     if let Some(platform) = platform {
         write_platform(out, platform)?;

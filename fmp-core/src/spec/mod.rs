@@ -7,6 +7,7 @@ mod canonical;
 mod components;
 mod decode;
 mod entrance;
+mod images;
 mod platform;
 mod problem;
 mod raw;
@@ -25,6 +26,7 @@ use std::{
 
 pub use components::{Bundled, Components, Dns, INGRESS_PORTS, Ingress, Metrics, Volumes};
 pub use entrance::{ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, SharedAddress};
+pub use images::{IMAGES_PORT, ImageSource, Mirror};
 pub use platform::{platform_files, platform_path};
 pub use problem::{Code, Problem, Problems};
 
@@ -161,9 +163,11 @@ pub struct Spec {
     pub components: Components,
     /// What becomes of the disks that work nodes name. None: nothing, all data lies on their root file systems.
     pub storage: Option<Storage>,
+    /// Where nodes get images from. Exactly one node stores them where they come from such a storage, and none otherwise.
+    pub images: ImageSource,
     /// The installation of FMP itself. None: nobody asks for one.
     pub platform: Option<Platform>,
-    /// Every node, by name. At least one main node.
+    /// Every machine, by name. At least one main node.
     pub nodes: BTreeMap<NodeName, Node>,
     /// Nodes that leave the cluster, by name, as they stood among `nodes`, where none of them is now.
     pub retired: BTreeMap<NodeName, Node>,
@@ -266,6 +270,8 @@ pub enum Role {
     Main,
     /// Runs pods.
     Work,
+    /// Stores images for the others, and is no node of Kubernetes.
+    Images,
 }
 
 /// How FMP reaches a node by SSH.
@@ -292,6 +298,11 @@ impl Spec {
     /// The work nodes, in name order.
     pub fn workers(&self) -> impl Iterator<Item = (&NodeName, &Node)> {
         self.of_role(Role::Work)
+    }
+
+    /// The machine that stores images, where one does.
+    pub fn image_storage(&self) -> Option<(&NodeName, &Node)> {
+        self.of_role(Role::Images).next()
     }
 
     /// The role of the nodes on which components run: work nodes, and mains where there are none.
@@ -369,11 +380,23 @@ impl NetworkMode {
 }
 
 impl Role {
+    /// Every role, in the order in which people are told.
+    pub const ALL: [Self; 3] = [Self::Main, Self::Work, Self::Images];
+
+    /// Whether its machines are nodes of Kubernetes: with a runtime, a kubelet and a Node object.
+    pub const fn is_of_kubernetes(self) -> bool {
+        match self {
+            Self::Main | Self::Work => true,
+            Self::Images => false,
+        }
+    }
+
     /// The word in the file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Main => "main",
             Self::Work => "work",
+            Self::Images => "images",
         }
     }
 }

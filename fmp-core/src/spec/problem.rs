@@ -112,6 +112,8 @@ codes! {
     ServicesSize = "services_size",
     /// No main node.
     NoMain = "no_main",
+    /// No machine that stores images, or more than one.
+    NoImageStorage = "no_image_storage",
     /// An even number of main nodes.
     EvenMains = "even_mains",
     /// A node that stays and leaves.

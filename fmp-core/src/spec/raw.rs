@@ -10,10 +10,11 @@ use toml::{
 };
 
 use super::{
-    Environment, NetworkMode, Role,
+    Environment, ImageSource, NetworkMode, Role,
     components::{self, RawComponents},
     decode::{Section, Value, wrong_type},
     entrance::{self, Entrances},
+    images,
     platform::{self, RawPlatform},
     problem::{Code, Problem, Sink},
     shapes,
@@ -22,7 +23,6 @@ use crate::{KubeVersion, NodeName, net::Cidr, profile::Machines, resource::Files
 
 /// Keys of later versions at the top of the file, each with what it is for.
 const LATER: &[(&str, &str)] = &[
-    ("images", "a local storage of container images"),
     ("proxy", "the proxies on the way to the internet"),
     ("rotate", "the rotation of authorities and keys"),
 ];
@@ -38,6 +38,7 @@ pub(super) struct Raw {
     pub(super) entrances: Entrances,
     pub(super) components: RawComponents,
     pub(super) storage: RawStorage,
+    pub(super) images: Option<Spanned<ImageSource>>,
     /// None where nobody wants it.
     pub(super) platform: Option<RawPlatform>,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
@@ -76,6 +77,8 @@ pub(super) struct RawNode {
     pub(super) role: Option<Spanned<Role>>,
     pub(super) address: Option<Spanned<Ipv4Addr>>,
     pub(super) labels: BTreeMap<String, String>,
+    /// Where its labels stand, where there are any.
+    pub(super) labelled: Option<Range<usize>>,
     pub(super) host: Option<Spanned<String>>,
     pub(super) port: Option<Spanned<u16>>,
     pub(super) user: Option<Spanned<String>>,
@@ -102,6 +105,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let components = components::decode(sink, root.section("components"));
     let storage = storage(root.section("storage"));
     let platform = platform::decode(sink, root.section("platform"));
+    let images = images::decode(root.section("images"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
     let consents = root.optional("consent", shapes::texts).map_or_else(Vec::new, Spanned::into_inner);
@@ -117,6 +121,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
         components,
         storage,
         platform,
+        images,
         nodes,
         retired,
         countable,
@@ -207,10 +212,12 @@ fn node_name(key: &Spanned<&str>) -> Result<NodeName, Problem> {
 /// A node's table under `[within]`.
 fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> RawNode {
     let mut section = Section::named(sink, format!("{within}.{}", key.get_ref()), value);
-    let roles = [Role::Main, Role::Work].map(|role| (role.as_str(), role));
+    let roles = Role::ALL.map(|role| (role.as_str(), role));
     let role = section.required("role", "\"work\"", |value| shapes::choice(value, &roles, &[]));
     let address = section.required("address", "\"192.0.2.21\"", shapes::address);
-    let labels = labels(sink, section.section("labels"));
+    let labels = section.section("labels");
+    let labelled = labels.written();
+    let labels = self::labels(sink, labels);
     let mut storage = section.section("storage");
     let disk = storage.optional("disk", shapes::disk);
     storage.finish();
@@ -221,6 +228,7 @@ fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> Ra
         role,
         address,
         labels,
+        labelled,
         host: ssh.optional("host", shapes::host),
         port: ssh.or("port", 22, shapes::port),
         user: ssh.or("user", "root".to_owned(), shapes::user),

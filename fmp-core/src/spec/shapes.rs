@@ -181,6 +181,46 @@ pub(super) fn host(value: &Value<'_>) -> Read<String> {
     if is_domain(&name.to_ascii_lowercase()) { Ok(name) } else { Err(bad()) }
 }
 
+/// A host with or without a port: `registry.example.org:5000`.
+pub(super) fn endpoint(value: &Value<'_>) -> Read<String> {
+    let written = text(value)?;
+    let (name, port) = written.split_once(':').map_or((written.as_str(), None), |(name, port)| (name, Some(port)));
+    let good = is_domain(name) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let help = "write a host name in small letters or an IPv4 address, and `:` and a port where it is not 443";
+    let message = format!("`{written}` is not where a registry answers");
+    if good { Ok(written) } else { Err(Problem::new(Code::BadName, message, value.span(), "").help(help)) }
+}
+
+/// Certificates as PEM, and nothing else.
+pub(super) fn certificates(value: &Value<'_>) -> Read<String> {
+    let DeValue::String(text) = value.get_ref() else { return Err(wrong_type(value, "a text")) };
+    if text.contains("PRIVATE KEY") {
+        return Err(inline_secret(value));
+    }
+    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
+    let of_base64 =
+        |line: &str| !line.is_empty() && line.bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=".contains(&c));
+    let mut inside = false;
+    let mut count = 0;
+    let good = text.trim().lines().all(|line| match (line.trim_end(), inside) {
+        (line, false) if line == begin => {
+            inside = true;
+            true
+        }
+        (line, true) if line == end => {
+            (inside, count) = (false, count + 1);
+            true
+        }
+        (line, true) => of_base64(line),
+        (_, false) => false,
+    });
+    if good && !inside && count > 0 {
+        return Ok(text.trim().lines().fold(String::new(), |all, line| all + line.trim_end() + "\n"));
+    }
+    let help = "write the authority's certificate as PEM between two lines of \"\"\", from -----BEGIN to -----END";
+    Err(Problem::new(Code::BadText, "not certificates as PEM", value.span(), "").help(help))
+}
+
 /// A user's name: nothing that a shell or `ssh` would take for something else.
 pub(super) fn user(value: &Value<'_>) -> Read<String> {
     let name = text(value)?;

@@ -7,6 +7,7 @@ mod certificate;
 mod etcd;
 mod fields;
 mod file;
+mod image;
 mod objects;
 mod quantity;
 mod trust;
@@ -180,7 +181,7 @@ fn of_node(sides: Sides<'_>, host: &HostView<'_>, resource: &Resource) -> Delta 
         Resource::Certificate(wanted) => certificate::delta(sides, host, wanted),
         Resource::Unit(_) => Delta::InSync,
         Resource::EtcdMember(_) => etcd::delta(sides, host),
-        Resource::Image(image) => objects::image(host, image),
+        Resource::Image(image) => image::image(sides, host, image),
         Resource::NodeObject(object) => objects::node(sides.observed, host.name, object),
         Resource::Object(object) => objects::object(sides.observed, object),
         Resource::Volume(wanted) => volume::delta(sides, host, wanted),

@@ -1,4 +1,4 @@
-//! Node objects, other objects of the API, images.
+//! Node objects and other objects of the API.
 
 use std::collections::BTreeSet;
 
@@ -6,13 +6,13 @@ use fmp_core::{
     NodeName,
     observed::{Api, Fact, NodeSeen, ObjectSeen, Observed},
     platform::INSTALLATION,
-    resource::{CORDONED, Image, NodeObject, Object, ResourceId},
+    resource::{CORDONED, NodeObject, Object, ResourceId},
     role::paths::key,
     tree::Tree,
 };
 
 use super::{
-    Delta, HostView, Pods, Sides, Task, Work,
+    Delta, Pods, Sides, Task, Work,
     fields::{self, Applied, Difference},
 };
 use crate::{action::Action, fact::FactKey, plan::Verb};
@@ -160,19 +160,6 @@ pub(crate) fn known_api(observed: &Observed) -> Result<Option<&Api>, String> {
         Fact::Absent => Ok(None),
         Fact::Unknown(why) => Err(format!("the API answers: {why}")),
     }
-}
-
-pub(super) fn image(host: &HostView<'_>, wanted: &Image) -> Delta {
-    let why = match host.ask(|host| Some(&host.images)) {
-        Fact::Known(images) if images.contains(&*wanted.reference) => return Delta::InSync,
-        Fact::Known(_) | Fact::Absent => Vec::new(),
-        // Importing what is there changes nothing, so a runtime that is down does not hold anything up.
-        Fact::Unknown(why) => vec![format!("which images there are is not known: {why}")],
-    };
-    let action =
-        Action::ImportImage { reference: wanted.reference.clone(), archive: wanted.archive, bytes: wanted.bytes };
-    let facts = host.premises(|| FactKey::Image { node: host.name.clone(), reference: wanted.reference.clone() });
-    Delta::from(Work::new(Verb::Create, Task::One(action), facts).because(why))
 }
 
 #[cfg(test)]

@@ -127,7 +127,9 @@ fn nobody(patient: &Patient<'_>, entrance: &Entrance) -> Ailment {
             "a main holds it only while its balancer reaches a ready apiserver, and none does".to_owned(),
             Some("kube-apiserver.service"),
         ),
-        Role::Work => (format!("nobody holds the applications' entrance {at}"), nothing_answers(patient), None),
+        Role::Work | Role::Images => {
+            (format!("nobody holds the applications' entrance {at}"), nothing_answers(patient), None)
+        }
     };
     Ailment {
         subject: check::CLUSTER.to_owned(),
@@ -141,7 +143,7 @@ fn nobody(patient: &Patient<'_>, entrance: &Entrance) -> Ailment {
             |what| what.ends_with(UNIT),
             || match entrance.role {
                 Role::Main => format!("`journalctl -u {UNIT}` on the mains"),
-                Role::Work => format!(
+                Role::Work | Role::Images => format!(
                     "bring what answers there to the work nodes (`kubectl get pods -A -o wide`), or name other `ports` \
                      under [entrance.apps]; `journalctl -u {UNIT}` on a work node says what it tried"
                 ),
@@ -167,7 +169,7 @@ fn twice(entrance: &Entrance, holders: &[&NodeName]) -> Ailment {
     let (holders, at) = (names.join(" and "), &entrance.at);
     let (what, among) = match entrance.role {
         Role::Main => (format!("{holders} hold the API's entrance {at} at once"), "mains"),
-        Role::Work => (format!("{holders} hold the applications' entrance {at} at once"), "work nodes"),
+        Role::Work | Role::Images => (format!("{holders} hold the applications' entrance {at} at once"), "work nodes"),
     };
     Ailment {
         subject: check::CLUSTER.to_owned(),

@@ -10,6 +10,7 @@ mod disk;
 mod entrance;
 mod etcd;
 mod host;
+mod images;
 mod leases;
 mod names;
 mod network;
@@ -85,6 +86,8 @@ pub enum Kind {
     Zombie,
     /// Pods have no image.
     ImagePull,
+    /// Nobody serves the images that nodes pull, or some are missing there.
+    ImageStorage,
     /// Pods do not stay up.
     PodFails,
     /// Pods find no node.
@@ -128,6 +131,7 @@ impl Kind {
             Self::VersionSkew => "version-skew",
             Self::Zombie => "zombie",
             Self::ImagePull => "image-pull",
+            Self::ImageStorage => "image-storage",
             Self::PodFails => "pod-fails",
             Self::PodUnbound => "pod-unbound",
             Self::PodStuck => "pod-stuck",
@@ -176,6 +180,7 @@ pub fn diagnose(spec: &Spec, observed: &Observed, plan: &Plan) -> Vec<Ailment> {
     ailments.extend(node::api(&patient));
     ailments.extend(entrance::ailments(&patient));
     ailments.extend(pods::ailments(&patient));
+    ailments.extend(images::ailments(&patient));
     ailments.extend(budgets::ailments(&patient));
     ailments.extend(services::ailments(&patient));
     ailments.extend(leases::controllers(&patient));

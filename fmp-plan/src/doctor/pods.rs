@@ -56,7 +56,7 @@ fn way_out(patient: &Patient<'_>, trouble: Trouble, pods: &[&PodSeen], hand: &st
     let of_cluster = pods.iter().any(|pod| pod.namespace == OF_CLUSTER);
     let nodes: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.node.as_deref()).collect();
     let mends = |step: &Step| match (trouble, &step.action) {
-        (Trouble::NoImage, Action::ImportImage { .. }) => of_cluster,
+        (Trouble::NoImage, Action::ImportImage { .. } | Action::PullImage { .. }) => of_cluster,
         (Trouble::Stuck, Action::StartMachine) => true,
         (Trouble::Stuck, action) => action.starts() == Some("kubelet.service"),
         (Trouble::NoImage | Trouble::Unbound | Trouble::Fails, _) => false,

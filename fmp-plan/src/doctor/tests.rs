@@ -49,6 +49,29 @@ fn nothing_ails_a_cluster_that_is_in_sync() {
     check(&Lab::bare(3, 2), &[]);
 }
 
+/// Nodes keep what they have pulled, so only what nobody has pulled yet is missed.
+#[test]
+fn an_image_storage_that_is_silent_or_lacks_something_is_found() {
+    let with = |break_it: &dyn Fn(&mut Lab)| {
+        let mut lab = Lab::pulling(3, 2);
+        break_it(&mut lab);
+        lab
+    };
+    check(&with(&|_| ()), &[]);
+    let stopped = with(&|lab| lab.stop("images-1", "fmp-registry.service", "failed"));
+    check(&stopped, &[("images-1", Kind::UnitDown, true), ("images-1", Kind::ImageStorage, true)]);
+    let silent = with(&|lab| _ = lab.seen.hosts.insert(node("images-1"), Fact::Unknown("no route to host".into())));
+    check(&silent, &[("images-1", Kind::HostSilent, false), ("images-1", Kind::ImageStorage, false)]);
+    assert_eq!(ailments(&silent)[1].evidence, ["no route to host"]);
+    let lacks = with(&|lab| {
+        let host = lab.host("images-1");
+        let link = host.files.keys().find(|path| path.ends_with("/3.9/current/link")).cloned().unwrap();
+        host.files.insert(link, Fact::Absent);
+    });
+    check(&lacks, &[("images-1", Kind::ImageStorage, true)]);
+    assert_eq!(ailments(&lacks)[0].evidence, ["registry.k8s.io/pause:3.9"]);
+}
+
 #[test]
 fn a_unit_that_is_down_explains_its_node() {
     let lab = with(|lab| {

@@ -167,6 +167,8 @@ fn lend_after_making(drafts: &mut Drafts) {
             | Action::StartEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::StoreImage { .. }
+            | Action::PullImage { .. }
             | Action::MakeVolume { .. }
             | Action::MountVolume { .. }
             | Action::GrowVolume { .. }

@@ -236,6 +236,8 @@ fn watch(node: &NodeName, action: &Action) -> Option<Check> {
         | Action::AddEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::StoreImage { .. }
+        | Action::PullImage { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }

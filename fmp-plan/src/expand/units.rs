@@ -77,7 +77,7 @@ fn renewing<'a>(sides: Sides<'a>, deltas: &[Delta], changing: &[Handle]) -> BTre
 fn own_budget(sides: Sides<'_>, node: &NodeName) -> Budget {
     match sides.spec.nodes.get(node).map(|node| node.role) {
         Some(Role::Main) | None => Budget::Mains,
-        Some(Role::Work) => Budget::Works,
+        Some(Role::Work | Role::Images) => Budget::Works,
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn check_step(step: &Step, findings: &mut Findings) {
 /// Every path that an action writes or removes.
 pub(super) fn paths(action: &Action) -> Vec<&str> {
     match action {
-        Action::Upload { path, .. } => vec![path],
+        Action::Upload { path, .. } | Action::StoreImage { path, .. } => vec![path],
         Action::MountVolume { mounts, .. } => mounts.iter().map(|mount| &*mount.directory).collect(),
         Action::WriteFiles { files, remove } => {
             files.iter().map(|file| &*file.path).chain(remove.iter().map(|file| &*file.path)).collect()
@@ -74,6 +74,7 @@ pub(super) fn paths(action: &Action) -> Vec<&str> {
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::PullImage { .. }
         | Action::MakeVolume { .. }
         | Action::GrowVolume { .. }
         | Action::CordonNode { .. }
@@ -118,6 +119,8 @@ fn peer_urls(action: &Action) -> Vec<&str> {
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
         | Action::ImportImage { .. }
+        | Action::StoreImage { .. }
+        | Action::PullImage { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }
@@ -158,7 +161,9 @@ fn wrong_name(action: &Action) -> Option<&str> {
         Action::RemoveEtcdMember { id, .. } => {
             (id, !id.is_empty() && id.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')))
         }
-        Action::ImportImage { reference, .. } => (reference, graphic(reference)),
+        Action::ImportImage { reference, .. }
+        | Action::StoreImage { reference, .. }
+        | Action::PullImage { reference, .. } => (reference, graphic(reference)),
         Action::ApplyObject { key, .. } | Action::DeleteObject { key, .. } => {
             (key, graphic(key) && key.split('/').count() == 3 && !key.starts_with('/') && !key.ends_with('/'))
         }

@@ -82,6 +82,8 @@ impl Life {
             | Action::StartEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::StoreImage { .. }
+            | Action::PullImage { .. }
             | Action::ApplyNode { .. }
             | Action::DeleteObject { .. }
             | Action::ApplyObject { .. } => {}

@@ -38,6 +38,8 @@ pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
             | Action::AddEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::StoreImage { .. }
+            | Action::PullImage { .. }
             | Action::MakeVolume { .. }
             | Action::MountVolume { .. }
             | Action::GrowVolume { .. }

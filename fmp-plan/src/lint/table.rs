@@ -65,6 +65,8 @@ pub(super) const fn whom(action: &Action) -> Whom {
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::StoreImage { .. }
+        | Action::PullImage { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. } => Whom::Host,
@@ -106,6 +108,8 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         | Action::EnableUnit { .. }
         | Action::BootstrapEtcd { .. }
         | Action::ImportImage { .. }
+        | Action::StoreImage { .. }
+        | Action::PullImage { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }
@@ -159,6 +163,8 @@ pub(super) fn awaited(action: &Action) -> Awaited<'_> {
         | Action::AddEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::StoreImage { .. }
+        | Action::PullImage { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }

@@ -63,6 +63,8 @@ fn details(step: &Step) -> Vec<String> {
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
+        | Action::StoreImage { .. }
+        | Action::PullImage { .. }
         | Action::CordonNode { .. }
         | Action::DrainNode { .. }
         | Action::UncordonNode { .. }

@@ -49,6 +49,10 @@ pub(super) fn action(action: &Action) -> String {
         Action::StartEtcdLearner { .. } => "start the learner on an empty data directory".to_owned(),
         Action::PromoteEtcdLearner { peer_url } => format!("promote etcd learner {peer_url} once it is in sync"),
         Action::ImportImage { bytes, .. } => format!("import and pin, {bytes} bytes"),
+        Action::StoreImage { bytes, manifest, .. } => {
+            format!("store for nodes to pull, {bytes} bytes, {}", manifest.short())
+        }
+        Action::PullImage { manifest, .. } => format!("pull {} from the image storage, and pin", manifest.short()),
         Action::MakeVolume { disk, filesystem, .. } => format!("make {filesystem} on {disk}, which is empty"),
         Action::MountVolume { mounts, .. } => format!("mount at {} places, now and at each boot", mounts.len()),
         Action::GrowVolume { filesystem, bytes, .. } => format!("let {filesystem} take all {bytes} bytes of its disk"),

@@ -6,7 +6,7 @@ use fmp_core::{
     NodeName,
     graph::Desired,
     observed::{Api, Fact, Host, Observed, Pin},
-    resource::{Resource, Scope},
+    resource::{Image, Resource, Scope, Way},
     role::paths::{IDENTITY, key, unit_file},
     spec::Spec,
 };
@@ -153,6 +153,7 @@ fn strange(spec: &Spec, host: &Host, key: &str, resource: &Resource) -> Vec<Stri
             let theirs = files.filter(|(path, key)| is_there(host, path) && !host.ledger.contains_key(key));
             theirs.map(|(path, _)| told(path)).collect()
         }
+        Resource::Image(Image { way: Way::Store(stored), .. }) => file(&stored.link).into_iter().collect(),
         // Whoever may make pods may have let the runtime, which is ours, fetch an image that we want too.
         Resource::Image(_)
         | Resource::EtcdMember(_)

@@ -67,6 +67,8 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::ReloadUnit { .. }
         | Action::EnableUnit { .. }
         | Action::ImportImage { .. }
+        | Action::StoreImage { .. }
+        | Action::PullImage { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }

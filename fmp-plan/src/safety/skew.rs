@@ -122,7 +122,7 @@ pub(crate) struct Versions {
 impl Versions {
     pub(crate) fn new(spec: &Spec, desired: &Desired, observed: &Observed) -> Self {
         let mut seen = BTreeMap::new();
-        for (node, is) in &spec.nodes {
+        for (node, is) in spec.nodes.iter().filter(|(_, is)| is.role.is_of_kubernetes()) {
             for rule in RULES.iter().filter(|rule| is.role == Role::Main || rule.part.is_on_work_nodes()) {
                 let as_wanted = |host: &Host| wants_file(desired, node, rule, host).then_some(spec.kubernetes);
                 let fact = match observed.hosts.get(node) {

@@ -91,6 +91,15 @@ impl Lab {
         Self::of(parsed(&text), lock_at("1.29.15"))
     }
 
+    /// Everything is as wanted, and nodes pull their images from `images-1`.
+    pub(crate) fn pulling(mains: u8, works: u16) -> Self {
+        let mut text = written("1.29.15", mains, works, &[]);
+        text.insert_str(0, "images.source = 'storage'\n");
+        text.push_str("[nodes.images-1]\nrole = 'images'\naddress = '198.18.9.1'\n");
+        let lock = Lock::parse(include_str!("../../../fixtures/bundle-images.lock")).unwrap();
+        Self::of(parsed(&text), lock)
+    }
+
     /// The volume of a host as it is seen, which a test changes.
     pub(crate) fn volume(&mut self, name: &str) -> &mut VolumeSeen {
         self.host(name).volume.as_mut().unwrap()

@@ -9,7 +9,7 @@ use fmp_core::{
         Api, Certificate, Cgroup, ClockSync, DirectorySeen, DiskSeen, Etcd, EtcdMember, Fact, FileSeen, Host,
         HostFacts, LedgerEntry, NodeSeen, ObjectSeen, Observed, Stamp, UnitSeen, VolumeNote, VolumeSeen,
     },
-    resource::{Authority, CertificateRequest, Holding, Resource, Scope, Trust, Usage, Volume},
+    resource::{Authority, CertificateRequest, Holding, Image, Resource, Scope, Trust, Usage, Volume, Way},
     role::paths,
     spec::Spec,
 };
@@ -91,6 +91,9 @@ fn lay_down(host: &mut Host, name: &NodeName, resource: &Resource) {
             if let Holding::Authority(of) = what {
                 host.certificates.insert(of.certificate().to_owned(), Fact::Known(authority(*of, "one")));
             }
+        }
+        Resource::Image(Image { way: Way::Store(stored), .. }) => {
+            put(&stored.link, Some(stored.tagged().digest), 0o644)
         }
         Resource::Image(image) => {
             if let Fact::Known(images) = &mut host.images {

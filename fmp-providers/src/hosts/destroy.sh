@@ -83,8 +83,11 @@ for space in /run/netns/cni-*; do
 done
 for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null; done
 
+# Content of images, of which the ledger knows the tags alone.
+[ -z "$(of_kind stored-image)" ] || rm -rf --one-file-system ./var/lib/fmp-registry || exit 1
+
 # What runs goes before what it reads, and what says whose it is goes last.
-for kind in image etcd-member unit certificate file artifact volume trust; do
+for kind in image stored-image etcd-member unit certificate file artifact volume trust; do
     for entry in $(of_kind "$kind"); do
         for path in $(sed -n 's/^\(file\|program\|secret\) //p' "$entry"); do
             [ "$path" != /var/lib/fmp/cluster-id ] || continue

@@ -46,7 +46,9 @@ const fn usual(action: &Action) -> u64 {
         Action::CreateMachine { .. } | Action::StartMachine => 8_000,
         Action::EstablishTrust { .. } | Action::IssueCertificates { .. } => 120,
         // Some tens of megabytes over a usual uplink.
-        Action::Upload { .. } | Action::ImportImage { .. } => 1_500,
+        Action::Upload { .. } | Action::ImportImage { .. } | Action::StoreImage { .. } | Action::PullImage { .. } => {
+            1_500
+        }
         Action::WriteFiles { .. } => 80,
         Action::StartUnit { .. } | Action::RestartUnit { .. } => 250,
         Action::ReloadUnit { .. }

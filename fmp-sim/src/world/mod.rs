@@ -92,8 +92,9 @@ pub struct World {
 impl World {
     /// A fresh world.
     pub fn new(setup: Setup) -> Self {
-        let Setup { now, environment, mains, works, disks, machine, kubelet_version, pace } = setup;
-        let nodes = mains.into_iter().map(|node| (node, true)).chain(works.into_iter().map(|node| (node, false)));
+        let Setup { now, environment, mains, works, images, disks, machine, kubelet_version, pace } = setup;
+        let others = works.into_iter().chain(images).map(|node| (node, false));
+        let nodes = mains.into_iter().map(|node| (node, true)).chain(others);
         let hosts = (1..).zip(nodes).map(|(at, ((name, address), main))| {
             let host = Host::bare(&name, address, main, &machine, at, !environment.makes_machines());
             (name, host)

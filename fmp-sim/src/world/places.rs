@@ -14,8 +14,8 @@ use super::{
 impl World {
     /// Nodes that came into the cluster's file since the world began get a place, with no machine yet.
     pub fn make_room(&mut self, setup: &Setup) {
-        let places =
-            setup.mains.iter().map(|place| (place, true)).chain(setup.works.iter().map(|place| (place, false)));
+        let others = setup.works.iter().chain(&setup.images).map(|place| (place, false));
+        let places = setup.mains.iter().map(|place| (place, true)).chain(others);
         for ((name, address), main) in places {
             if !self.hosts.contains_key(name) {
                 self.place(name, *address, main, &setup.machine, false);

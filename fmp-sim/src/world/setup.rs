@@ -24,6 +24,8 @@ pub struct Setup {
     pub mains: BTreeMap<NodeName, Ipv4Addr>,
     /// The work nodes, with theirs.
     pub works: BTreeMap<NodeName, Ipv4Addr>,
+    /// The machine that stores images, where there is one.
+    pub images: BTreeMap<NodeName, Ipv4Addr>,
     /// The disk that a node names for its volume. Its machine has it, empty.
     pub disks: BTreeMap<NodeName, String>,
     /// What a machine is like. Host name, machine id and addresses are filled in.
@@ -41,10 +43,10 @@ impl Setup {
             let all = spec.everyone().filter(move |(_, node)| node.role == role);
             all.map(|(name, node)| (name.clone(), node.address)).collect()
         };
-        let (mains, works) = (of_role(Role::Main), of_role(Role::Work));
+        let (mains, works, images) = (of_role(Role::Main), of_role(Role::Work), of_role(Role::Images));
         let disk = |(name, node): (&NodeName, &Node)| Some((name.clone(), node.disk.clone()?));
         let disks = spec.everyone().filter_map(disk).collect();
-        Self { disks, ..Self::new(spec.environment, mains, works, &spec.kubernetes.to_string()) }
+        Self { images, disks, ..Self::new(spec.environment, mains, works, &spec.kubernetes.to_string()) }
     }
 
     /// A world of machines that are large enough for anything, in November 2023.
@@ -60,6 +62,7 @@ impl Setup {
             environment,
             mains,
             works,
+            images: BTreeMap::new(),
             disks: BTreeMap::new(),
             machine: machine(),
             kubelet_version,

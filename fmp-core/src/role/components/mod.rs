@@ -17,7 +17,7 @@ use super::{LowerError, common::Common, objects::inventory, paths::key, programs
 use crate::{
     bundle::Lock,
     platform::Platform,
-    resource::{Image, Object, Resource},
+    resource::{Image, Object},
     spec::{Dns, Ingress, Metrics, Role, Spec, Volumes},
 };
 
@@ -158,7 +158,7 @@ pub(super) fn all(common: &Common<'_>) -> Vec<Component> {
 /// Adds to the recipe of `role` the images of pods that may run there. Returns their keys.
 pub(super) fn add_images(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) -> Vec<Arc<str>> {
     let images = common.images.all().filter(|(_, everywhere)| *everywhere || common.spec.component_role() == role);
-    images.map(|(image, _)| recipe.same(&key::image(&image.reference), Resource::Image(image.clone()))).collect()
+    images.map(|(image, _)| recipe.same(&key::image(&image.reference), common.on_a_node(image))).collect()
 }
 
 /// The user `nonroot` of images without a system.
@@ -200,7 +200,8 @@ impl Spread {
 const fn label(role: Role) -> &'static str {
     match role {
         Role::Main => "node-role.kubernetes.io/control-plane",
-        Role::Work => "node-role.kubernetes.io/worker",
+        // Nothing is asked to run on a machine that is no node.
+        Role::Work | Role::Images => "node-role.kubernetes.io/worker",
     }
 }
 

@@ -30,7 +30,7 @@ pub(in super::super) const READY_PORT: u16 = 7444;
 pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
     let entrance = match role {
         Role::Main => common.spec.api_entrance.shared(),
-        Role::Work => None,
+        Role::Work | Role::Images => None,
     };
     recipe.file(CONFIG, config(common, entrance));
     let inputs: Vec<Input> = [CONFIG, Authority::Cluster.certificate()].map(reload).into();

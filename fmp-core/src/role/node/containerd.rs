@@ -4,18 +4,14 @@ use std::sync::Arc;
 
 use super::super::{
     common::Common,
-    components,
+    components, images,
     paths::{self, key},
     programs::CNI,
     recipe::Recipe,
     service::{Ready, Service, ServiceKind, restart},
 };
 use super::host;
-use crate::{
-    profile::CgroupDriver,
-    resource::{Input, Resource},
-    spec::Role,
-};
+use crate::{profile::CgroupDriver, resource::Input, spec::Role};
 
 /// Full name of the unit.
 pub(super) const UNIT: &str = "containerd.service";
@@ -34,11 +30,14 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) -> V
     // Bridged traffic passes iptables, and addresses are forwarded, before the first pod has one.
     recipe.needs(&unit, &key::unit(host::UNIT));
     let pause = &common.programs.pause;
-    let image = recipe.same(&key::image(&pause.reference), Resource::Image(pause.clone()));
+    let image = recipe.same(&key::image(&pause.reference), common.on_a_node(pause));
     let images = components::add_images(recipe, common, role);
     for image in images.iter().chain([&image]) {
         recipe.needs(image, &unit);
         recipe.needs(image, &key::artifact("ctr"));
+    }
+    if let Some(storage) = &common.storage {
+        images::add_hosts(recipe, storage, images.iter().chain([&image]));
     }
     images
 }

@@ -63,7 +63,7 @@ fn mounts(common: &Common<'_>, role: Role) -> String {
     let root = &common.settings.directories.kubelet;
     match (&common.spec.components.volumes, &common.spec.storage, role) {
         (Volumes::LocalPath { directory }, Some(_), Role::Work) => format!("{root} {directory}"),
-        (Volumes::LocalPath { .. } | Volumes::None, _, Role::Main | Role::Work) => root.clone(),
+        (Volumes::LocalPath { .. } | Volumes::None, _, Role::Main | Role::Work | Role::Images) => root.clone(),
     }
 }
 

@@ -50,7 +50,7 @@ fn ground(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
     }
     match role {
         Role::Main => Holding::ALL.into_iter().for_each(|what| recipe.trust(Trust { what, private: true })),
-        Role::Work => [Holding::ClusterId, Holding::Authority(Authority::Cluster)]
+        Role::Work | Role::Images => [Holding::ClusterId, Holding::Authority(Authority::Cluster)]
             .into_iter()
             .for_each(|what| recipe.trust(Trust { what, private: false })),
     }

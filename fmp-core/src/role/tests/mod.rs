@@ -2,6 +2,7 @@
 
 mod components;
 mod entrance;
+mod images;
 mod minors;
 mod platform;
 mod units;

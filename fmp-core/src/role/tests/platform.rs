@@ -21,6 +21,7 @@ fn bundled(version: &str) -> Lock {
         version: version.to_owned(),
         digest: crate::Digest::of("image"),
         size: 5,
+        manifest: None,
         kind: Kind::Image("fmp.local/db:1".to_owned()),
         source: SourceKind::File,
     };

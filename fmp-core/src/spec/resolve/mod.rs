@@ -11,7 +11,7 @@ mod storage;
 use toml::Spanned;
 
 use super::{
-    Beside, Environment, Node, Spec, SshTarget, canonical,
+    Beside, Environment, Node, Spec, SshTarget, canonical, images,
     problem::{Code, Problem, Sink},
     raw::{Raw, RawNode},
 };
@@ -40,6 +40,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, beside: &Besid
         nodes::count(sink, &raw, profile.as_ref(), machines);
     }
     entrance::check(sink, &raw);
+    images::check(sink, &raw);
     consents::check(sink, &raw.consents, &raw.nodes, &raw.retired);
     let storage = storage::resolve(sink, &raw, profile.as_ref());
     let manifests = manifests::resolve(sink, &raw.components.manifests, &beside.manifests);
@@ -63,6 +64,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, beside: &Besid
         components: raw.components.resolved(manifests?)?,
         storage: storage?,
         platform: platform?,
+        images: raw.images?.into_inner(),
         nodes: nodes?,
         retired: retired?,
         consents: raw.consents.into_iter().map(Spanned::into_inner).collect(),

@@ -155,7 +155,9 @@ impl Counted {
         }
         let (code, why) = match role {
             Role::Main => (Code::TooFewMains, "the quorum then survives the loss of one"),
-            Role::Work => (Code::TooFewWorkers, "each replicated database then keeps a node more than it needs"),
+            Role::Work | Role::Images => {
+                (Code::TooFewWorkers, "each replicated database then keeps a node more than it needs")
+            }
         };
         let plural = if wanted == 1 { "" } else { "s" };
         let message = format!("profile {name} asks for {wanted} {role} node{plural}, the file has {found}");

@@ -78,10 +78,10 @@ fn of_pods(
 /// Notes a disk that nobody would use.
 fn unused(sink: &Sink, name: &NodeName, node: &RawNode, kind: StorageKind) {
     let Some(disk) = &node.disk else { return };
-    let is_main = node.role.as_ref().is_some_and(|role| *role.get_ref() == Role::Main);
+    let has_none = node.role.as_ref().is_some_and(|role| *role.get_ref() != Role::Work);
     let (because, help) = match kind {
         StorageKind::None => ("[storage] uses no disk", "write `kind = \"disk\"` under [storage], or remove the disk"),
-        StorageKind::Disk if is_main => ("only work nodes have a volume", "remove it"),
+        StorageKind::Disk if has_none => ("only work nodes have a volume", "remove it"),
         StorageKind::Disk => return,
     };
     let message = format!("the disk of {name} has no meaning: {because}");

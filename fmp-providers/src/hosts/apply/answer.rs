@@ -55,6 +55,14 @@ pub(super) fn read(node: &NodeName, step: &Step, output: &Output) -> Result<Appl
             let kind = FailureKind::Other(format!("etcd does not answer {node}: {}", complaint(output)));
             untouched(Retry::Later, kind)
         }
+        ["not-pulled"] => {
+            let kind = FailureKind::Other(format!(
+                "neither the image storage nor the image's own registry gives it to {node}: see that fmp-registry.service \
+                 runs, and which images `fmp plan` would store, then run `fmp apply` again: {}",
+                complaint(output)
+            ));
+            untouched(Retry::Later, kind)
+        }
         ["no-room", path, needed] => {
             let needed = needed.parse().unwrap_or_default();
             untouched(Retry::Never, FailureKind::NoRoom { host: host(), path: (*path).to_owned(), needed })

@@ -79,6 +79,11 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         Action::AddEtcdLearner { peer_url } => etcd::change(work, "add", peer_url, "-").await,
         Action::PromoteEtcdLearner { peer_url } => etcd::change(work, "promote", peer_url, "-").await,
         Action::ImportImage { reference, archive, bytes } => image::import(work, reference, *archive, *bytes).await,
+        Action::StoreImage { reference, archive, bytes, manifest, path, before } => {
+            let image = image::Stored { reference, archive: *archive, bytes: *bytes, manifest: *manifest, path };
+            image::store(work, image, *before).await
+        }
+        Action::PullImage { reference, manifest } => image::pull(work, reference, *manifest).await,
         Action::MakeVolume { disk, filesystem, uuid, before } => {
             volumes::make(work, Which { disk, filesystem: *filesystem, uuid }, before.as_ref()).await
         }

@@ -2,6 +2,7 @@
 
 mod epoch;
 mod etcd;
+mod images;
 mod secrets;
 mod volumes;
 

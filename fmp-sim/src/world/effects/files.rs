@@ -85,14 +85,14 @@ impl World {
     }
 }
 
-fn is(found: Option<&File>, before: Before) -> bool {
+pub(super) fn is(found: Option<&File>, before: Before) -> bool {
     match before {
         Before::Absent => found.is_none(),
         Before::Digest(digest) => found.is_some_and(|file| file.digest() == Some(digest)),
     }
 }
 
-fn words(before: Before) -> String {
+pub(super) fn words(before: Before) -> String {
     match before {
         Before::Absent => "absent".to_owned(),
         Before::Digest(digest) => digest.to_string(),

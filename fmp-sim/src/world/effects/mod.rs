@@ -76,6 +76,8 @@ impl World {
             | Action::BootstrapEtcd { .. }
             | Action::StartEtcdLearner { .. }
             | Action::ImportImage { .. }
+            | Action::StoreImage { .. }
+            | Action::PullImage { .. }
             | Action::MakeVolume { .. }
             | Action::MountVolume { .. }
             | Action::GrowVolume { .. } => node.cloned(),
@@ -134,6 +136,10 @@ impl World {
             Action::StartEtcdLearner { members } => self.start_learner(node()?, members),
             Action::PromoteEtcdLearner { peer_url } => self.promote_learner(by, peer_url),
             Action::ImportImage { reference, .. } => self.import_image(node()?, reference),
+            Action::StoreImage { reference, manifest, path, before, .. } => {
+                self.store_image(node()?, reference, *manifest, (path, *before))
+            }
+            Action::PullImage { reference, manifest } => self.pull_image(node()?, reference, *manifest),
             Action::MakeVolume { disk, filesystem, uuid, before } => {
                 self.make_volume(node()?, disk, (*filesystem, uuid), before.as_ref())
             }
