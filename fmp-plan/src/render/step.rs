@@ -51,6 +51,10 @@ fn details(step: &Step) -> Vec<String> {
         Action::ApplyObject { taking, .. } => taking.iter().map(|field| format!("takes: {field}")).collect(),
         Action::DeleteObject { key, before } => vec![format!("object: {key}"), format!("made from: {before}")],
         Action::Upload { path, digest, .. } => vec![format!("path: {path}"), format!("content: {digest}")],
+        Action::StoreImage { archive, manifest, path, .. } => {
+            vec![format!("archive: {archive}"), format!("manifest: {manifest}"), format!("path: {path}")]
+        }
+        Action::PullImage { manifest, .. } => vec![format!("manifest: {manifest}")],
         Action::CreateMachine { .. }
         | Action::StartMachine
         | Action::StartUnit { .. }
@@ -63,8 +67,6 @@ fn details(step: &Step) -> Vec<String> {
         | Action::StartEtcdLearner { .. }
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
-        | Action::StoreImage { .. }
-        | Action::PullImage { .. }
         | Action::CordonNode { .. }
         | Action::DrainNode { .. }
         | Action::UncordonNode { .. }

@@ -153,7 +153,7 @@ fn strange(spec: &Spec, host: &Host, key: &str, resource: &Resource) -> Vec<Stri
             let theirs = files.filter(|(path, key)| is_there(host, path) && !host.ledger.contains_key(key));
             theirs.map(|(path, _)| told(path)).collect()
         }
-        Resource::Image(Image { way: Way::Store(stored), .. }) => file(&stored.link).into_iter().collect(),
+        Resource::Image(Image { way: Way::Store(stored), .. }) => file(&stored.link),
         // Whoever may make pods may have let the runtime, which is ours, fetch an image that we want too.
         Resource::Image(_)
         | Resource::EtcdMember(_)
