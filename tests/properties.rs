@@ -14,7 +14,7 @@ use std::{
 use fmp::{
     core::{
         NodeName,
-        observed::{Fact, Host, Machine, ObjectSeen, Observed},
+        observed::{Fact, Host, Machine, ObjectSeen, Observed, PackageSeen},
     },
     planner::{Plan, Standing, changed, codec, fact::FactKey, render},
 };
@@ -315,6 +315,17 @@ fn disturb(seen: &mut Observed, key: &FactKey) -> &'static str {
         FactKey::Volume { node } => on_host(seen, node, "volume", |host| {
             let volume = host.volume.as_mut().expect("it was asked for");
             turn(&mut volume.disk);
+        }),
+        FactKey::Package { node, package } => on_host(seen, node, "package", |host| {
+            let packages = host.packages.as_mut().expect("they were asked for");
+            match &mut packages.there {
+                Fact::Known(there) => {
+                    if there.remove(&**package).is_none() {
+                        there.insert(package.to_string(), PackageSeen::Installed("1".to_owned()));
+                    }
+                }
+                other => turn(other),
+            }
         }),
         FactKey::EtcdMember { peer_url } => {
             match &mut seen.etcd {

@@ -72,6 +72,7 @@ const REAL_MACHINES: &str = "fmp-providers/tests/real_machines.rs";
 const REAL_LAB: &str = "tests/real/lab.rs";
 const FENCE: &str = "fmp-providers/src/hosts/fence.sh";
 const READY: &str = "fmp-providers/src/hosts/ready.sh";
+const PACKAGES: &str = "fmp-providers/src/hosts/apply/scripts/packages-install.sh";
 const STOP: &str = "fmp-providers/src/hosts/apply/scripts/stop.sh";
 const WATCH: &str = "fmp-providers/src/hosts/watch.sh";
 const REAL_HOSTS: &str = "tests/real/hosts.rs";
@@ -88,6 +89,7 @@ const SLEEPS: &[Exception] = &[
     exception(REAL_LAB, "sleep", "what comes by itself is looked at again; bounded"),
     exception(FENCE, "sleep", "commands of other runs tell nobody when they end; bounded"),
     exception(READY, "sleep", "a server that comes up tells nobody who has not connected; bounded"),
+    exception(PACKAGES, "sleep", "nothing in a shell waits for a lock of this kind; bounded"),
     exception(STOP, "sleep", "the kernel tells a shell nothing of the end of somebody else's processes; bounded"),
     exception(WATCH, "sleep", "systemd tells a shell nothing of a unit's state; bounded"),
 ];

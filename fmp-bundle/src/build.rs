@@ -15,7 +15,7 @@ use fmp_core::bundle::{ArtifactName, Entry, Kind, Lock, SourceKind};
 use crate::{
     cache,
     manifest::{Manifest, Release, Source},
-    source::{self, Bench, SourceError},
+    source::{self, Bench, Piece, SourceError},
     store::Store,
     tool::Tools,
 };
@@ -124,7 +124,10 @@ pub fn build(
     if !changes.is_empty() {
         return Err(BuildError::Changed { changes });
     }
-    let left_out = locked.into_iter().flat_map(Lock::entries).filter(|entry| manifest.left_out.contains(&entry.name));
+    let is_left_out = |entry: &&Entry| {
+        manifest.left_out.contains(&entry.name) || manifest.packages_left_out && matches!(entry.kind, Kind::Package(_))
+    };
+    let left_out = locked.into_iter().flat_map(Lock::entries).filter(is_left_out);
     left_out.filter(|entry| store.path(entry.digest).exists()).for_each(|entry| drop(lock.insert(entry.clone())));
     Ok(lock)
 }
@@ -184,12 +187,11 @@ fn obtain(bench: Bench<'_>, release: &Release, source: &Source, tell: &dyn Fn(St
     let begin = Instant::now();
     let scratch = bench.store.scratch()?;
     let mut made = Lock::default();
-    for (name, path) in source::make(bench, release, source, scratch.path())? {
+    for Piece { name, version, kind, path } in source::make(bench, release, source, scratch.path())? {
         let stored = bench.store.put_file(&path)?;
-        let Release { version, kind, .. } = release.clone();
         let manifest = match kind {
             Kind::Image(_) => source::manifest(&path)?,
-            Kind::Binary => None,
+            Kind::Binary | Kind::Package(_) => None,
         };
         let (digest, size, source) = (stored.digest, stored.size, source.kind());
         made.insert(Entry { name, version, digest, size, kind, source, manifest });

@@ -23,7 +23,7 @@ pub(crate) fn key(bench: Bench<'_>, release: &Release, source: &Source) -> Resul
     let inputs = source::inputs(bench, source)?;
     let described = serde_json::to_string(source).expect("tables with text keys are JSON");
     let recipe = match kind {
-        Kind::Binary => RECIPE,
+        Kind::Binary | Kind::Package(_) => RECIPE,
         Kind::Image(_) => IMAGE_RECIPE,
     };
     Ok(Digest::of(format!("{recipe} {name} {version} {kind:?} {artifacts:?}\n{described}\n{inputs}")))

@@ -9,7 +9,9 @@ use std::{
 
 use tempfile::Builder;
 
-pub use fmp_core::bundle::{ArtifactName, BadArtifactName, BadSourceKind, Entry, Kind, Lock, LockError, SourceKind};
+pub use fmp_core::bundle::{
+    ArtifactName, BadArtifactName, BadSourceKind, Entry, Kind, Lock, LockError, PackageOf, SourceKind,
+};
 
 /// Why a lock's file could not be read or written.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

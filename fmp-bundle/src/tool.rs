@@ -25,14 +25,17 @@ pub struct Tools {
     pub curl: PathBuf,
     /// apt-get, which reaches a mirror of Debian.
     pub apt_get: PathBuf,
+    /// apt-cache, which tells what that mirror has.
+    pub apt_cache: PathBuf,
     /// dpkg-deb, which unpacks what that brings.
     pub dpkg_deb: PathBuf,
 }
 
 impl Default for Tools {
     fn default() -> Self {
-        let [go, cc, curl, apt_get, dpkg_deb] = ["go", "cc", "curl", "apt-get", "dpkg-deb"].map(PathBuf::from);
-        Self { go, cc, curl, apt_get, dpkg_deb }
+        let [go, cc, curl, apt_get, apt_cache, dpkg_deb] =
+            ["go", "cc", "curl", "apt-get", "apt-cache", "dpkg-deb"].map(PathBuf::from);
+        Self { go, cc, curl, apt_get, apt_cache, dpkg_deb }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use fmp_bundle::{
     BuildError, Manifest, SourceError, Stage, Store, Tools,
-    lock::{Lock, SourceKind},
+    lock::{Entry, Kind, Lock, PackageOf, SourceKind},
 };
 use fmp_core::Digest;
 use tempfile::TempDir;
@@ -40,8 +40,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn tools(go: &str) -> Tools {
-    let [curl, apt_get, dpkg_deb] = ["curl", "apt-get", "dpkg-deb"].map(fixture);
-    Tools { go: fixture(go), curl, apt_get, dpkg_deb, ..Tools::default() }
+    let [curl, apt_get, apt_cache, dpkg_deb] = ["curl", "apt-get", "apt-cache", "dpkg-deb"].map(fixture);
+    Tools { go: fixture(go), curl, apt_get, apt_cache, dpkg_deb, ..Tools::default() }
 }
 
 /// A store, and a folder for the description's files.
@@ -211,6 +211,54 @@ fn takes_a_file_out_of_a_package_of_debian() {
     let elsewhere = toml.replace("bin/busybox", "usr/bin/busybox");
     let error = chain(&site.build("go", &elsewhere, None).0.unwrap_err());
     assert!(error.contains("usr/bin/busybox: No such file"), "{error}");
+}
+
+#[test]
+fn packages_come_with_what_they_need_beyond_what_each_machine_has() {
+    let site = Site::new();
+    fs::write(site.folder.path().join("noble.list"), "deb https://example.com noble main\n").unwrap();
+    let toml = r#"
+        [release.packages.debs]
+        systems = ["ubuntu-24.04"]
+        needs = ["bash", "haproxy", "iptables"]
+        sources = { "ubuntu-24.04" = "noble.list" }
+    "#;
+    let (lock, done) = site.build("go", toml, None);
+    let lock = lock.unwrap();
+    assert_eq!(done, ["packages"]);
+    let told = |entry: &Entry| {
+        let Kind::Package(PackageOf { system, package, needs }) = &entry.kind else { panic!("{entry:?}") };
+        let needs: Vec<&str> = needs.iter().map(|need| need.as_str()).collect();
+        assert_eq!((entry.version.as_str(), system.as_str()), ("1:2.0-1+deb12u1", "ubuntu-24.04"));
+        format!("{}: {package} for {}", entry.name, needs.join(" "))
+    };
+    let entries: Vec<String> = lock.entries().map(told).collect();
+    assert_eq!(
+        entries,
+        [
+            "ubuntu-24-04-bash: bash for bash",
+            "ubuntu-24-04-haproxy: haproxy for haproxy",
+            "ubuntu-24-04-iptables: iptables for iptables",
+            "ubuntu-24-04-libboth: libboth for haproxy iptables",
+            "ubuntu-24-04-liblua: liblua for haproxy",
+        ]
+    );
+    assert_eq!(site.text(&lock, "ubuntu-24-04-libboth"), "libboth\n");
+    assert_eq!(site.build("go", toml, Some(&lock)).1, <[String; 0]>::default());
+    // What is left out stays in the lock.
+    let manifest = Manifest::parse(toml).unwrap().without(&["packages".to_owned()]).unwrap();
+    assert_eq!(fmp_bundle::build(&site.store, &tools("go"), &manifest, Some(&lock), &|_| ()).unwrap(), lock);
+    let anew = format!("{toml}as-of = \"later\"");
+    assert_eq!(site.build("go", &anew, Some(&lock)).1, ["packages"]);
+
+    let elsewhere = toml.replace("sources", "#sources");
+    let error = chain(&site.build("go", &elsewhere, None).0.unwrap_err());
+    assert!(error.ends_with("this computer is not `ubuntu-24.04`, and nothing says where its packages are"), "{error}");
+    let nowhere = toml.replace("noble.list", "none.list");
+    let error = chain(&site.build("go", &nowhere, None).0.unwrap_err());
+    assert!(error.contains("none.list: No such file"), "{error}");
+    let (nothing, _) = site.build("go", &toml.replace("[\"ubuntu-24.04\"]", "[]"), None);
+    assert_eq!(nothing.unwrap(), Lock::default());
 }
 
 #[test]

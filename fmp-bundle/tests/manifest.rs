@@ -34,7 +34,7 @@ fn an_unknown_key_is_refused_with_its_line() {
 fn a_release_without_a_source_is_refused() {
     assert_eq!(
         release(""),
-        "release `etcd` of the bundle's description: no source: add `url`, `go`, `c`, `deb`, `file` or `compose`"
+        "release `etcd` of the bundle's description: no source: add `url`, `go`, `c`, `deb`, `debs`, `file` or `compose`"
     );
 }
 
@@ -51,6 +51,7 @@ fn a_release_that_makes_no_sense_is_refused() {
         ("deb = { package = \"--help\", file = \"bin/a\" }", "`--help` is not the name of a package"),
         ("deb = { package = \"etcd\", file = \"/bin/a\" }", "`/bin/a` is not the path of a file below the root"),
         ("deb = { package = \"etcd\", file = \"../a\" }", "`../a` is not the path of a file below the root"),
+        ("debs = { systems = [], needs = [] }", "`debs` stands alone"),
         ("compose = { from = \"etcd\", path = \"/a\", entrypoint = [] }", "`compose` goes with `image`"),
         ("image = \"a\"\ncompose = { from = \"b\", path = \"/../a\", entrypoint = [] }", "`/../a` is not an absolute"),
         (
@@ -66,6 +67,22 @@ fn a_release_that_makes_no_sense_is_refused() {
         let text = release(lines);
         assert!(text.contains(&format!("release `etcd` of the bundle's description: {why}")), "{text}");
     }
+}
+
+#[test]
+fn packages_are_those_of_systems_that_somebody_can_resolve() {
+    let packages = |lines: &str| refusal(&format!("[release.packages.debs]\n{lines}"));
+    for (lines, why) in [
+        ("systems = [\"rocky-8.6\"]\nneeds = []", "`rocky-8.6` is no system with packages of dpkg"),
+        ("systems = [\"debian-3\"]\nneeds = []", "`debian-3` is no system with packages of dpkg"),
+        ("systems = []\nneeds = []\nsources = { \"arch\" = \"a\" }", "`arch` is no system"),
+        ("systems = []\nneeds = [\"emacs\"]", "line 3 of the bundle's description can't be read"),
+    ] {
+        let text = packages(lines);
+        assert!(text.contains(why), "{text}");
+    }
+    let text = refusal("[release.etcd]\nfile = { etcd = \"a\" }");
+    assert!(text.ends_with("no version: add `version`"), "{text}");
 }
 
 #[test]

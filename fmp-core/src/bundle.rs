@@ -3,11 +3,19 @@
 //! Owns names, digests and the text of `bundle.lock`. Knows nothing of stores, files and builds, which are `fmp-bundle`'s.
 //! Read [`Lock`] first.
 
-use std::{borrow::Borrow, collections::BTreeMap, fmt, fmt::Write as _, ops::Range, str::FromStr, sync::Arc};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    fmt::Write as _,
+    ops::Range,
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Digest;
+use crate::{Digest, os::Need};
 
 /// The one format of `bundle.lock` that this version reads and writes.
 const FORMAT: u32 = 1;
@@ -45,6 +53,19 @@ pub enum Kind {
     Binary,
     /// A container image as an archive of an OCI layout, known to the container runtime by this reference.
     Image(String),
+    /// A package of an operating system.
+    Package(PackageOf),
+}
+
+/// Whose package it is, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageOf {
+    /// The word of the system: `debian-12`.
+    pub system: String,
+    /// Its name there.
+    pub package: String,
+    /// What can't be installed without it.
+    pub needs: BTreeSet<Need>,
 }
 
 /// Ways to come by an artifact.
@@ -59,6 +80,8 @@ pub enum SourceKind {
     C,
     /// A file out of a package of Debian.
     Deb,
+    /// Packages of Debian, or of a system made from it, whole.
+    Debs,
     /// A file of this computer.
     File,
     /// Composed from another artifact of the bundle.
@@ -67,7 +90,7 @@ pub enum SourceKind {
 
 /// Why a text is no kind of source.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a kind of source: url, go, c, deb, file or compose")]
+#[error("`{0}` is not a kind of source: url, go, c, deb, debs, file or compose")]
 pub struct BadSourceKind(String);
 
 /// The name of an artifact: `a-z`, `0-9` and `-`, so that it is a file name, a TOML key and a part of a resource's id.
@@ -147,8 +170,14 @@ impl Lock {
         line(format_args!("format = {FORMAT}\nartifacts = {}", self.0.len()));
         for Entry { name, version, digest, size, kind, source, manifest } in self.0.values() {
             line(format_args!("\n[artifact.{name}]\nversion = {}", quoted(version)));
-            if let Kind::Image(reference) = kind {
-                line(format_args!("image = {}", quoted(reference)));
+            match kind {
+                Kind::Binary => {}
+                Kind::Image(reference) => line(format_args!("image = {}", quoted(reference))),
+                Kind::Package(PackageOf { system, package, needs }) => {
+                    let needs: Vec<String> = needs.iter().map(|need| quoted(need.as_str())).collect();
+                    let (system, package, needs) = (quoted(system), quoted(package), needs.join(", "));
+                    line(format_args!("package = {{ system = {system}, name = {package}, needs = [{needs}] }}"));
+                }
             }
             if let Some(manifest) = manifest {
                 line(format_args!("manifest = \"{manifest}\""));
@@ -202,15 +231,27 @@ struct RawEntry {
     version: String,
     image: Option<String>,
     manifest: Option<Digest>,
+    package: Option<RawPackage>,
     digest: Digest,
     size: u64,
     source: SourceKind,
 }
 
+/// A package as the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPackage {
+    system: String,
+    name: String,
+    needs: BTreeSet<Need>,
+}
+
 impl RawEntry {
     fn named(self, name: ArtifactName) -> Entry {
-        let Self { version, image, manifest, digest, size, source } = self;
-        Entry { name, version, digest, size, kind: image.map_or(Kind::Binary, Kind::Image), source, manifest }
+        let Self { version, image, package, manifest, digest, size, source } = self;
+        let of = |RawPackage { system, name, needs }| Kind::Package(PackageOf { system, package: name, needs });
+        let kind = package.map(of).or(image.map(Kind::Image)).unwrap_or(Kind::Binary);
+        Entry { name, version, digest, size, kind, source, manifest }
     }
 }
 
@@ -227,6 +268,7 @@ impl SourceKind {
             Self::Go => "go",
             Self::C => "c",
             Self::Deb => "deb",
+            Self::Debs => "debs",
             Self::File => "file",
             Self::Compose => "compose",
         }
@@ -237,7 +279,7 @@ impl FromStr for SourceKind {
     type Err = BadSourceKind;
 
     fn from_str(text: &str) -> Result<Self, BadSourceKind> {
-        let kinds = [Self::Url, Self::Go, Self::C, Self::Deb, Self::File, Self::Compose];
+        let kinds = [Self::Url, Self::Go, Self::C, Self::Deb, Self::Debs, Self::File, Self::Compose];
         kinds.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| BadSourceKind(text.to_owned()))
     }
 }
@@ -308,7 +350,10 @@ mod tests {
 
     fn sample() -> Vec<Entry> {
         let pause = Kind::Image("registry.k8s.io/pause:3.9".to_owned());
-        vec![entry("kubelet", Kind::Binary), entry("pause", pause), entry("etcd", Kind::Binary)]
+        let needs = [Need::Haproxy, Need::Iptables].into();
+        let package = Kind::Package(PackageOf { system: "debian-12".to_owned(), package: "libc6".to_owned(), needs });
+        let binary = |name| entry(name, Kind::Binary);
+        vec![binary("kubelet"), entry("pause", pause), binary("etcd"), entry("debian-12-libc6", package)]
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod id;
 pub mod manifest;
 pub mod net;
 pub mod observed;
+pub mod os;
 pub mod platform;
 pub mod profile;
 pub mod resource;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use fmp_core::{
     NodeName,
     graph::Desired,
-    resource::{Resource, Scope, Way},
+    resource::{PackageSource, Resource, Scope, Way},
     role::{
         self,
         paths::{OPTIONAL_UNITS, unit::REGISTRY},
@@ -31,7 +31,8 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
         | Resource::EtcdMember(_)
         | Resource::Image(_)
         | Resource::NodeObject(_)
-        | Resource::Volume(_) => None,
+        | Resource::Volume(_)
+        | Resource::Package(_) => None,
     });
     let kinds = wanted.chain(role::kinds().map(str::to_owned)).collect();
     let mut questions = Questions { kinds, ..Questions::default() };
@@ -96,6 +97,12 @@ fn ask(host: &mut HostQuestions, resource: &Resource) {
             // Which images its runtime holds every host tells.
             Way::Import | Way::Pull { .. } => {}
         },
+        Resource::Package(package) => {
+            host.packages.extend(package.need.everywhere());
+            if let PackageSource::Bundle(systems) = &package.from {
+                host.packages.extend(systems.values().flatten().map(|file| file.package.clone()));
+            }
+        }
         // These are asked of every host, of none, or of the API.
         Resource::Machine | Resource::EtcdMember(_) | Resource::NodeObject(_) | Resource::Object(_) => {}
     }

@@ -43,6 +43,8 @@ pub enum ActionKind {
     StoreImage,
     /// [`Action::PullImage`].
     PullImage,
+    /// [`Action::InstallPackages`].
+    InstallPackages,
     /// [`Action::MakeVolume`].
     MakeVolume,
     /// [`Action::MountVolume`].
@@ -89,6 +91,7 @@ impl ActionKind {
             Action::ImportImage { .. } => Self::ImportImage,
             Action::StoreImage { .. } => Self::StoreImage,
             Action::PullImage { .. } => Self::PullImage,
+            Action::InstallPackages { .. } => Self::InstallPackages,
             Action::MakeVolume { .. } => Self::MakeVolume,
             Action::MountVolume { .. } => Self::MountVolume,
             Action::GrowVolume { .. } => Self::GrowVolume,
@@ -105,6 +108,6 @@ impl ActionKind {
 
     /// Whether it sends megabytes from the operator's computer.
     pub const fn is_upload(self) -> bool {
-        matches!(self, Self::Upload | Self::ImportImage | Self::StoreImage)
+        matches!(self, Self::Upload | Self::ImportImage | Self::StoreImage | Self::InstallPackages)
     }
 }

@@ -168,6 +168,8 @@ pub struct HostQuestions {
     pub units: BTreeSet<Arc<str>>,
     /// Whether this host is a main: etcd and the API can be asked through it.
     pub main: bool,
+    /// Packages of the operating system, by whatever name some system has for them. Empty: none are asked for.
+    pub packages: BTreeSet<Arc<str>>,
     /// The volume.
     pub volume: Option<VolumeQuestion>,
     /// What only the doctor wants to know.

@@ -16,7 +16,7 @@ use fmp_core::{
 };
 use fmp_plan::{
     Action, Changed, Plan, Step, StepId,
-    action::{CertificateIssue, TrustItem, TrustSource, UnitBefore},
+    action::{CertificateIssue, PackagesFrom, TrustItem, TrustSource, UnitBefore},
     fact::FactKey,
     step::Subject,
 };
@@ -186,6 +186,20 @@ fn covers(approved: &Action, left: &Action) -> bool {
         (Action::IssueCertificates { certificates }, Action::IssueCertificates { certificates: some }) => {
             some.iter().all(|issue| certificates.iter().any(|own| is_same_issue(own, issue)))
         }
+        (
+            Action::InstallPackages { manager, packages, from },
+            Action::InstallPackages { manager: by, packages: some, from: rest },
+        ) => {
+            let is_part = match (from, rest) {
+                (PackagesFrom::Repository, PackagesFrom::Repository) => true,
+                (PackagesFrom::Bundle(files), PackagesFrom::Bundle(some)) => {
+                    some.iter().all(|file| files.contains(file))
+                }
+                (PackagesFrom::Repository, PackagesFrom::Bundle(_))
+                | (PackagesFrom::Bundle(_), PackagesFrom::Repository) => false,
+            };
+            manager == by && is_part && some.iter().all(|package| packages.contains(package))
+        }
         (Action::StopUnits { units }, Action::StopUnits { units: some }) => {
             some.iter().all(|unit| units.contains(unit))
         }
@@ -244,7 +258,8 @@ const fn host(fact: &FactKey) -> Option<&NodeName> {
         | FactKey::Trust { node, .. }
         | FactKey::EtcdData { node }
         | FactKey::Image { node, .. }
-        | FactKey::Volume { node } => Some(node),
+        | FactKey::Volume { node }
+        | FactKey::Package { node, .. } => Some(node),
         FactKey::EtcdMember { .. } | FactKey::Node { .. } | FactKey::Object { .. } => None,
     }
 }
@@ -276,6 +291,17 @@ fn writes_there(action: &Action, fact: &FactKey) -> bool {
         Action::ImportImage { reference: own, .. } | Action::PullImage { reference: own, .. } => {
             matches!(fact, FactKey::Image { reference, .. } if reference == own)
         }
+        Action::InstallPackages { packages, from, .. } => match fact {
+            FactKey::Package { package, .. } => match from {
+                // The repository brings whatever they need.
+                PackagesFrom::Repository => packages.iter().any(|installed| installed.name == *package),
+                PackagesFrom::Bundle(files) => {
+                    packages.iter().any(|installed| installed.name == *package)
+                        || files.iter().any(|file| file.package == *package)
+                }
+            },
+            _ => false,
+        },
         Action::MakeVolume { .. } | Action::GrowVolume { .. } => matches!(fact, FactKey::Volume { .. }),
         Action::MountVolume { mounts, .. } => {
             let is_mount = |unit: &str| is_unit(fact, unit) || is_file(fact, &unit_file(unit));

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use fmp_core::{
     Digest, NodeName,
-    resource::{CertificateRequest, Filesystem, Holding, NodeObject, Uuid},
+    os::Manager,
+    resource::{CertificateRequest, Filesystem, Holding, NodeObject, PackageFile, Uuid},
 };
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +142,15 @@ pub enum Action {
         /// The digest of its manifest.
         manifest: Digest,
     },
+    /// Installs packages of the operating system, and nothing that they only recommend; what they would start stays off.
+    InstallPackages {
+        /// What installs them.
+        manager: Manager,
+        /// Which. One that is there, in whatever version, is left alone.
+        packages: Vec<PackageInstall>,
+        /// Where they come from.
+        from: PackagesFrom,
+    },
     /// Makes a file system on a disk that is empty, or that an earlier run of this began.
     MakeVolume {
         /// The disk's stable name.
@@ -233,6 +243,27 @@ pub enum Action {
 /// A file system grows when its disk is larger by this much, in bytes: a file system rounds its size down to whole groups
 /// of blocks, which is always less, and a smaller gain is worth no step.
 pub const GROWTH_BYTES: u64 = 64 << 20;
+
+/// A package to install.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageInstall {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Units that it would start by itself, full names: they neither start now nor at the next boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quiet: Vec<Arc<str>>,
+}
+
+/// Where packages come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackagesFrom {
+    /// The host's own repository: in the version that it has, with whatever else they need.
+    Repository,
+    /// These files of the bundle, all that is not there yet of what they need; no repository is asked.
+    Bundle(Vec<PackageFile>),
+}
 
 /// A disk as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -392,6 +423,7 @@ impl Action {
             | Self::ImportImage { .. }
             | Self::StoreImage { .. }
             | Self::PullImage { .. }
+            | Self::InstallPackages { .. }
             | Self::MakeVolume { .. }
             | Self::MountVolume { .. }
             | Self::GrowVolume { .. }
@@ -433,6 +465,7 @@ impl Action {
             | Self::ImportImage { .. }
             | Self::StoreImage { .. }
             | Self::PullImage { .. }
+            | Self::InstallPackages { .. }
             | Self::MakeVolume { .. }
             | Self::MountVolume { .. }
             | Self::GrowVolume { .. }

@@ -75,7 +75,7 @@ const fn borrows(task: &Task) -> Option<Holding> {
     match task {
         Task::Trust(item) => Some(item.what),
         Task::Issue(issue) => Some(Holding::Authority(issue.request.signer)),
-        Task::One(_) | Task::Write(_) | Task::Unit { .. } | Task::Chain(_) => None,
+        Task::One(_) | Task::Write(_) | Task::Install(_) | Task::Unit { .. } | Task::Chain(_) => None,
     }
 }
 

@@ -42,6 +42,7 @@ impl Key {
             | Action::AddEtcdLearner { .. }
             | Action::StartEtcdLearner { .. }
             | Action::PromoteEtcdLearner { .. }
+            | Action::InstallPackages { .. }
             | Action::MakeVolume { .. }
             | Action::MountVolume { .. }
             | Action::GrowVolume { .. }

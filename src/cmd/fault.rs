@@ -58,6 +58,7 @@ fn happen(world: &mut World, node: &NodeName, what: &Fault) -> bool {
         Fault::Disable { unit } => world.disable_unit(node, unit),
         Fault::DiskHolds { what } => world.use_disk(node, what),
         Fault::DiskEmpty => world.empty_disk(node),
+        Fault::PackageGone { package } => world.purge_package(node, package),
         Fault::DiskGrows { gb } => world.enlarge_disk(node, *gb),
         Fault::DiskFills => world.set_full(node, true),
         Fault::DiskDrains => world.set_full(node, false),

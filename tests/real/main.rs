@@ -25,6 +25,7 @@ mod kubeconfig;
 mod lab;
 mod main_off;
 mod objects;
+mod packages;
 mod power;
 mod rebirth;
 mod rehearse;
@@ -71,6 +72,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_full_services", begin: Begin::InSync, minutes: 15, run: services::run },
     Check { name: "real_full_images", begin: Begin::Nothing, minutes: 30, run: images::run },
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
+    Check { name: "real_full_packages", begin: Begin::InSync, minutes: 30, run: packages::run },
     Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },
     // Last: it leaves no cluster behind.
     Check { name: "real_destroy", begin: Begin::InSync, minutes: 20, run: destroy::run },

@@ -8,10 +8,13 @@ use std::{
 use fmp_core::{
     Digest,
     bundle::{ArtifactName, Kind, SourceKind},
+    os::{self, Manager, Need},
 };
 use serde::Deserialize;
 
-use super::{BadRelease, CFile, Cgo, Compose, DebFile, Download, GoModule, Manifest, ManifestError, Release, Source};
+use super::{
+    BadRelease, CFile, Cgo, Compose, DebFile, Debs, Download, GoModule, Manifest, ManifestError, Release, Source,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +28,7 @@ struct RawManifest {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRelease {
-    version: String,
+    version: Option<String>,
     image: Option<String>,
     #[serde(default)]
     artifacts: Vec<ArtifactName>,
@@ -33,6 +36,7 @@ struct RawRelease {
     go: Option<RawGo>,
     c: Option<RawC>,
     deb: Option<RawDeb>,
+    debs: Option<RawDebs>,
     file: Option<BTreeMap<ArtifactName, PathBuf>>,
     compose: Option<RawCompose>,
 }
@@ -82,6 +86,17 @@ struct RawDeb {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawDebs {
+    systems: BTreeSet<String>,
+    needs: BTreeSet<Need>,
+    #[serde(default)]
+    sources: BTreeMap<String, PathBuf>,
+    #[serde(default)]
+    as_of: String,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCompose {
     from: ArtifactName,
@@ -103,8 +118,14 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     };
     let releases = raw.release.into_iter().map(release).collect::<Result<Vec<_>, _>>()?;
     check_names(&releases)?;
-    let (prefer, platform) = (raw.prefer, raw.platform);
-    Ok(Manifest { prefer, platform, releases, left_out: BTreeSet::new(), folder: PathBuf::new() })
+    Ok(Manifest {
+        prefer: raw.prefer,
+        platform: raw.platform,
+        releases,
+        left_out: BTreeSet::new(),
+        packages_left_out: false,
+        folder: PathBuf::new(),
+    })
 }
 
 /// Every artifact belongs to one release, and images are composed from binaries that exist.
@@ -133,7 +154,17 @@ pub(super) fn check_names(releases: &[Release]) -> Result<(), ManifestError> {
 
 impl RawRelease {
     fn release(self, name: &ArtifactName) -> Result<Release, BadRelease> {
-        let Self { version, image, artifacts, url, go, c, deb, file, compose } = self;
+        let Self { version, image, artifacts, url, go, c, deb, debs, file, compose } = self;
+        if let Some(debs) = debs {
+            // Each package has a version of its own, and its name is known once it is resolved.
+            let others = [url.is_some(), go.is_some(), c.is_some(), deb.is_some(), file.is_some(), compose.is_some()];
+            if others.contains(&true) || version.is_some() || image.is_some() || !artifacts.is_empty() {
+                return Err(BadRelease::Debs);
+            }
+            let (name, sources) = (name.clone(), vec![debs.source()?]);
+            return Ok(Release { name, version: String::new(), kind: Kind::Binary, artifacts: Vec::new(), sources });
+        }
+        let version = version.ok_or(BadRelease::NoVersion)?;
         let artifacts = if artifacts.is_empty() { vec![name.clone()] } else { artifacts };
         let words = Words { version: &version, artifacts: &artifacts };
         let kind = image.map(|image| words.fill(&image, None)).transpose()?.map_or(Kind::Binary, Kind::Image);
@@ -207,6 +238,17 @@ impl RawDeb {
             return Err(BadRelease::PackagePath(file));
         }
         Ok(Source::Deb(DebFile { package, file }))
+    }
+}
+
+impl RawDebs {
+    fn source(self) -> Result<Source, BadRelease> {
+        let Self { systems, needs, sources, as_of } = self;
+        let is_dpkgs = |word: &str| os::named(word).is_some_and(|system| system.manager == Manager::Dpkg);
+        match systems.iter().chain(sources.keys()).find(|word| !is_dpkgs(word)) {
+            Some(word) => Err(BadRelease::System(word.clone())),
+            None => Ok(Source::Debs(Debs { systems, needs, sources, as_of })),
+        }
     }
 }
 

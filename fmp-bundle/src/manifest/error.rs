@@ -71,8 +71,17 @@ pub enum BadRelease {
         text: String,
     },
     /// Nowhere to get it from.
-    #[error("no source: add `url`, `go`, `c`, `deb`, `file` or `compose`")]
+    #[error("no source: add `url`, `go`, `c`, `deb`, `debs`, `file` or `compose`")]
     NoSource,
+    /// Nothing says which version it is.
+    #[error("no version: add `version`")]
+    NoVersion,
+    /// Packages have their own names and versions.
+    #[error("`debs` stands alone: without `version`, `image`, `artifacts` and other sources")]
+    Debs,
+    /// A system whose packages nobody knows how to resolve.
+    #[error("`{0}` is no system with packages of dpkg, such as `debian-12`")]
+    System(String),
     /// A source leaves an artifact out.
     #[error("`{artifact}` is missing in `{table}`")]
     LeftOut {

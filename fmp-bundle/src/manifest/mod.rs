@@ -16,6 +16,7 @@ use std::{
 use fmp_core::{
     Digest,
     bundle::{ArtifactName, Kind, SourceKind},
+    os::Need,
 };
 use serde::Serialize;
 
@@ -23,8 +24,15 @@ pub use error::{BadRelease, ManifestError};
 
 /// Kinds of sources in the order in which they are chosen where `prefer` says nothing: what a person put there by hand,
 /// then what upstream or Debian released, then what this computer builds.
-const ORDER: [SourceKind; 6] =
-    [SourceKind::File, SourceKind::Url, SourceKind::Deb, SourceKind::Go, SourceKind::C, SourceKind::Compose];
+const ORDER: [SourceKind; 7] = [
+    SourceKind::File,
+    SourceKind::Url,
+    SourceKind::Deb,
+    SourceKind::Debs,
+    SourceKind::Go,
+    SourceKind::C,
+    SourceKind::Compose,
+];
 
 /// What a bundle is made of.
 #[derive(Debug, Clone)]
@@ -35,6 +43,8 @@ pub struct Manifest {
     pub(crate) releases: Vec<Release>,
     /// What is not built although a lock may have it.
     pub(crate) left_out: BTreeSet<ArtifactName>,
+    /// The same of packages, whose names nobody knows before they are resolved.
+    pub(crate) packages_left_out: bool,
     /// Where the paths of `file` sources begin.
     pub(crate) folder: PathBuf,
 }
@@ -57,6 +67,7 @@ pub(crate) enum Source {
     Go(GoModule),
     C(CFile),
     Deb(DebFile),
+    Debs(Debs),
     File(BTreeMap<ArtifactName, PathBuf>),
     Archived(Archived),
     Compose(Compose),
@@ -117,6 +128,18 @@ pub(crate) struct Archived {
     pub(crate) digest: Digest,
 }
 
+/// Packages of systems, with all that they need there.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Debs {
+    /// Words of systems.
+    pub(crate) systems: BTreeSet<String>,
+    pub(crate) needs: BTreeSet<Need>,
+    /// Lists of repositories, by the system's word; a system without one is this computer's.
+    pub(crate) sources: BTreeMap<String, PathBuf>,
+    /// Any text: another one has everything resolved anew.
+    pub(crate) as_of: String,
+}
+
 /// An image of one layer with one static program of the bundle.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Compose {
@@ -173,12 +196,17 @@ impl Manifest {
         let gone: BTreeSet<ArtifactName> = gone.cloned().collect();
         let is_made_of = |release: &Release| match self.chosen(release) {
             Source::Compose(image) => gone.contains(&image.from),
-            Source::Url(_) | Source::Go(_) | Source::C(_) | Source::Deb(_) | Source::File(_) | Source::Archived(_) => {
-                false
-            }
+            Source::Url(_)
+            | Source::Go(_)
+            | Source::C(_)
+            | Source::Deb(_)
+            | Source::Debs(_)
+            | Source::File(_)
+            | Source::Archived(_) => false,
         };
         let (left_out, stay): (Vec<Release>, Vec<Release>) =
             self.releases.iter().cloned().partition(|release| is_chosen(release) || is_made_of(release));
+        self.packages_left_out |= left_out.iter().any(|release| matches!(self.chosen(release), Source::Debs(_)));
         self.left_out.extend(left_out.into_iter().flat_map(|release| release.artifacts));
         self.releases = stay;
         Ok(self)
@@ -204,6 +232,7 @@ impl Source {
             Self::Go(_) => SourceKind::Go,
             Self::C(_) => SourceKind::C,
             Self::Deb(_) => SourceKind::Deb,
+            Self::Debs(_) => SourceKind::Debs,
             Self::File(_) | Self::Archived(_) => SourceKind::File,
             Self::Compose(_) => SourceKind::Compose,
         }

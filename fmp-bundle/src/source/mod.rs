@@ -6,6 +6,7 @@
 
 mod c;
 mod deb;
+mod debs;
 mod file;
 mod go;
 mod image;
@@ -42,6 +43,14 @@ pub(crate) struct Bench<'a> {
 
 /// The file of each artifact: in the scratch folder, or elsewhere on this computer.
 pub(crate) type Files = BTreeMap<ArtifactName, PathBuf>;
+
+/// One artifact that was made.
+pub(crate) struct Piece {
+    pub(crate) name: ArtifactName,
+    pub(crate) version: String,
+    pub(crate) kind: Kind,
+    pub(crate) path: PathBuf,
+}
 
 /// Why a source gave nothing.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -125,6 +134,20 @@ pub enum SourceError {
         /// What the file holds.
         found: Digest,
     },
+    /// Packages of a system that nobody knows, or that are not dpkg's.
+    #[error("nothing is known of the packages of `{0}`")]
+    #[diagnostic(help("name systems as the files of `fmp-core/data/os` are called, such as `debian-12`"))]
+    System(String),
+    /// Packages of another system than this computer's.
+    #[error("this computer is not `{0}`, and nothing says where its packages are")]
+    #[diagnostic(help(
+        "name a list of repositories: `sources = {{ \"SYSTEM\" = \"sources.list\" }}` beside `systems`"
+    ))]
+    Repository(String),
+    /// apt said something else than expected.
+    #[error("apt told of `{0}` what can't be understood")]
+    #[diagnostic(help("this is a mistake in FMP, or a mirror that changes just now: run it again"))]
+    Resolved(String),
     /// A file that should be an image isn't one.
     #[error("{path} is not an image archive of `{reference}`")]
     #[diagnostic(help("write it with `skopeo copy docker://IMAGE docker-archive:FILE:IMAGE` or `docker save IMAGE`"))]
@@ -159,7 +182,7 @@ impl SourceError {
 pub(crate) fn inputs(bench: Bench<'_>, source: &Source) -> Result<String, SourceError> {
     match source {
         // What was fetched once stays: the lock would refuse anything else.
-        Source::Url(_) | Source::Deb(_) => Ok(String::new()),
+        Source::Url(_) | Source::Deb(_) | Source::Debs(_) => Ok(String::new()),
         // Its digest stands in its description.
         Source::Archived(_) => Ok(String::new()),
         Source::Go(module) => go::inputs(bench, module),
@@ -170,8 +193,14 @@ pub(crate) fn inputs(bench: Bench<'_>, source: &Source) -> Result<String, Source
 }
 
 /// Makes the release's artifacts from `source`, in the empty folder `scratch`.
-pub(crate) fn make(bench: Bench<'_>, release: &Release, source: &Source, scratch: &Path) -> Result<Files, SourceError> {
+pub(crate) fn make(
+    bench: Bench<'_>,
+    release: &Release,
+    source: &Source,
+    scratch: &Path,
+) -> Result<Vec<Piece>, SourceError> {
     let files = match source {
+        Source::Debs(debs) => return debs::make(bench, debs, scratch),
         Source::Url(downloads) => url::make(bench, downloads, scratch)?,
         Source::Go(module) => go::make(bench, &release.name, module, scratch)?,
         Source::C(file) => alone(release, c::make(bench, file, scratch)?),
@@ -180,10 +209,13 @@ pub(crate) fn make(bench: Bench<'_>, release: &Release, source: &Source, scratch
         Source::Archived(archived) => alone(release, file::archived(bench, archived)?),
         Source::Compose(compose) => alone(release, image::make(bench, &release.kind, compose, scratch)?),
     };
-    match (&release.kind, source) {
-        (Kind::Binary, _) | (Kind::Image(_), Source::Compose(_)) => Ok(files),
-        (Kind::Image(reference), _) => normal(files, reference, scratch),
-    }
+    let files = match (&release.kind, source) {
+        (Kind::Binary | Kind::Package(_), _) | (Kind::Image(_), Source::Compose(_)) => files,
+        (Kind::Image(reference), _) => normal(files, reference, scratch)?,
+    };
+    let Release { version, kind, .. } = release;
+    let piece = |(name, path)| Piece { name, version: version.clone(), kind: kind.clone(), path };
+    Ok(files.into_iter().map(piece).collect())
 }
 
 /// Images that somebody else wrote, as we write them.

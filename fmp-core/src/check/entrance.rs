@@ -7,8 +7,7 @@ use crate::{
     spec::{INGRESS_PORTS, Ingress, Role, Spec},
 };
 
-/// What moves the address, and what runs the script by which it decides (POSIX shells speak no TCP). The package is called
-/// as the program.
+/// What moves the address, and what runs the script by which it decides (POSIX shells speak no TCP).
 pub(super) const PROGRAMS: [&str; 2] = ["bash", "keepalived"];
 
 /// What machines share that share an address.
@@ -50,9 +49,9 @@ pub(super) fn ingress(spec: &Spec, role: Role) -> &'static [u16] {
 pub(super) fn entrance(case: &Case<'_>) -> Vec<Finding> {
     let Some(Shared { addresses, section, port }) = case.shared else { return Vec::new() };
     let mut findings = Vec::new();
-    for program in PROGRAMS.into_iter().filter(|program| !case.facts.programs.contains_key(*program)) {
+    for program in case.missing(PROGRAMS.into_iter()) {
         let message = format!("`{program}` is not installed, `kind = \"keepalived\"` under [{section}] asks for it");
-        findings.extend(case.error(message, format!("install the package `{program}`")));
+        findings.extend(case.error(message, case.way_to(program)));
     }
     findings.extend(port.iter().flat_map(|port| ports::taken(case, *port, "the API's entrance")));
     findings.extend(addresses.iter().filter_map(|range| elsewhere(case, section, *range)).flatten());

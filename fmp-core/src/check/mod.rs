@@ -18,15 +18,20 @@ mod together;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 pub use questions::{Questions, questions};
 
 use crate::{
     Finding, NodeName, Severity,
     observed::{Fact, HostFacts, Observed},
+    os::{self, Need},
     profile::{Profile, Size},
-    spec::{Node, Spec, Storage},
+    role::packages,
+    spec::{Node, Packages, Spec, Storage},
 };
 
 /// The subject of findings about several hosts.
@@ -46,6 +51,8 @@ struct Case<'a> {
     ingress: &'static [u16],
     /// What becomes of disks; None where none is used.
     storage: Option<&'a Storage>,
+    /// What FMP installs there by itself.
+    installed: &'a BTreeSet<Need>,
     facts: &'a HostFacts,
 }
 
@@ -100,7 +107,12 @@ pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let (shared, ingress) = (entrance::shared(spec, node.role), entrance::ingress(spec, node.role));
     let storage = spec.storage.as_ref();
     let shared = shared.as_ref();
-    let case = |check| Case { check, name, node, profile: &spec.profile, size, shared, ingress, storage, facts };
+    let installed = match spec.packages {
+        Packages::None => BTreeSet::new(),
+        Packages::Repository | Packages::Bundle => packages::needs(spec, node.role, node.disk.is_some()),
+    };
+    let (installed, profile) = (&installed, &spec.profile);
+    let case = |check| Case { check, name, node, profile, size, shared, ingress, storage, installed, facts };
     let looks = |word: &str| node.role.is_of_kubernetes() || OF_IMAGES.contains(&word);
     CHECKS.iter().filter(|(word, _)| looks(word)).flat_map(|(word, check)| check(&case(word))).collect()
 }
@@ -150,6 +162,31 @@ fn finding(subject: impl fmt::Display, check: &str, severity: Severity, message:
 impl Case<'_> {
     fn error(&self, message: String, fix: impl Into<String>) -> Vec<Finding> {
         vec![finding(self.name, self.check, Severity::Error, message, fix.into())]
+    }
+
+    /// Those of `programs` that nothing has brought to the host, and that FMP does not bring either.
+    fn missing<'p>(&self, programs: impl Iterator<Item = &'p str>) -> impl Iterator<Item = &'p str> {
+        let system = os::of_host(self.facts).map(|(system, _)| system);
+        let comes = move |program: &str| {
+            let packaged = self.installed.iter().filter_map(|need| system?.needs.get(need));
+            packaged.into_iter().any(|packaged| packaged.programs.contains(program))
+        };
+        programs.filter(move |program| !self.facts.programs.contains_key(*program) && !comes(program))
+    }
+
+    /// How `program` comes to this very host.
+    fn way_to(&self, program: &str) -> String {
+        match os::install(self.facts, program).or_else(|| self.named_by_profile(program)) {
+            Some(install) => format!("`{install}`"),
+            None => format!("install the package that brings `{program}`"),
+        }
+    }
+
+    /// What a person's own profile says of a program that nobody else asks for.
+    fn named_by_profile(&self, program: &str) -> Option<String> {
+        let system = self.profile.systems.iter().find(|system| system.id == self.facts.os_id)?;
+        let package = self.profile.host.programs.get(program)?.get(&system.packages)?;
+        Some(system.packages.manager().install(package))
     }
 
     fn warning(&self, message: String, fix: impl Into<String>) -> Vec<Finding> {

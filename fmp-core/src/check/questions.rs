@@ -29,7 +29,7 @@ pub fn questions(spec: &Spec, role: Role) -> Questions {
     let profile = &spec.profile;
     let own = ports::of_images(role).map(|port| Ports(port..=port));
     let mut questions = Questions {
-        programs: programs::wanted(&profile.host, role).map(|(program, _)| program.to_owned()).collect(),
+        programs: programs::wanted(&profile.host, role).map(str::to_owned).collect(),
         modules: profile.host.modules.clone(),
         sysctls: profile.host.sysctls.keys().cloned().collect(),
         ports: ports::rules(&profile.host, role).map(|rule| rule.ports.clone()).chain(own).collect(),

@@ -10,11 +10,10 @@ pub(super) fn storage(case: &Case<'_>) -> Vec<Finding> {
     match (case.node.role, &case.node.disk, case.storage) {
         (Role::Main | Role::Images, ..) => Vec::new(),
         (Role::Work, Some(_), Some(storage)) => {
-            let programs = storage.filesystem.programs();
-            let missing = programs.into_iter().find(|program| !case.facts.programs.contains_key(*program));
+            let missing = case.missing(storage.filesystem.programs().into_iter()).next();
             let finding = |program: &str| {
                 let message = format!("`{program}` is not installed, {} on its disk asks for it", storage.filesystem);
-                case.error(message, format!("install {}", storage.filesystem.package()))
+                case.error(message, case.way_to(program))
             };
             missing.map(finding).unwrap_or_default()
         }

@@ -4,6 +4,7 @@ use super::Case;
 use crate::{
     Finding,
     observed::Cgroup,
+    os::numbers,
     profile::{KernelVersion, Swap, System, VersionRule},
 };
 
@@ -33,7 +34,7 @@ pub(super) fn system(case: &Case<'_>) -> Vec<Finding> {
     let found = format!("{} ({} {})", facts.os_name, facts.os_id, facts.os_version);
     if judged.contains(&Fit::Unclear) {
         let message = format!("{found} does not say which update it is; {} allows {allowed}", case.asks());
-        return case.warning(message, "compare /etc/astra/build_version, or what your system has instead");
+        return case.warning(message, "see that /etc/astra/build_version can be read, or what your system has instead");
     }
     let message = format!("{found} is not allowed; {} allows {allowed}", case.asks());
     case.error(message, "install one of these, or name a profile that allows this one")
@@ -56,12 +57,6 @@ fn fit(found: &str, rule: &VersionRule) -> Fit {
         VersionRule::Only(allowed) if allowed.iter().any(|one| numbers(one).starts_with(&found)) => Fit::Unclear,
         VersionRule::From(_) | VersionRule::Only(_) => Fit::Refused,
     }
-}
-
-/// The numbers at the beginning of a version: 1 and 7 of `1.7_x86-64`.
-fn numbers(version: &str) -> Vec<u32> {
-    let end = version.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(version.len());
-    version[..end].split('.').map_while(|number| number.parse().ok()).collect()
 }
 
 fn described(system: &System) -> String {

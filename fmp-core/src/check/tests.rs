@@ -324,6 +324,60 @@ fn machines_that_share_an_address_need_what_moves_it() {
 }
 
 #[test]
+fn a_missing_program_is_named_with_the_package_of_that_very_system() {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let disk = "[nodes.work-1.storage]\ndisk = \"/dev/disk/by-id/wwn-0x5000c500a1b2c3d4\"\n";
+    let text = format!("{text}\n[storage]\nkind = \"disk\"\nfilesystem = \"xfs\"\n{disk}");
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let fix = |(id, version): (&str, &str), program: &str| {
+        let mut facts = good(&spec, "work-1");
+        facts.programs.insert("mkfs.xfs".to_owned(), "/usr/sbin/mkfs.xfs".to_owned());
+        facts.programs.extend(["xfs_repair", "xfs_info", "xfs_growfs"].map(|name| (name.to_owned(), name.to_owned())));
+        facts.programs.remove(program);
+        (facts.os_id, facts.os_version) = (id.to_owned(), version.to_owned());
+        let found = host(&spec, &"work-1".parse().unwrap(), &facts);
+        let of_programs = found.into_iter().filter(|found| ["program", "storage"].contains(&found.check.as_str()));
+        of_programs.map(|found| found.fix).collect::<Vec<_>>().join("; ")
+    };
+    for (system, program, wanted) in [
+        (("ubuntu", "22.04"), "conntrack", "`apt-get install conntrack`"),
+        (("rocky", "8.6"), "conntrack", "`dnf install conntrack-tools`"),
+        (("astra", "1.7.5.16"), "ip", "`apt-get install iproute2`"),
+        (("rocky", "8.6"), "ip", "`dnf install iproute`"),
+        (("rocky", "8.6"), "xfs_growfs", "`dnf install xfsprogs`"),
+        // An older edition than any that has a file.
+        (("ubuntu", "20.04"), "ip", "`apt-get install iproute2`"),
+        (("arch", ""), "ip", "install the package that brings `ip`"),
+    ] {
+        assert_eq!(fix(system, program), wanted, "{system:?} {program}");
+    }
+}
+
+#[test]
+fn a_profile_names_a_package_as_the_system_does() {
+    for name in Profiles::shipped().names() {
+        let profile = Profiles::shipped().load(name).unwrap();
+        for (program, packages) in &profile.host.programs {
+            let of = |manager| os::systems().iter().filter(move |system| system.manager == manager);
+            for (by, package) in packages {
+                let other = of(by.manager()).find(|system| system.package_of(program) != Some(package));
+                assert_eq!(other.map(|system| &*system.word), None, "{program} of {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_program_of_a_persons_own_profile_is_in_the_package_that_it_says() {
+    let own = "schema = 1\ninherits = 'local'\n[host.programs]\nemacs = { apt = 'emacs-nox' }";
+    let text = include_str!("../../../fixtures/local-7/cluster.toml");
+    let text = text.replace("profile = \"local\"", "profile = \"own.toml\"");
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped().with("own.toml", own)).unwrap();
+    let told = found(&spec, "work-1", |facts| _ = facts.programs.remove("emacs"));
+    assert_eq!(told, ["program: `emacs` is not installed, profile own.toml asks for it; `apt-get install emacs-nox`"]);
+}
+
+#[test]
 fn work_nodes_that_share_an_address_need_what_moves_it() {
     let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
     let text = format!("{text}\n[entrance.apps]\nkind = \"keepalived\"\naddress = \"192.0.2.20\"\n");
@@ -353,7 +407,9 @@ fn addresses_that_move_are_on_the_link_of_who_shares_them() {
         host(&spec, &name.parse().unwrap(), &facts).into_iter().map(|found| found.message).collect::<Vec<_>>()
     };
     let told = |range: &str| {
-        format!("{range} under [entrance.apps] is not on this machine's link 192.0.2.0/24: whoever is there won't find it")
+        format!(
+            "{range} under [entrance.apps] is not on this machine's link 192.0.2.0/24: whoever is there won't find it"
+        )
     };
     assert_eq!(found("work-1", |_| ()), [told("198.18.7.7"), told("192.0.2.250-192.0.3.5")]);
     assert_eq!(found("work-1", |facts| facts.prefixes.clear()), [""; 0], "what has no prefix says nothing");

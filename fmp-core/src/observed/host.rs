@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fact, HostHealth, VolumeSeen};
+use super::{Fact, HostHealth, PackagesSeen, VolumeSeen};
 use crate::{Digest, KubeVersion, net::Cidr, role::paths::kubernetes_version};
 
 /// Everything seen on one host in one round trip. Paths are absolute.
@@ -47,6 +47,9 @@ pub struct Host {
     /// The volume that was asked for. None: nobody asked, since none is wanted here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<VolumeSeen>,
+    /// Packages of the operating system. None: nobody asked, since FMP installs none here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<PackagesSeen>,
     /// What only the doctor wants to know. None: nobody asked. Volatile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HostHealth>,
@@ -66,7 +69,8 @@ pub struct HostFacts {
     pub architecture: String,
     /// `ID` of os-release: `debian`, `ubuntu`, `astra`, `rocky`.
     pub os_id: String,
-    /// `VERSION_ID` of os-release: `12`, `22.04`, `1.7_x86-64`.
+    /// `VERSION_ID` of os-release: `12`, `22.04`; of Astra Linux, whose every update says `1.7_x86-64` there, its build:
+    /// `1.7.5.16`.
     pub os_version: String,
     /// `PRETTY_NAME` of os-release.
     pub os_name: String,

@@ -6,6 +6,7 @@ mod cluster;
 mod health;
 mod host;
 mod object;
+mod packages;
 mod volume;
 mod workload;
 
@@ -24,6 +25,7 @@ pub mod field {
 pub use host::{
     Certificate, Cgroup, ClockSync, Disk, FileSeen, Host, HostFacts, LedgerEntry, Listener, Pin, Stamp, UnitSeen,
 };
+pub use packages::{PackageSeen, PackagesSeen};
 use serde::{Deserialize, Serialize};
 pub use volume::{DirectorySeen, DiskSeen, DiskTrait, VolumeNote, VolumeSeen};
 pub use workload::PodSet;

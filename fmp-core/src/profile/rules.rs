@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{observed::Cgroup, spec::Role};
+use crate::{observed::Cgroup, os::Manager, spec::Role};
 
 /// What every host must bring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,16 @@ pub enum PackageManager {
     Apt,
     /// Rocky's.
     Dnf,
+}
+
+impl PackageManager {
+    /// What it calls.
+    pub const fn manager(self) -> Manager {
+        match self {
+            Self::Apt => Manager::Dpkg,
+            Self::Dnf => Manager::Rpm,
+        }
+    }
 }
 
 /// Which versions of an operating system are allowed.

@@ -1,7 +1,7 @@
 //! Resources: the small, closed set of things that a cluster is made of.
 //!
 //! A resource says *what* is wanted, never how it is reached. Ids derive from content, never from position.
-//! Kinds that later stages add (Package, Firewall, `SecurityLabel`) get a file each here, an arm in each
+//! Kinds that later stages add (Firewall, `SecurityLabel`) get a file each here, an arm in each
 //! exhaustive match, and nothing else.
 
 mod artifact;
@@ -12,6 +12,7 @@ mod id;
 mod image;
 mod node_object;
 mod object;
+mod package;
 mod trust;
 mod unit;
 mod volume;
@@ -24,6 +25,7 @@ pub use id::{ResourceId, Scope};
 pub use image::{Image, ImageName, Stored, Way};
 pub use node_object::{CORDONED, DRAINED, EMPTYING, NodeObject};
 pub use object::Object;
+pub use package::{Package, PackageFile, PackageSource};
 use serde::{Deserialize, Serialize};
 pub use trust::{Authority, Holding, Trust};
 pub use unit::{Check, Effect, Input, Unit};
@@ -54,6 +56,8 @@ pub enum Resource {
     Object(Object),
     /// A disk with a file system for a node's data.
     Volume(Volume),
+    /// A package of the operating system.
+    Package(Package),
 }
 
 /// The name of a resource's kind, as ids, ledgers and plans write it.
@@ -82,6 +86,8 @@ pub enum Kind {
     Object,
     /// A disk with a file system.
     Volume,
+    /// A package of the operating system.
+    Package,
 }
 
 impl Resource {
@@ -98,7 +104,8 @@ impl Resource {
             | Self::Image(_)
             | Self::NodeObject(_)
             | Self::Object(_)
-            | Self::Volume(_) => None,
+            | Self::Volume(_)
+            | Self::Package(_) => None,
         }
     }
 
@@ -116,6 +123,7 @@ impl Resource {
             Self::NodeObject(_) => Kind::NodeObject,
             Self::Object(_) => Kind::Object,
             Self::Volume(_) => Kind::Volume,
+            Self::Package(_) => Kind::Package,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::Text;
-use crate::{Digest, NodeName};
+use crate::{Digest, NodeName, os::Need};
 
 /// A disk with one file system, mounted at a place of its own and from there at each data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +60,11 @@ impl Filesystem {
         }
     }
 
-    /// The package that brings them, on every system.
-    pub const fn package(self) -> &'static str {
+    /// What brings them.
+    pub const fn need(self) -> Need {
         match self {
-            Self::Ext4 => "e2fsprogs",
-            Self::Xfs => "xfsprogs",
+            Self::Ext4 => Need::E2fsprogs,
+            Self::Xfs => Need::Xfsprogs,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     components::Images,
     images::Storage,
     minor::{self, Minor},
+    packages::Installing,
     programs::Programs,
 };
 use crate::{
@@ -24,6 +25,7 @@ pub(super) struct Common<'a> {
     pub(super) images: Images,
     /// Where nodes pull images from, where they do.
     pub(super) storage: Option<Storage>,
+    pub(super) packages: Installing,
 }
 
 /// Forward secrecy and authenticated encryption only: what TLS 1.2 still offers of the strength of 1.3, with names of
@@ -51,7 +53,8 @@ impl<'a> Common<'a> {
         minor.check(spec.kubernetes, lock)?;
         let (programs, images) = (Programs::read(spec, lock)?, Images::read(spec, lock)?);
         let storage = Storage::read(spec, lock)?;
-        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images, storage })
+        let packages = Installing::read(spec, lock)?;
+        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images, storage, packages })
     }
 
     /// An image of the bundle as it comes to a node.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Full name of the unit.
-const UNIT: &str = "fmp-entrance.service";
+pub(super) const UNIT: &str = "fmp-entrance.service";
 
 const PROGRAM: &str = "/usr/sbin/keepalived";
 const CONFIG: &str = "/etc/fmp/keepalived.conf";

@@ -15,6 +15,7 @@ mod kubeconfig;
 mod minor;
 mod node;
 mod objects;
+pub(crate) mod packages;
 pub mod paths;
 mod pki;
 mod pod_ranges;
@@ -41,6 +42,7 @@ use crate::{
     manifest,
     net::Cidr,
     observed::{Fact, Observed},
+    os::Need,
     resource::{Object, Resource, ResourceId},
     spec::{NetworkMode, Role, Spec},
 };
@@ -62,6 +64,12 @@ pub enum LowerError {
     Missing {
         /// Its name.
         name: String,
+    },
+    /// Packages are to come from the bundle, and it has none.
+    #[error("the bundle has no package files, and {need} is to come from there")]
+    Packages {
+        /// What a role needs.
+        need: Need,
     },
     /// The bundle holds another version of Kubernetes than the file asks for.
     #[error("the bundle has `{name}` {locked}, and {wanted} is wanted")]
@@ -125,6 +133,9 @@ impl LowerError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "`fmp bundle build` completes the bundle",
+            Self::Packages { .. } => {
+                "name the systems of your hosts under [release.packages.debs] in bundle.toml, then `fmp bundle build`"
+            }
             Self::Version { .. } => {
                 "write one version into both cluster.toml and bundle.toml, then `fmp bundle build` makes the bundle"
             }
@@ -306,6 +317,7 @@ fn recipe_of<'a>(common: &'a Common<'_>, part: Part) -> Recipe<'a> {
         Part::WorkWithVolume => node::volume::add(&mut recipe, common),
     }
     entrance::add(&mut recipe, common, part.role());
+    packages::add(&mut recipe, common, part);
     recipe
 }
 

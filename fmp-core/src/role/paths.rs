@@ -179,7 +179,7 @@ pub const OPTIONAL_UNITS: [&str; 1] = ["fmp-entrance.service"];
 
 /// The keys of resources: what stands after the node's name in an id.
 pub mod key {
-    use crate::resource::Holding;
+    use crate::{os::Need, resource::Holding};
 
     /// The machine itself.
     pub const MACHINE: &str = "machine";
@@ -190,6 +190,14 @@ pub mod key {
 
     /// The node's volume.
     pub const VOLUME: &str = "volume";
+
+    /// What FMP installed of the operating system: one entry of the ledger for all packages of a host.
+    pub const PACKAGES: &str = "packages";
+
+    /// Something of the operating system.
+    pub fn package(need: Need) -> String {
+        format!("package/{need}")
+    }
 
     /// A program, by its name in the bundle.
     pub fn artifact(name: &str) -> String {

@@ -129,7 +129,7 @@ pub(super) fn image(lock: &Lock, name: &str) -> Result<Image, LowerError> {
             let (archive, bytes) = (entry.digest, entry.size);
             Ok(Image { reference: reference.as_str().into(), archive, bytes, way: Way::Import })
         }
-        Kind::Binary => Err(missing()),
+        Kind::Binary | Kind::Package(_) => Err(missing()),
     }
 }
 

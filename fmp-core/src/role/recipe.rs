@@ -119,6 +119,13 @@ impl<'a> Recipe<'a> {
         self.needs.insert((dependent.into(), dependency.into()));
     }
 
+    /// Says so where there is such a part.
+    pub(super) fn needs_if_there(&mut self, dependent: &str, dependency: &str) {
+        if self.parts.contains_key(dependent) {
+            self.needs(dependent, dependency);
+        }
+    }
+
     /// Says that the part `dependent` needs whatever brings `path`.
     pub(super) fn needs_path(&mut self, dependent: &str, path: &str) {
         self.reads.push((dependent.into(), path.into()));

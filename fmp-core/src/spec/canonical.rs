@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, ImageSource, Ingress, Metrics, Mirror, Network,
-    Node, SharedAddress, Spec, Storage, Volumes,
+    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, ImageSource, Ingress, Metrics, Mirror,
+    Network, Node, Packages, SharedAddress, Spec, Storage, Volumes,
 };
 use crate::{
     Digest, NodeName,
@@ -38,6 +38,7 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         storage,
         platform,
         images,
+        packages,
         nodes,
         retired,
         consents,
@@ -77,6 +78,10 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
     }
     if let Some(platform) = platform {
         write_platform(out, platform)?;
+    }
+    match packages {
+        Packages::None => {}
+        Packages::Repository | Packages::Bundle => writeln!(out, "packages {}", packages.as_str())?,
     }
     for (name, node) in nodes {
         write_node(out, name, node)?;

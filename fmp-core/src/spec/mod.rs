@@ -163,6 +163,8 @@ pub struct Spec {
     pub components: Components,
     /// What becomes of the disks that work nodes name. None: nothing, all data lies on their root file systems.
     pub storage: Option<Storage>,
+    /// Who brings packages of the operating system.
+    pub packages: Packages,
     /// Where nodes get images from. Exactly one node stores them where they come from such a storage, and none otherwise.
     pub images: ImageSource,
     /// The installation of FMP itself. None: nobody asks for one.
@@ -245,6 +247,17 @@ pub struct Storage {
     pub filesystem: Filesystem,
     /// The data directories where it is mounted: absolute paths, none in another.
     pub mounts: BTreeSet<String>,
+}
+
+/// Who brings packages of the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packages {
+    /// The hosts: `fmp check` names what is missing.
+    None,
+    /// FMP, from the system's own repository.
+    Repository,
+    /// FMP, from files of the bundle: for hosts that reach no repository.
+    Bundle,
 }
 
 /// One machine of the cluster.
@@ -359,11 +372,30 @@ impl Environment {
         }
     }
 
+    /// The word of the system that its machines have, where it makes them: nobody needs to look first.
+    pub const fn system(self) -> Option<&'static str> {
+        match self {
+            Self::Ssh => None,
+            Self::Local | Self::Sim => Some("debian-12"),
+        }
+    }
+
     /// Whether it makes the machines itself. Where it does not, they are there before FMP comes.
     pub const fn makes_machines(self) -> bool {
         match self {
             Self::Ssh => false,
             Self::Local | Self::Sim => true,
+        }
+    }
+}
+
+impl Packages {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Repository => "repository",
+            Self::Bundle => "bundle",
         }
     }
 }

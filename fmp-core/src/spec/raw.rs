@@ -10,7 +10,7 @@ use toml::{
 };
 
 use super::{
-    Environment, ImageSource, NetworkMode, Role,
+    Environment, ImageSource, NetworkMode, Packages, Role,
     components::{self, RawComponents},
     decode::{Section, Value, wrong_type},
     entrance::{self, Entrances},
@@ -22,10 +22,8 @@ use super::{
 use crate::{KubeVersion, NodeName, net::Cidr, profile::Machines, resource::Filesystem};
 
 /// Keys of later versions at the top of the file, each with what it is for.
-const LATER: &[(&str, &str)] = &[
-    ("proxy", "the proxies on the way to the internet"),
-    ("rotate", "the rotation of authorities and keys"),
-];
+const LATER: &[(&str, &str)] =
+    &[("proxy", "the proxies on the way to the internet"), ("rotate", "the rotation of authorities and keys")];
 
 /// The whole file.
 pub(super) struct Raw {
@@ -41,6 +39,7 @@ pub(super) struct Raw {
     pub(super) images: Option<Spanned<ImageSource>>,
     /// None where nobody wants it.
     pub(super) platform: Option<RawPlatform>,
+    pub(super) packages: Option<Spanned<Packages>>,
     pub(super) nodes: BTreeMap<NodeName, RawNode>,
     pub(super) retired: BTreeMap<NodeName, RawNode>,
     /// Whether every node's name and role could be read, so that they may be counted.
@@ -106,6 +105,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
     let storage = storage(root.section("storage"));
     let platform = platform::decode(sink, root.section("platform"));
     let images = images::decode(root.section("images"));
+    let packages = packages(root.section("packages"));
     let (nodes, countable) = nodes(sink, root.section("nodes"));
     let retired = retired(sink, root.section("retired"));
     let consents = root.optional("consent", shapes::texts).map_or_else(Vec::new, Spanned::into_inner);
@@ -122,6 +122,7 @@ pub(super) fn decode(sink: &Sink, table: &Spanned<DeTable<'_>>) -> Raw {
         storage,
         platform,
         images,
+        packages,
         nodes,
         retired,
         countable,
@@ -174,6 +175,14 @@ fn storage(mut section: Section<'_>) -> RawStorage {
     let mounts = section.optional("mounts", shapes::directories);
     section.finish();
     RawStorage { kind, filesystem, mounts }
+}
+
+/// Who brings packages of the operating system.
+fn packages(mut section: Section<'_>) -> Option<Spanned<Packages>> {
+    let sources = [Packages::None, Packages::Repository, Packages::Bundle].map(|source| (source.as_str(), source));
+    let source = section.or("source", Packages::None, |value| shapes::choice(value, &sources, &[]));
+    section.finish();
+    source
 }
 
 fn nodes(sink: &Sink, section: Section<'_>) -> (BTreeMap<NodeName, RawNode>, bool) {

@@ -9,6 +9,7 @@ mod fields;
 mod file;
 mod image;
 mod objects;
+mod package;
 mod quantity;
 mod trust;
 mod unit;
@@ -27,6 +28,7 @@ use fmp_core::{
 pub(crate) use certificate::{DAY_S, expiring};
 pub(crate) use etcd::{Joining, removal_blocked};
 pub(crate) use objects::known_api;
+pub(crate) use package::Installing;
 pub(crate) use trust::{Holders, TrustMap};
 pub(crate) use unit::takes_up;
 pub(crate) use view::{HostView, NOT_ASKED};
@@ -74,6 +76,8 @@ pub(crate) enum Task {
     Trust(TrustItem),
     /// A part of the host's `certificates` step.
     Issue(CertificateIssue),
+    /// A part of the host's `packages` step.
+    Install(Installing),
     /// A unit's step; drop-ins that go away belong to the host's `files` step.
     Unit { action: Action, remove: Vec<FileRemoval>, pods: Pods },
     /// Steps one after the other, each with the last part of its name.
@@ -167,7 +171,8 @@ fn of_cluster(sides: Sides<'_>, resource: &Resource) -> Delta {
         | Resource::EtcdMember(_)
         | Resource::Image(_)
         | Resource::NodeObject(_)
-        | Resource::Volume(_) => Delta::blocked("whoever made the graph says on which node it belongs"),
+        | Resource::Volume(_)
+        | Resource::Package(_) => Delta::blocked("whoever made the graph says on which node it belongs"),
     }
 }
 
@@ -185,6 +190,7 @@ fn of_node(sides: Sides<'_>, host: &HostView<'_>, resource: &Resource) -> Delta 
         Resource::NodeObject(object) => objects::node(sides.observed, host.name, object),
         Resource::Object(object) => objects::object(sides.observed, object),
         Resource::Volume(wanted) => volume::delta(sides, host, wanted),
+        Resource::Package(wanted) => package::delta(sides, host, wanted),
     }
 }
 

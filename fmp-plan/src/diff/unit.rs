@@ -241,7 +241,8 @@ fn paths(resource: &Resource) -> [Option<&str>; 2] {
         | Resource::Image(_)
         | Resource::NodeObject(_)
         | Resource::Object(_)
-        | Resource::Volume(_) => [None, None],
+        | Resource::Volume(_)
+        | Resource::Package(_) => [None, None],
     }
 }
 

@@ -5,8 +5,10 @@ use std::{fmt, sync::Arc};
 use fmp_core::{
     NodeName,
     observed::{DirectorySeen, DiskSeen, Fact, Host, VolumeSeen},
+    os,
     resource::{File, Mount, Volume},
     role::paths,
+    spec::Packages,
 };
 
 use super::{Delta, HostView, NOT_ASKED, Sides, Task, Work, file};
@@ -43,10 +45,15 @@ fn of_seen(sides: Sides<'_>, host: &HostView<'_>, on: &Host, seen: &VolumeSeen, 
     if let Some(refused) = safety::disk_refused(sides.observed, host.name, wanted, seen) {
         return Delta::blocked(format!("{} of {} can be used: {refused}", wanted.disk, host.name));
     }
-    let missing = wanted.filesystem.programs().into_iter().find(|program| !on.facts.programs.contains_key(*program));
-    if let Some(program) = missing {
-        let package = wanted.filesystem.package();
-        return Delta::blocked(format!("{} has `{program}`: install {package} there", host.name));
+    // Where FMP installs packages, this one comes first.
+    let is_missing = |program: &&str| match sides.spec.packages {
+        Packages::None => !on.facts.programs.contains_key(*program),
+        Packages::Repository | Packages::Bundle => false,
+    };
+    if let Some(program) = wanted.filesystem.programs().into_iter().find(is_missing) {
+        let install =
+            os::install(&on.facts, program).unwrap_or_else(|| format!("install {}", wanted.filesystem.need()));
+        return Delta::blocked(format!("{} has `{program}`: `{install}` there", host.name));
     }
     if let Some(until) = wanted.mounts.iter().find_map(|mount| taken(host.name, seen, &mount.directory)) {
         return Delta::blocked(until);

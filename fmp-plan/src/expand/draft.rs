@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fmp_core::{NodeName, graph::Handle};
+use fmp_core::{NodeName, graph::Handle, role::paths::key};
 
 use crate::{
     action::Action,
@@ -33,6 +33,7 @@ pub(super) const TRUST: &str = "trust";
 pub(super) const FILES: &str = "files";
 pub(super) const NODE_FILES: &str = "node-files";
 pub(super) const CERTIFICATES: &str = "certificates";
+pub(super) const PACKAGES: &str = key::PACKAGES;
 pub(super) const MACHINE: &str = "machine";
 /// The step after which no pod is left on a node, and the one that they leave for.
 pub(super) const DRAIN: &str = "drain";

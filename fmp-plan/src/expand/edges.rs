@@ -69,7 +69,8 @@ fn belongs_to_the_node(sides: Sides<'_>, handle: Handle) -> bool {
         | Resource::Image(_)
         | Resource::NodeObject(_)
         | Resource::Object(_)
-        | Resource::Volume(_) => false,
+        | Resource::Volume(_)
+        | Resource::Package(_) => false,
     }
 }
 
@@ -169,6 +170,7 @@ fn lend_after_making(drafts: &mut Drafts) {
             | Action::ImportImage { .. }
             | Action::StoreImage { .. }
             | Action::PullImage { .. }
+            | Action::InstallPackages { .. }
             | Action::MakeVolume { .. }
             | Action::MountVolume { .. }
             | Action::GrowVolume { .. }

@@ -104,7 +104,8 @@ fn texts(resource: &Resource, delta: &Delta) -> Vec<(Digest, Arc<str>)> {
         | Resource::Unit(_)
         | Resource::EtcdMember(_)
         | Resource::Image(_)
-        | Resource::NodeObject(_) => Vec::new(),
+        | Resource::NodeObject(_)
+        | Resource::Package(_) => Vec::new(),
     }
 }
 

@@ -9,10 +9,10 @@ use fmp_core::{
     spec::Role,
 };
 
-use super::draft::{CERTIFICATES, DRAIN, DRAINED, Drafts, FILES, NODE_FILES, Slot, TRUST};
+use super::draft::{CERTIFICATES, DRAIN, DRAINED, Drafts, FILES, NODE_FILES, PACKAGES, Slot, TRUST};
 use crate::{
-    action::{Action, CertificateIssue, Evict, FileRemoval, FileWrite, TrustItem, UnitBefore},
-    diff::{Delta, Pods, Sides, Task, Work},
+    action::{Action, CertificateIssue, Evict, FileRemoval, FileWrite, PackagesFrom, TrustItem, UnitBefore},
+    diff::{Delta, Installing, Pods, Sides, Task, Work},
     safety,
 };
 
@@ -31,6 +31,7 @@ pub(super) fn all(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> Dr
                 | Task::Write(_)
                 | Task::Trust(_)
                 | Task::Issue(_)
+                | Task::Install(_)
                 | Task::Unit { .. }
                 | Task::Chain(_) => Some(of_node(&mut drafts, sides.desired, *handle, node, work)),
             },
@@ -83,7 +84,9 @@ fn node_files(sides: Sides<'_>, deltas: &[Delta], changing: &[Handle]) -> BTreeS
 fn of_cluster(drafts: &mut Drafts, id: &str, work: &Work) -> Option<(Slot, Slot)> {
     match &work.task {
         Task::One(action) => Some(alone(drafts.add(id, None, action.clone(), work))),
-        Task::Chain(_) | Task::Unit { .. } | Task::Write(_) | Task::Trust(_) | Task::Issue(_) => None,
+        Task::Chain(_) | Task::Unit { .. } | Task::Write(_) | Task::Trust(_) | Task::Issue(_) | Task::Install(_) => {
+            None
+        }
     }
 }
 
@@ -111,6 +114,7 @@ fn of_node(drafts: &mut Drafts, desired: &Desired, handle: Handle, node: &NodeNa
         Task::Write(write) => alone(file(drafts, node, FILES, write)),
         Task::Trust(item) => alone(trust(drafts, node, item)),
         Task::Issue(issue) => alone(certificate(drafts, node, issue)),
+        Task::Install(installing) => alone(package(drafts, node, installing)),
     }
 }
 
@@ -201,13 +205,42 @@ fn certificate(drafts: &mut Drafts, node: &NodeName, issue: &CertificateIssue) -
     slot
 }
 
+/// All packages of a host are one step: its package manager does one thing at a time anyway.
+fn package(drafts: &mut Drafts, node: &NodeName, installing: &Installing) -> Slot {
+    let Installing { system, package, files } = installing;
+    let slot = drafts.gather(node, PACKAGES, || Action::InstallPackages {
+        manager: system.manager,
+        packages: Vec::new(),
+        from: files.as_ref().map_or(PackagesFrom::Repository, |_| PackagesFrom::Bundle(Vec::new())),
+    });
+    if let Action::InstallPackages { packages, from, .. } = &mut drafts.step_mut(slot).action {
+        // Two needs may have one package.
+        if !packages.contains(package) {
+            packages.push(package.clone());
+            packages.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+        if let (PackagesFrom::Bundle(all), Some(files)) = (from, files) {
+            all.extend(files.iter().cloned());
+            all.sort();
+            all.dedup();
+        }
+    }
+    slot
+}
+
 /// etcd's unit is started by the step that gives its member life; where it does not run, it needs no step of its own.
 fn started_by_member(drafts: &Drafts, desired: &Desired, unit: Handle, work: &Work) -> Option<(Slot, Slot)> {
     let is_etcd = desired.resource(unit).unit().is_some_and(|unit| &*unit.name == safety::ETCD);
     let is_down = match &work.task {
         Task::Unit { action: Action::StartUnit { .. }, .. } => true,
         Task::Unit { action: Action::RestartUnit { before, .. }, .. } => *before == UnitBefore::Starting,
-        Task::Unit { .. } | Task::One(_) | Task::Write(_) | Task::Trust(_) | Task::Issue(_) | Task::Chain(_) => false,
+        Task::Unit { .. }
+        | Task::One(_)
+        | Task::Write(_)
+        | Task::Trust(_)
+        | Task::Issue(_)
+        | Task::Install(_)
+        | Task::Chain(_) => false,
     };
     let is_member = |handle: &&Handle| matches!(desired.resource(**handle), Resource::EtcdMember(_));
     let member = desired.dependencies(unit).iter().find(is_member).filter(|_| is_etcd && is_down)?;
@@ -238,6 +271,7 @@ fn watch(node: &NodeName, action: &Action) -> Option<Check> {
         | Action::ImportImage { .. }
         | Action::StoreImage { .. }
         | Action::PullImage { .. }
+        | Action::InstallPackages { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }

@@ -71,6 +71,13 @@ pub enum FactKey {
         /// Where.
         node: NodeName,
     },
+    /// A package of the operating system, and of which system.
+    Package {
+        /// Where.
+        node: NodeName,
+        /// Its name.
+        package: Arc<str>,
+    },
     /// A member of etcd.
     EtcdMember {
         /// Its peer URL.
@@ -106,6 +113,7 @@ impl fmt::Display for FactKey {
             Self::EtcdData { node } => write!(f, "{node}: etcd data"),
             Self::Image { node, reference } => write!(f, "{node}: image {reference}"),
             Self::Volume { node } => write!(f, "{node}: volume"),
+            Self::Package { node, package } => write!(f, "{node}: package {package}"),
             Self::EtcdMember { peer_url } => write!(f, "etcd member {peer_url}"),
             Self::Node { node, .. } => write!(f, "Node {node}"),
             Self::Object { key } => write!(f, "object {key}"),

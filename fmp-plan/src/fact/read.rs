@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use fmp_core::{
     Digest, NodeName,
     observed::{
-        Certificate, DirectorySeen, DiskSeen, Fact, FileSeen, Host, NodeSeen, ObjectSeen, Observed, Pin, UnitSeen,
-        VolumeSeen,
+        Certificate, DirectorySeen, DiskSeen, Fact, FileSeen, Host, NodeSeen, ObjectSeen, Observed, PackageSeen,
+        PackagesSeen, Pin, UnitSeen, VolumeSeen,
     },
     resource::Holding,
 };
@@ -38,6 +38,9 @@ pub fn read(observed: &Observed, key: &FactKey) -> String {
         FactKey::Volume { node } => {
             on_host(observed, node, |host| asked_or_absent(host.volume.as_ref()).map_known(volume))
         }
+        FactKey::Package { node, package: name } => on_host(observed, node, |host| {
+            asked_or_absent(host.packages.as_ref()).and_then_known(|seen| package(host, seen, name))
+        }),
         FactKey::EtcdMember { peer_url } => member(observed, peer_url),
         FactKey::Node { node, labels, taints } => in_words(observed.api.as_ref().and_then_known(|api| {
             asked_or_absent(api.nodes.get(node.as_str())).map_known(|seen| node_object(seen, labels, taints))
@@ -194,6 +197,19 @@ fn volume(seen: &VolumeSeen) -> String {
         };
     }
     words
+}
+
+/// Which version is there makes no difference, as long as one is; of which system it is, does.
+fn package(host: &Host, seen: &PackagesSeen, name: &str) -> Fact<String> {
+    let system = || format!("{} {}", host.facts.os_id, host.facts.os_version);
+    seen.there.as_ref().and_then_known(|there| {
+        Fact::Known(match there.get(name) {
+            None => format!("missing in {}", system()),
+            Some(PackageSeen::Partly(how)) => format!("{how} in {}", system()),
+            Some(PackageSeen::Installed(_)) if seen.begun.contains(name) => format!("begun in {}", system()),
+            Some(PackageSeen::Installed(_)) => format!("installed in {}", system()),
+        })
+    })
 }
 
 fn disk(seen: &DiskSeen) -> String {

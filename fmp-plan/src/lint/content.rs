@@ -8,7 +8,10 @@ use std::{
 use fmp_core::{Digest, NodeName};
 
 use super::{Findings, Rule};
-use crate::{Plan, Step, action::Action};
+use crate::{
+    Plan, Step,
+    action::{Action, PackageInstall, PackagesFrom},
+};
 
 /// Whatever stands in the step alone.
 pub(super) fn check_step(step: &Step, findings: &mut Findings) {
@@ -75,6 +78,7 @@ pub(super) fn paths(action: &Action) -> Vec<&str> {
         | Action::PromoteEtcdLearner { .. }
         | Action::ImportImage { .. }
         | Action::PullImage { .. }
+        | Action::InstallPackages { .. }
         | Action::MakeVolume { .. }
         | Action::GrowVolume { .. }
         | Action::CordonNode { .. }
@@ -121,6 +125,7 @@ fn peer_urls(action: &Action) -> Vec<&str> {
         | Action::ImportImage { .. }
         | Action::StoreImage { .. }
         | Action::PullImage { .. }
+        | Action::InstallPackages { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }
@@ -167,6 +172,10 @@ fn wrong_name(action: &Action) -> Option<&str> {
         Action::ApplyObject { key, .. } | Action::DeleteObject { key, .. } => {
             (key, graphic(key) && key.split('/').count() == 3 && !key.starts_with('/') && !key.ends_with('/'))
         }
+        Action::InstallPackages { packages, from, .. } => match wrong_package(packages, from, is_unit) {
+            Some(wrong) => (wrong, false),
+            None => ("no package", !packages.is_empty()),
+        },
         Action::MakeVolume { disk, .. } | Action::GrowVolume { disk, .. } => (disk, is_stable(disk)),
         Action::MountVolume { disk, mounts, .. } => match mounts.iter().find(|mount| !is_mount(&mount.unit)) {
             Some(mount) => (&mount.unit, false),
@@ -189,6 +198,24 @@ fn wrong_name(action: &Action) -> Option<&str> {
         | Action::ApplyNode { .. } => return None,
     };
     (!good).then_some(name)
+}
+
+/// Names of packages begin as no option does: they become arguments of a package manager.
+fn wrong_package<'a>(
+    packages: &'a [PackageInstall],
+    from: &'a PackagesFrom,
+    is_unit: impl Fn(&str) -> bool,
+) -> Option<&'a str> {
+    let files = match from {
+        PackagesFrom::Repository => &[][..],
+        PackagesFrom::Bundle(files) => files,
+    };
+    let begins = |c: char| c.is_ascii_alphanumeric();
+    let good = |name: &str| name.starts_with(begins) && name.chars().all(|c| begins(c) || "+-._".contains(c));
+    let names = packages.iter().map(|package| &*package.name).chain(files.iter().map(|file| &*file.package));
+    let units = packages.iter().flat_map(|package| &package.quiet).map(|unit| &**unit);
+    let wrong_unit = units.into_iter().find(|unit| !is_unit(unit));
+    names.into_iter().find(|name| !good(name)).or(wrong_unit)
 }
 
 /// Texts are there for those who write them, and for nobody else; what one step of a host writes no other one does.

@@ -26,6 +26,10 @@ struct Life {
     grow: Vec<usize>,
     /// Starts of what keeps its data on a volume.
     uses: Vec<usize>,
+    /// What brings packages, each by its name.
+    installs: Vec<(String, usize)>,
+    /// What runs a program of a package that is called the same on every system.
+    runs: Vec<(&'static str, usize)>,
 }
 
 pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
@@ -41,6 +45,10 @@ pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
         in_order(graph, Rule::Volume, (&life.make, &life.mount), findings);
         in_order(graph, Rule::Volume, (&life.mount, &life.grow), findings);
         in_order(graph, Rule::Volume, (&life.mount, &life.uses), findings);
+        for (package, user) in &life.runs {
+            let installs = life.installs.iter().filter(|(name, _)| name == package).map(|(_, at)| *at);
+            in_order(graph, Rule::StartOrder, (&installs.collect::<Vec<_>>(), &[*user]), findings);
+        }
     }
     if graph.plan.budgets.get(&crate::step::Budget::Mains).is_some_and(|mains| *mains != 1) {
         findings.add(Rule::Budget, "mains", "one main at a time is disrupted, whatever else a cluster could spare");
@@ -66,7 +74,13 @@ impl Life {
             }
             Action::RemoveEtcdMember { .. } => self.remove.push(at),
             Action::DeleteNode { .. } => self.delete.push(at),
-            Action::MakeVolume { .. } => self.make.push(at),
+            Action::InstallPackages { packages, .. } => {
+                self.installs.extend(packages.iter().map(|package| (package.name.to_string(), at)));
+            }
+            Action::MakeVolume { filesystem, .. } => {
+                self.make.push(at);
+                self.runs.push((filesystem.need().as_str(), at));
+            }
             Action::MountVolume { .. } => self.mount.push(at),
             Action::GrowVolume { .. } => self.grow.push(at),
             Action::CreateMachine { .. }
@@ -93,6 +107,11 @@ impl Life {
     fn starts(&mut self, at: usize, action: &Action, unit: &str) {
         if matches!(unit, "kubelet.service" | "containerd.service") {
             self.uses.push(at);
+        }
+        match unit {
+            "fmp-balancer.service" => self.runs.push(("haproxy", at)),
+            "fmp-entrance.service" => self.runs.push(("keepalived", at)),
+            _ => {}
         }
         if unit == "kubelet.service" && matches!(action, Action::RestartUnit { .. }) {
             self.kubelet.push(at);

@@ -40,6 +40,7 @@ pub(super) fn check(graph: &Graph<'_>, findings: &mut Findings) {
             | Action::ImportImage { .. }
             | Action::StoreImage { .. }
             | Action::PullImage { .. }
+            | Action::InstallPackages { .. }
             | Action::MakeVolume { .. }
             | Action::MountVolume { .. }
             | Action::GrowVolume { .. }

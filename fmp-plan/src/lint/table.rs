@@ -67,6 +67,7 @@ pub(super) const fn whom(action: &Action) -> Whom {
         | Action::ImportImage { .. }
         | Action::StoreImage { .. }
         | Action::PullImage { .. }
+        | Action::InstallPackages { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. } => Whom::Host,
@@ -110,6 +111,7 @@ pub(super) fn takes_away(node: &NodeName, action: &Action) -> BTreeSet<Capabilit
         | Action::ImportImage { .. }
         | Action::StoreImage { .. }
         | Action::PullImage { .. }
+        | Action::InstallPackages { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }
@@ -165,6 +167,7 @@ pub(super) fn awaited(action: &Action) -> Awaited<'_> {
         | Action::ImportImage { .. }
         | Action::StoreImage { .. }
         | Action::PullImage { .. }
+        | Action::InstallPackages { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }

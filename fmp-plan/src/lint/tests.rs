@@ -10,7 +10,7 @@ use fmp_core::{
 use super::{Rule, lint};
 use crate::{
     Action, Plan, Step, StepId,
-    action::{MemberBefore, TrustSource},
+    action::{MemberBefore, PackageInstall, PackagesFrom, TrustSource},
     plan::Waiting,
     step::{Budget, Disruption, Subject},
     testing::{Lab, node, url},
@@ -482,4 +482,37 @@ fn a_volume_that_is_mounted_too_early_or_too_late() {
 #[test]
 fn two_mains_at_once() {
     check(Rule::Budget, upgrade(), |plan| _ = plan.budgets.insert(Budget::Mains, 2));
+}
+
+/// A work node with nothing of ours on it and without packages.
+fn packed() -> Plan {
+    let mut lab = Lab::packed(3, 1, "bundle");
+    lab.clear("work-1");
+    lab.package("work-1", "haproxy", None);
+    lab.plan()
+}
+
+#[test]
+fn a_program_that_runs_before_its_package_came() {
+    check(Rule::StartOrder, packed(), |plan| {
+        for step in &mut plan.steps {
+            step.after.retain(|id| id.as_str() != "work-1/packages");
+        }
+    });
+}
+
+#[test]
+fn a_package_that_is_an_option_or_keeps_no_unit_off() {
+    let corrupt = |change: fn(&mut PackageInstall, &mut PackagesFrom)| {
+        check(Rule::Name, packed(), |plan| match &mut step(plan, "work-1/packages").action {
+            Action::InstallPackages { packages, from, .. } => change(&mut packages[0], from),
+            other => panic!("{other:?}"),
+        });
+    };
+    corrupt(|package, _| package.name = "--purge".into());
+    corrupt(|package, _| package.quiet = vec!["haproxy.service; reboot".into()]);
+    corrupt(|_, from| match from {
+        PackagesFrom::Bundle(files) => files[0].package = "../x".into(),
+        PackagesFrom::Repository => panic!("{from:?}"),
+    });
 }

@@ -1,7 +1,12 @@
 //! One step in full, for whoever wants to know.
 
+use fmp_core::resource::PackageFile;
+
 use super::{text::line, words};
-use crate::{Action, Step};
+use crate::{
+    Action, Step,
+    action::{PackageInstall, PackagesFrom},
+};
 
 /// One step in full.
 pub fn step(step: &Step) -> String {
@@ -39,6 +44,20 @@ fn details(step: &Step) -> Vec<String> {
             .collect(),
         Action::EstablishTrust { items } => items.iter().map(|item| format!("shared: {}", item.what)).collect(),
         Action::StopUnits { units } => units.iter().map(|unit| format!("unit: {unit}")).collect(),
+        Action::InstallPackages { manager, packages, from } => {
+            let one = |package: &PackageInstall| {
+                let quiet = package.quiet.iter().map(|unit| format!(", keep {unit} off"));
+                format!("{manager}: {}{}", package.name, quiet.collect::<String>())
+            };
+            let files = match from {
+                PackagesFrom::Repository => &[][..],
+                PackagesFrom::Bundle(files) => files,
+            };
+            let file = |file: &PackageFile| {
+                format!("file: {} {}, {} bytes, {}", file.package, file.version, file.bytes, file.digest)
+            };
+            packages.iter().map(one).chain(files.iter().map(file)).collect()
+        }
         Action::MakeVolume { disk, uuid, before, .. } => {
             let seen = before.iter().map(|disk| format!("size: {} bytes, id: {}", disk.bytes, disk.identity));
             [format!("disk: {disk}"), format!("file system: {uuid}")].into_iter().chain(seen).collect()

@@ -3,7 +3,7 @@
 use fmp_core::resource::{Capability, Check};
 
 use crate::{
-    action::{Action, Evict, MemberBefore, TrustSource, UnitBefore},
+    action::{Action, Evict, MemberBefore, PackagesFrom, TrustSource, UnitBefore},
     plan::Verb,
 };
 
@@ -53,6 +53,16 @@ pub(super) fn action(action: &Action) -> String {
             format!("store for nodes to pull, {bytes} bytes, {}", manifest.short())
         }
         Action::PullImage { manifest, .. } => format!("pull {} from the image storage, and pin", manifest.short()),
+        Action::InstallPackages { packages, from, .. } => {
+            let names = packages.iter().map(|package| &*package.name).collect::<Vec<_>>().join(", ");
+            match from {
+                PackagesFrom::Repository => format!("install {names} from the system's repository"),
+                PackagesFrom::Bundle(files) => {
+                    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+                    format!("install {names}: {} files, {bytes} bytes", files.len())
+                }
+            }
+        }
         Action::MakeVolume { disk, filesystem, .. } => format!("make {filesystem} on {disk}, which is empty"),
         Action::MountVolume { mounts, .. } => format!("mount at {} places, now and at each boot", mounts.len()),
         Action::GrowVolume { filesystem, bytes, .. } => format!("let {filesystem} take all {bytes} bytes of its disk"),

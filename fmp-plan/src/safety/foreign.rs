@@ -154,6 +154,8 @@ fn strange(spec: &Spec, host: &Host, key: &str, resource: &Resource) -> Vec<Stri
             theirs.map(|(path, _)| told(path)).collect()
         }
         Resource::Image(Image { way: Way::Store(stored), .. }) => file(&stored.link),
+        // Where one is there, it is left alone.
+        Resource::Package(_) => Vec::new(),
         // Whoever may make pods may have let the runtime, which is ours, fetch an image that we want too.
         Resource::Image(_)
         | Resource::EtcdMember(_)

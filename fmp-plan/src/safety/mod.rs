@@ -69,6 +69,7 @@ pub(crate) fn disrupted(node: &NodeName, action: &Action) -> BTreeSet<Capability
         | Action::ImportImage { .. }
         | Action::StoreImage { .. }
         | Action::PullImage { .. }
+        | Action::InstallPackages { .. }
         | Action::MakeVolume { .. }
         | Action::MountVolume { .. }
         | Action::GrowVolume { .. }

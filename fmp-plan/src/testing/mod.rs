@@ -6,8 +6,11 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use fmp_core::{
     Digest, NodeName,
-    bundle::{Entry, Lock},
-    observed::{Api, DirectorySeen, DiskSeen, EtcdMember, Fact, Host, Observed, UnitSeen, VolumeSeen},
+    bundle::{Entry, Kind, Lock, PackageOf, SourceKind},
+    observed::{
+        Api, DirectorySeen, DiskSeen, EtcdMember, Fact, Host, Observed, PackageSeen, PackagesSeen, UnitSeen, VolumeSeen,
+    },
+    os::Need,
     profile::Profiles,
     resource::{Object, Resource, ResourceId},
     role,
@@ -68,6 +71,20 @@ fn lock_at(kubernetes: &str) -> Lock {
     lock.entries().map(entry).collect()
 }
 
+/// What bundles with packages have in tests.
+const PACKED: &[(&str, &str, &[Need])] = &[
+    ("debian-12", "conntrack", &[Need::Conntrack]),
+    ("debian-12", "haproxy", &[Need::Haproxy]),
+    ("debian-12", "iproute2", &[Need::Iproute]),
+    ("debian-12", "iptables", &[Need::Iptables]),
+    ("debian-12", "kmod", &[Need::Kmod]),
+    ("debian-12", "libboth", &[Need::Haproxy, Need::Iptables]),
+    ("debian-12", "liblua", &[Need::Haproxy]),
+    ("debian-12", "procps", &[Need::Procps]),
+    ("debian-12", "runc", &[Need::Runc]),
+    ("rocky-8.6", "haproxy", &[Need::Haproxy]),
+];
+
 /// A cluster and what is seen of it.
 pub(crate) struct Lab {
     pub(crate) spec: Spec,
@@ -98,6 +115,41 @@ impl Lab {
         text.push_str("[nodes.images-1]\nrole = 'images'\naddress = '198.18.9.1'\n");
         let lock = Lock::parse(include_str!("../../../fixtures/bundle-images.lock")).unwrap();
         Self::of(parsed(&text), lock)
+    }
+
+    /// Everything is as wanted, and FMP installs packages.
+    pub(crate) fn packed(mains: u8, works: u16, source: &str) -> Self {
+        let text = format!("packages.source = '{source}'\n{}", written("1.29.15", mains, works, &[]));
+        let mut lock = lock_at("1.29.15");
+        for (system, package, needs) in PACKED {
+            let of = PackageOf {
+                system: (*system).into(),
+                package: (*package).into(),
+                needs: needs.iter().copied().collect(),
+            };
+            lock.insert(Entry {
+                name: format!("{system}-{package}").replace('.', "-").parse().unwrap(),
+                version: "1.0-1".into(),
+                digest: Digest::of(format!("{system} {package}")),
+                size: 1000,
+                kind: Kind::Package(of),
+                source: SourceKind::Debs,
+                manifest: None,
+            });
+        }
+        Self::of(parsed(&text), lock)
+    }
+
+    /// The packages of a host as they are seen, which a test changes.
+    pub(crate) fn packages(&mut self, name: &str) -> &mut PackagesSeen {
+        self.host(name).packages.as_mut().unwrap()
+    }
+
+    /// A package of a host, which a test takes away or cuts off.
+    pub(crate) fn package(&mut self, name: &str, package: &str, seen: Option<PackageSeen>) {
+        let Fact::Known(there) = &mut self.packages(name).there else { panic!("{name}") };
+        there.remove(package);
+        there.extend(seen.map(|seen| (package.to_owned(), seen)));
     }
 
     /// The volume of a host as it is seen, which a test changes.

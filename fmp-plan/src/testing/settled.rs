@@ -7,7 +7,8 @@ use fmp_core::{
     graph::Desired,
     observed::{
         Api, Certificate, Cgroup, ClockSync, DirectorySeen, DiskSeen, Etcd, EtcdMember, Fact, FileSeen, Host,
-        HostFacts, LedgerEntry, NodeSeen, ObjectSeen, Observed, Stamp, UnitSeen, VolumeNote, VolumeSeen,
+        HostFacts, LedgerEntry, NodeSeen, ObjectSeen, Observed, PackageSeen, PackagesSeen, Stamp, UnitSeen, VolumeNote,
+        VolumeSeen,
     },
     resource::{Authority, CertificateRequest, Holding, Image, Resource, Scope, Trust, Usage, Volume, Way},
     role::paths,
@@ -104,6 +105,16 @@ fn lay_down(host: &mut Host, name: &NodeName, resource: &Resource) {
         Resource::Volume(volume) => {
             volume.mounts.iter().for_each(|mount| put(&mount.path, Some(mount.content.digest), 0o644));
             lay_down_volume(host, name, volume);
+        }
+        Resource::Package(package) => {
+            let seen = host
+                .packages
+                .get_or_insert_with(|| PackagesSeen { there: Fact::Known(BTreeMap::new()), begun: BTreeSet::new() });
+            if let Fact::Known(there) = &mut seen.there {
+                let debian = fmp_core::os::named("debian-12").unwrap();
+                let name = debian.needs[&package.need].package.to_string();
+                there.insert(name, PackageSeen::Installed("1".into()));
+            }
         }
         Resource::Machine | Resource::Unit(_) | Resource::NodeObject(_) | Resource::Object(_) => {}
     }
@@ -240,6 +251,7 @@ fn host(name: &NodeName) -> Host {
         pod_cidr: None,
         strangers: BTreeMap::new(),
         volume: None,
+        packages: None,
         health: None,
     }
 }

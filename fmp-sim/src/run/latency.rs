@@ -59,6 +59,8 @@ const fn usual(action: &Action) -> u64 {
         | Action::ApplyNode { .. }
         | Action::DeleteObject { .. }
         | Action::ApplyObject { .. } => 150,
+        // A few packages are unpacked and set up.
+        Action::InstallPackages { .. } => 20_000,
         // Tables of a few terabytes are written.
         Action::MakeVolume { .. } => 3_000,
         Action::StopUnits { .. } => 2_000,

@@ -32,6 +32,11 @@ impl World {
         self.change(node, Host::reload_units);
     }
 
+    /// `apt-get purge`.
+    pub fn purge_package(&mut self, node: &NodeName, package: &str) {
+        self.change(node, |host| _ = host.packages.remove(package));
+    }
+
     /// `kubectl cordon`.
     pub fn cordon_by_hand(&mut self, node: &NodeName) {
         if let Some(seen) = self.nodes.get_mut(node.as_str()) {

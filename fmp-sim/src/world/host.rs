@@ -7,7 +7,7 @@ use std::{
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{HostFacts, LedgerEntry, VolumeNote},
+    observed::{HostFacts, LedgerEntry, PackageSeen, VolumeNote},
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,12 @@ pub(crate) struct Host {
     /// What the ledger says of its volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) volume: Option<VolumeNote>,
+    /// Packages of its system that somebody asks for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) packages: BTreeMap<String, PackageSeen>,
+    /// Those that the ledger calls begun.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) begun: BTreeSet<String>,
     pub(crate) ledger: BTreeMap<String, LedgerEntry>,
     /// The newest epoch that it has heard of. Lies on the disk.
     pub(crate) epoch: u64,
@@ -124,6 +130,8 @@ impl Host {
             etcd_data: None,
             disk: None,
             volume: None,
+            packages: BTreeMap::new(),
+            begun: BTreeSet::new(),
             ledger: BTreeMap::new(),
             epoch: 0,
             epoch_of: None,

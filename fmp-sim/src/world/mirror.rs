@@ -179,6 +179,10 @@ impl Glass<'_> {
             in_sync_ms: 0,
         });
         self.volume();
+        if let Some(seen) = &self.seen.packages {
+            self.host.packages = seen.there.known().cloned().unwrap_or_default();
+            self.host.begun.clone_from(&seen.begun);
+        }
         self.units();
     }
 

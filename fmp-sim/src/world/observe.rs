@@ -1,10 +1,13 @@
 //! What an observation answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{self, Fact, FileSeen, HostFacts, Listener, Machine, Observed},
+    observed::{self, Fact, FileSeen, HostFacts, Listener, Machine, Observed, PackagesSeen},
     resource::Holding,
     role::paths::{ETCD_BORN, MACHINE_ID, NODE_ENV},
     spec::Environment,
@@ -95,6 +98,7 @@ impl Host {
             running: BTreeSet::new(),
             pod_cidr: self.pod_cidr(),
             volume: ask.volume.as_ref().map(|ask| self.volume_seen(ask)),
+            packages: (!ask.packages.is_empty()).then(|| self.packages_seen(&ask.packages)),
             health: None,
             strangers: BTreeMap::new(),
         }
@@ -103,6 +107,11 @@ impl Host {
     fn pod_cidr(&self) -> Option<fmp_core::net::Cidr> {
         let text = self.files.get(NODE_ENV)?.text()?;
         text.lines().find_map(|line| line.strip_prefix("POD_CIDR="))?.parse().ok()
+    }
+
+    fn packages_seen(&self, asked: &BTreeSet<Arc<str>>) -> PackagesSeen {
+        let there = asked.iter().filter_map(|name| Some((name.to_string(), self.packages.get(&**name)?.clone())));
+        PackagesSeen { there: Fact::Known(there.collect()), begun: self.begun.clone() }
     }
 
     fn facts_seen(&self, ask: &HostQuestions) -> HostFacts {

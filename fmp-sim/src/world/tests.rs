@@ -9,7 +9,8 @@ use std::{
 use fmp_core::{
     Digest, NodeName,
     observed::{DirectorySeen, Fact, Observed, UnitSeen},
-    resource::{CORDONED, Check, DRAINED, EMPTYING, Filesystem, NodeObject, Uuid},
+    os::Manager,
+    resource::{CORDONED, Check, DRAINED, EMPTYING, Filesystem, NodeObject, PackageFile, Uuid},
     role::paths::{STAMP, unit_file},
     spec::Environment,
 };
@@ -19,7 +20,9 @@ use fmp_exec::{
 };
 use fmp_plan::{
     Action, Step, StepId,
-    action::{Before, Evict, FileRemoval, FileWrite, MemberBefore, MountPoint, UnitBefore},
+    action::{
+        Before, Evict, FileRemoval, FileWrite, MemberBefore, MountPoint, PackageInstall, PackagesFrom, UnitBefore,
+    },
     step::Subject,
 };
 
@@ -320,6 +323,41 @@ fn a_volume_that_was_cut_off_at_any_moment_is_finished_by_the_same_step() {
         assert!(world.carry_out(&cx, &step, Some(strokes)).is_err(), "{strokes}");
         assert_eq!(world.apply(&cx, &step).unwrap(), Applied::Done, "{strokes}");
         assert_eq!(world.apply(&cx, &step).unwrap(), Applied::AlreadyDone, "{strokes}");
+    }
+}
+
+#[test]
+fn packages_that_were_cut_off_at_any_moment_are_finished_by_the_same_step() {
+    let file = |package: &str| PackageFile {
+        package: package.into(),
+        version: "2".into(),
+        digest: Digest::of(package),
+        bytes: 1,
+    };
+    let action = || Action::InstallPackages {
+        manager: Manager::Dpkg,
+        packages: vec![PackageInstall { name: "haproxy".into(), quiet: vec!["haproxy.service".into()] }],
+        from: PackagesFrom::Bundle(vec![file("haproxy"), file("liblua")]),
+    };
+    let ask = HostQuestions { packages: ["haproxy", "liblua"].map(Into::into).into(), ..HostQuestions::default() };
+    let seen = |world: &World| {
+        let questions = Questions { hosts: [(node("work-1"), ask.clone())].into(), ..Questions::default() };
+        world.observe(&questions).host(&node("work-1")).unwrap().packages.clone().unwrap()
+    };
+    // It is noted; two packages are unpacked and set up; it is noted again.
+    for strokes in 0..6 {
+        let mut world = world(Environment::Ssh);
+        let cx = Context { epoch: 1, ..Context::default() };
+        let step = step_of("work-1", action());
+        assert!(world.carry_out(&cx, &step, Some(strokes)).is_err(), "{strokes}");
+        let halfway = seen(&world);
+        assert!(!halfway.has("haproxy") || halfway.begun.contains("haproxy"), "{strokes}: {halfway:?}");
+        assert_eq!(world.apply(&cx, &step).unwrap(), Applied::Done, "{strokes}");
+        let whole = seen(&world);
+        assert!(whole.has("haproxy") && whole.has("liblua") && whole.begun.is_empty(), "{strokes}: {whole:?}");
+        assert_eq!(world.apply(&cx, &step).unwrap(), Applied::AlreadyDone, "{strokes}");
+        world.purge_package(&node("work-1"), "haproxy");
+        assert_eq!(world.apply(&cx, &step).unwrap(), Applied::Done, "{strokes}");
     }
 }
 

@@ -14,7 +14,7 @@ use super::host;
 use crate::{profile::CgroupDriver, resource::Input, spec::Role};
 
 /// Full name of the unit.
-pub(super) const UNIT: &str = "containerd.service";
+pub(in super::super) const UNIT: &str = "containerd.service";
 
 /// Not containerd's own place: a distribution's package has its file there.
 const CONFIG: &str = "/etc/fmp/containerd.toml";

@@ -8,7 +8,7 @@ use super::super::{
 use crate::profile::{KernelIs, Snapshotter};
 
 /// Full name of the unit.
-pub(super) const UNIT: &str = "fmp-host.service";
+pub(in super::super) const UNIT: &str = "fmp-host.service";
 
 const SCRIPT: &str = "/opt/fmp/lib/host.sh";
 const MODULES: &str = "/etc/modules-load.d/fmp.conf";

@@ -10,7 +10,10 @@ mod proxy;
 pub(super) mod volume;
 
 pub(super) use balancer::{READY_PORT, UNIT as BALANCER_UNIT};
+pub(super) use containerd::UNIT as CONTAINERD_UNIT;
 pub(super) use flannel::UNIT as FLANNELD_UNIT;
+pub(super) use host::UNIT as HOST_UNIT;
+pub(super) use proxy::UNIT as PROXY_UNIT;
 
 use super::{
     common::Common,

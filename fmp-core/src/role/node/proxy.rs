@@ -10,6 +10,9 @@ use super::super::{
 };
 use super::balancer;
 
+/// Full name of the unit.
+pub(in super::super) const UNIT: &str = "kube-proxy.service";
+
 const CONFIG: &str = "/var/lib/kube-proxy/config.conf";
 const KUBECONFIG: &str = "/etc/kubernetes/kube-proxy.conf";
 
@@ -25,7 +28,7 @@ pub(super) fn add(recipe: &mut Recipe<'_>, common: &Common<'_>) {
     let mut inputs = vec![restart(program), restart(paths::NODE_ENV), restart(CONFIG)];
     inputs.extend(client.add(recipe, common, |_| Subject::client(USER)));
     let unit = Service {
-        name: "kube-proxy.service",
+        name: UNIT,
         about: "kube-proxy, the addresses of Services",
         documentation: "https://kubernetes.io/docs/reference/command-line-tools-reference/kube-proxy/",
         after: "fmp-host.service fmp-balancer.service",

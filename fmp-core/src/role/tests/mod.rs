@@ -4,6 +4,7 @@ mod components;
 mod entrance;
 mod images;
 mod minors;
+mod packages;
 mod platform;
 mod units;
 mod volumes;

@@ -65,6 +65,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, beside: &Besid
         storage: storage?,
         platform: platform?,
         images: raw.images?.into_inner(),
+        packages: raw.packages?.into_inner(),
         nodes: nodes?,
         retired: retired?,
         consents: raw.consents.into_iter().map(Spanned::into_inner).collect(),

@@ -119,7 +119,7 @@ fn a_host_without_the_programs_says_which_package_brings_them() {
     let mut lab = Lab::stored(1, 1);
     lab.clear_with_disk(NODE);
     lab.host(NODE).facts.programs.clear();
-    assert_eq!(waits(&lab.plan(), "work-1/volume"), Some("work-1 has `mkfs.ext4`: install e2fsprogs there"));
+    assert_eq!(waits(&lab.plan(), "work-1/volume"), Some("work-1 has `mkfs.ext4`: `apt-get install e2fsprogs` there"));
 }
 
 #[test]

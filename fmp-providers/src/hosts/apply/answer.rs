@@ -50,6 +50,10 @@ pub(super) fn read(node: &NodeName, step: &Step, output: &Output) -> Result<Appl
             untouched(Retry::Never, FailureKind::Fenced { host: host(), newer })
         }
         ["busy"] => untouched(Retry::Later, FailureKind::Other(format!("another step keeps {node} busy"))),
+        ["held", what] => {
+            let kind = FailureKind::Other(format!("somebody else keeps {what} of {node} busy"));
+            Err(Failure { effect: Effect::MayHaveHappened, retry: Retry::Later, kind, source: None })
+        }
         ["torn"] => untouched(Retry::Later, FailureKind::Torn(host())),
         ["no-answer"] => {
             let kind = FailureKind::Other(format!("etcd does not answer {node}: {}", complaint(output)));

@@ -12,6 +12,7 @@ mod files;
 mod image;
 mod nodes;
 mod objects;
+mod packages;
 mod trust;
 mod unit;
 mod upload;
@@ -84,6 +85,7 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
             image::store(work, image, *before).await
         }
         Action::PullImage { reference, manifest } => image::pull(work, reference, *manifest).await,
+        Action::InstallPackages { manager, packages, from } => packages::install(work, *manager, packages, from).await,
         Action::MakeVolume { disk, filesystem, uuid, before } => {
             volumes::make(work, Which { disk, filesystem: *filesystem, uuid }, before.as_ref()).await
         }

@@ -3,6 +3,7 @@
 mod epoch;
 mod etcd;
 mod images;
+mod packages;
 mod secrets;
 mod volumes;
 

@@ -15,7 +15,7 @@ use fmp_exec::provider::HostQuestions;
 use super::{
     ask::Paths,
     facts::{Named, facts},
-    health,
+    health, packages,
     sections::{Garbled, Sections},
     texts::Texts,
     units::Units,
@@ -60,6 +60,7 @@ pub(super) fn read(answer: &str, ask: &HostQuestions, asked_ms: &RangeInclusive<
         running: running(&sections, &units),
         pod_cidr: pod_cidr.and_then(|range| range.parse().ok()),
         volume: ask.volume.as_ref().map(|_| volume::read(&sections, &texts)).transpose()?,
+        packages: (!ask.packages.is_empty()).then(|| packages::read(&sections, &texts)).transpose()?,
         health: ask.health.as_ref().map(|ask| health::read(&sections, ask)).transpose()?,
         strangers: named.pairs("stranger").into_iter().map(|(name, path)| (name, absolute(&path).to_owned())).collect(),
     })

@@ -109,6 +109,7 @@ pub(super) fn script(ask: &HostQuestions, directories: &Directories, nonce: &str
     list("volume_disk", &mut volume.into_iter().map(|volume| volume.disk.to_string()));
     list("volume_filesystem", &mut volume.into_iter().map(|volume| volume.filesystem.to_string()));
     list("volume_directories", &mut volume.into_iter().flat_map(|volume| &volume.directories).map(ToString::to_string));
+    list("packages", &mut ask.packages.iter().map(ToString::to_string));
     health::ask(ask.health.as_ref(), &mut list);
     list("nonce", &mut std::iter::once(nonce.to_owned()));
     list("deep", &mut std::iter::once(u8::from(deep).to_string()));

@@ -73,7 +73,7 @@ pub(super) fn facts(
         machine_id: texts.line("/etc/machine-id").unwrap_or_default().to_owned(),
         architecture: named.required("architecture")?.to_owned(),
         os_id: os.value("ID"),
-        os_version: os.value("VERSION_ID"),
+        os_version: os.version(),
         os_name: os.value("PRETTY_NAME"),
         kernel: texts.line("/proc/sys/kernel/osrelease").ok_or(Garbled::Missing("kernel"))?.to_owned(),
         systemd: u32::try_from(number("systemd", named.required("systemd")?.split(' ').nth(1))?).unwrap_or_default(),
@@ -95,6 +95,9 @@ pub(super) fn facts(
     })
 }
 
+/// Where Astra Linux says which update it is: `1.7.5.16`.
+const ASTRA_VERSION: &str = "/etc/astra/build_version";
+
 /// `os-release`: shell assignments.
 struct OsRelease<'a>(&'a Texts<'a>);
 
@@ -103,6 +106,15 @@ impl OsRelease<'_> {
         let lines = self.0.lines("/etc/os-release").iter();
         let value = lines.filter_map(|line| line.split_once('=')).find(|(name, _)| *name == key);
         value.map_or_else(String::new, |(_, value)| value.trim_matches(['"', '\'']).to_owned())
+    }
+
+    /// Astra Linux writes `1.7_x86-64` here for each of its updates, and says elsewhere which of them it is.
+    fn version(&self) -> String {
+        let build = self.0.line(ASTRA_VERSION).filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+        match (self.value("ID").as_str(), build) {
+            ("astra", Some(build)) => build.trim().to_owned(),
+            (_, _) => self.value("VERSION_ID"),
+        }
     }
 }
 

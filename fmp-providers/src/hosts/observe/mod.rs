@@ -8,6 +8,7 @@ mod ask;
 mod facts;
 mod health;
 mod listeners;
+mod packages;
 pub(crate) mod sections;
 #[cfg(test)]
 mod tests;

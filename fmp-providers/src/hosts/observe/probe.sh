@@ -152,7 +152,7 @@ done)
 section lines
 # shellcheck disable=SC2086
 grep -aHs '' -- $(regular "$certificates") $ledger $stamps $disks $sysctls \
-    ./etc/os-release ./etc/machine-id ./etc/fmp/node.env ./var/lib/fmp/cluster-id ./var/lib/fmp/machine-id ./var/lib/fmp/epoch \
+    ./etc/os-release ./etc/astra/build_version ./etc/machine-id ./etc/fmp/node.env ./var/lib/fmp/cluster-id ./var/lib/fmp/machine-id ./var/lib/fmp/epoch \
     /proc/filesystems /proc/meminfo /proc/modules /proc/swaps \
     /proc/sys/kernel/hostname /proc/sys/kernel/osrelease /sys/devices/system/cpu/online
 
@@ -229,6 +229,30 @@ if [ -n "$volume_disk" ]; then
     [ ! -s ./var/lib/fmp/ledger/volume ] || ! grep -qx made ./var/lib/fmp/ledger/volume || how=
     # shellcheck disable=SC2086
     volume_facts "$volume_disk" "$how" "$volume_filesystem" $volume_directories
+fi
+
+section packages
+if [ -n "$packages" ]; then
+    # What is not installed is no line, but a complaint and a status of 1.
+    if command -v dpkg-query >/dev/null; then
+        # shellcheck disable=SC2086
+        told=$(dpkg-query --show --showformat='package\t${Package}\t${db:Status-Status}\t${Version}\n' $packages 2>/dev/null)
+    elif command -v rpm >/dev/null; then
+        # shellcheck disable=SC2086
+        told=$(rpm --query --queryformat='package\t%{NAME}\tinstalled\t%{VERSION}-%{RELEASE}\n' rpm $packages 2>/dev/null | sed '/^package\t/!d')
+        # It says the same of what is missing and of a database that it can't read: of itself it must know.
+        [ -n "$told" ]
+    else
+        told=
+        false
+    fi
+    status=$?
+    # dpkg-query ends with 1 where something is missing, with 2 where it can't know.
+    if [ $status -eq 0 ] || { [ $status -eq 1 ] && command -v dpkg-query >/dev/null; }; then
+        printf '%s\n' "$told" known
+    else
+        printf 'failed\t%s\n' "$status"
+    fi
 fi
 
 section health

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{DirectorySeen, Fact, Host, Observed, VolumeNote},
+    observed::{DirectorySeen, Fact, Host, Observed, PackageSeen, PackagesSeen, VolumeNote},
     profile::Directories,
     resource::{Authority, Filesystem, Holding},
 };
@@ -131,6 +131,39 @@ async fn units_are_known_absent_or_stamped() {
     // It has no file any more; what it started may still run.
     assert_eq!(host.units["w.service"].known().unwrap().active, "failed");
     assert!(matches!(host.units["z.service"], Fact::Unknown(_)));
+}
+
+#[tokio::test]
+async fn packages_are_there_partly_there_or_not_and_what_can_t_tell_is_unknown() {
+    let lab = Lab::new();
+    let ask =
+        HostQuestions { packages: ["haproxy", "kmod", "runc"].map(Into::into).into(), ..HostQuestions::default() };
+    let line = |name: &str, status: &str| format!("printf 'package\\t{name}\\t{status}\\t2.6-1\\n'");
+    let all = [line("haproxy", "half-configured"), line("kmod", "installed"), line("runc", "config-files")].join("; ");
+    lab.program("dpkg-query", &format!("{all}; exit 1"));
+    lab.put("/var/lib/fmp/ledger/packages", "kind packages\nbegun kmod\ninstalled kmod\nbegun haproxy\n");
+    let seen = look_at_one(&lab, ask.clone()).await.packages.unwrap();
+    let there = [
+        ("haproxy".to_owned(), PackageSeen::Partly("half-configured".to_owned())),
+        ("kmod".to_owned(), PackageSeen::Installed("2.6-1".to_owned())),
+    ];
+    assert_eq!(seen, PackagesSeen { there: Fact::Known(there.into()), begun: ["haproxy".to_owned()].into() });
+    lab.program("dpkg-query", "exit 2");
+    let seen = look_at_one(&lab, ask).await.packages.unwrap();
+    assert!(matches!(&seen.there, Fact::Unknown(why) if why.contains("ended with 2")), "{seen:?}");
+    assert_eq!(look_at_one(&lab, HostQuestions::default()).await.packages, None, "nobody asked");
+}
+
+#[tokio::test]
+async fn astra_says_elsewhere_which_update_it_is() {
+    let lab = Lab::new();
+    let version = async || look_at_one(&lab, HostQuestions::default()).await.facts.os_version;
+    lab.put("/etc/os-release", "ID=astra\nVERSION_ID=1.7_x86-64\n");
+    assert_eq!(version().await, "1.7_x86-64");
+    lab.put("/etc/astra/build_version", "1.7.5.16\n");
+    assert_eq!(version().await, "1.7.5.16");
+    lab.put("/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+    assert_eq!(version().await, "12");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod etcd;
 mod files;
 mod images;
 mod machine;
+mod packages;
 mod trust;
 mod units;
 mod volumes;
@@ -78,6 +79,7 @@ impl World {
             | Action::ImportImage { .. }
             | Action::StoreImage { .. }
             | Action::PullImage { .. }
+            | Action::InstallPackages { .. }
             | Action::MakeVolume { .. }
             | Action::MountVolume { .. }
             | Action::GrowVolume { .. } => node.cloned(),
@@ -140,6 +142,7 @@ impl World {
                 self.store_image(node()?, reference, *manifest, (path, *before))
             }
             Action::PullImage { reference, manifest } => self.pull_image(node()?, reference, *manifest),
+            Action::InstallPackages { packages, from, .. } => self.install_packages(node()?, packages, from),
             Action::MakeVolume { disk, filesystem, uuid, before } => {
                 self.make_volume(node()?, disk, (*filesystem, uuid), before.as_ref())
             }

@@ -114,7 +114,7 @@ impl World {
     }
 
     /// One more change on a host, unless the step under way is broken off before it.
-    fn stroke_on(&mut self, node: &NodeName, change: impl FnOnce(&mut Host)) -> Result<(), Failure> {
+    pub(super) fn stroke_on(&mut self, node: &NodeName, change: impl FnOnce(&mut Host)) -> Result<(), Failure> {
         if self.stroke() {
             change(self.running(node)?);
         }
