@@ -351,7 +351,7 @@ pub(crate) struct BundleBuildArgs {
     /// What the bundle is made of; bundle.toml beside the cluster's file unless told
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest: Option<PathBuf>,
-    /// Prefer this kind of source: url, go, c, deb, debs, file; given several times, the first that a part has
+    /// Prefer this kind of source: url, go, c, deb, debs, packages, file; given several times, the first that a part has
     #[arg(long, value_name = "KIND")]
     pub(crate) from: Vec<String>,
     /// Leave out this release and the images made of it; can be given several times

@@ -213,6 +213,54 @@ fn takes_a_file_out_of_a_package_of_debian() {
     assert!(error.contains("usr/bin/busybox: No such file"), "{error}");
 }
 
+const INSTALLED: &str = r#"
+    [release.tools-image]
+    version = "1.35"
+    image = "fmp.local/tools:{version}"
+
+    [release.tools-image.packages]
+    install = ["tools"]
+    without = ["libc6"]
+    leave-out = ["bin/busybox"]
+    account = { name = "tools", id = 999 }
+    entrypoint = ["/bin/tools"]
+"#;
+
+#[test]
+fn an_image_of_packages_holds_what_they_need_but_for_what_is_left_out() {
+    let site = Site::new();
+    let names = |lock: &Lock| {
+        let image = site.store.content(lock.entry("tools-image").unwrap().digest).unwrap();
+        let mut image = tar::Archive::new(image);
+        let layer = image.entries().unwrap().map(Result::unwrap).find(|e| e.path().unwrap().ends_with("layer.tar"));
+        let mut layer = tar::Archive::new(layer.unwrap());
+        let paths = layer.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+        paths.filter(|path| path.starts_with("usr/") && !path.ends_with('/')).collect::<Vec<_>>()
+    };
+    let (lock, done) = site.build("go", INSTALLED, None);
+    let lock = lock.unwrap();
+    assert_eq!(done, ["tools-image"]);
+    assert_eq!(names(&lock), ["usr/bin", "usr/lib", "usr/lib/tools"]);
+    assert_eq!(lock.entry("tools-image").map(|entry| entry.source), Some(SourceKind::Packages));
+    assert_eq!(site.build("go", INSTALLED, Some(&lock)).1, <[String; 0]>::default());
+
+    let all = INSTALLED.replace("    without = [\"libc6\"]\n    leave-out = [\"bin/busybox\"]\n", "");
+    let all = site.build("go", &all, None).0.unwrap();
+    assert_eq!(names(&all), ["usr/bin", "usr/bin/busybox", "usr/lib", "usr/lib/libc6", "usr/lib/tools"]);
+}
+
+#[test]
+fn an_image_of_packages_is_refused_where_these_are_others_than_described() {
+    for (from, to, why) in [
+        ("\"1.35\"", "\"1.3\"", "Debian's package `tools` has version 1:1.35.0-4, 1.3 is wanted"),
+        ("\"libc6\"", "\"libc7\"", "no package that is installed brings `libc7`"),
+        ("\"bin/busybox\"", "\"bin/toybox\"", "no package that is installed brings `bin/toybox`"),
+    ] {
+        let error = chain(&Site::new().build("go", &INSTALLED.replacen(from, to, 1), None).0.unwrap_err());
+        assert!(error.ends_with(why), "{error}");
+    }
+}
+
 #[test]
 fn packages_come_with_what_they_need_beyond_what_each_machine_has() {
     let site = Site::new();

@@ -34,7 +34,8 @@ fn an_unknown_key_is_refused_with_its_line() {
 fn a_release_without_a_source_is_refused() {
     assert_eq!(
         release(""),
-        "release `etcd` of the bundle's description: no source: add `url`, `go`, `c`, `deb`, `debs`, `file` or `compose`"
+        "release `etcd` of the bundle's description: no source: add `url`, `go`, `c`, `deb`, `debs`, `file`, \
+         `compose` or `packages`"
     );
 }
 
@@ -63,6 +64,31 @@ fn a_release_that_makes_no_sense_is_refused() {
             "`/a` is named twice",
         ),
         ("image = \"a\"\ncompose = { from = \"b\", path = \"/a\", entrypoint = [] }", "`compose` takes `b`, which no"),
+        (
+            "packages = { install = [\"a\"], account = { name = \"a\", id = 1 }, entrypoint = [] }",
+            "`packages` goes with `im",
+        ),
+        (
+            "image = \"a\"\npackages = { install = [], account = { name = \"a\", id = 1 }, entrypoint = [] }",
+            "`packages.install` names no package",
+        ),
+        (
+            "image = \"a\"\npackages = { install = [\"-a\"], account = { name = \"a\", id = 1 }, entrypoint = [] }",
+            "`-a` is not the name of a package",
+        ),
+        (
+            "image = \"a\"\npackages = { install = [\"a\"], account = { name = \"a\", id = 0 }, entrypoint = [] }",
+            "`a` with the number 0 is no account",
+        ),
+        (
+            "image = \"a\"\npackages = { install = [\"a\"], account = { name = \"a:\", id = 1 }, entrypoint = [] }",
+            "`a:` with the number 1 is no account",
+        ),
+        (
+            "image = \"a\"\npackages = { install = [\"a\"], leave-out = [\"/\"], account = { name = \"a\", id = 1 }, \
+             entrypoint = [] }",
+            "`/` is not the path of a file below the root",
+        ),
     ] {
         let text = release(lines);
         assert!(text.contains(&format!("release `etcd` of the bundle's description: {why}")), "{text}");

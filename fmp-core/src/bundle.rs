@@ -86,11 +86,13 @@ pub enum SourceKind {
     File,
     /// Composed from another artifact of the bundle.
     Compose,
+    /// An image of packages of Debian with all that they need.
+    Packages,
 }
 
 /// Why a text is no kind of source.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a kind of source: url, go, c, deb, debs, file or compose")]
+#[error("`{0}` is not a kind of source: url, go, c, deb, debs, file, compose or packages")]
 pub struct BadSourceKind(String);
 
 /// The name of an artifact: `a-z`, `0-9` and `-`, so that it is a file name, a TOML key and a part of a resource's id.
@@ -271,6 +273,7 @@ impl SourceKind {
             Self::Debs => "debs",
             Self::File => "file",
             Self::Compose => "compose",
+            Self::Packages => "packages",
         }
     }
 }
@@ -279,7 +282,7 @@ impl FromStr for SourceKind {
     type Err = BadSourceKind;
 
     fn from_str(text: &str) -> Result<Self, BadSourceKind> {
-        let kinds = [Self::Url, Self::Go, Self::C, Self::Deb, Self::Debs, Self::File, Self::Compose];
+        let kinds = [Self::Url, Self::Go, Self::C, Self::Deb, Self::Debs, Self::File, Self::Compose, Self::Packages];
         kinds.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| BadSourceKind(text.to_owned()))
     }
 }

@@ -220,8 +220,13 @@ impl Lab {
 
     /// The same with another file.
     pub(crate) fn command_for(&self, file: &Path, args: &[&str]) -> Command {
+        self.command_with(file, &lock_path(), args)
+    }
+
+    /// The same with another bundle.
+    pub(crate) fn command_with(&self, file: &Path, lock: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fmp"));
-        command.arg("--file").arg(file).arg("--lock").arg(lock_path()).args(args);
+        command.arg("--file").arg(file).arg("--lock").arg(lock).args(args);
         command.env("XDG_STATE_HOME", self.place("state")).stdin(Stdio::null());
         command
     }

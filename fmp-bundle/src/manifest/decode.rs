@@ -13,7 +13,8 @@ use fmp_core::{
 use serde::Deserialize;
 
 use super::{
-    BadRelease, CFile, Cgo, Compose, DebFile, Debs, Download, GoModule, Manifest, ManifestError, Release, Source,
+    Account, BadRelease, CFile, Cgo, Compose, DebFile, Debs, Download, GoModule, Manifest, ManifestError, Packages,
+    Release, Source,
 };
 
 #[derive(Deserialize)]
@@ -39,6 +40,7 @@ struct RawRelease {
     debs: Option<RawDebs>,
     file: Option<BTreeMap<ArtifactName, PathBuf>>,
     compose: Option<RawCompose>,
+    packages: Option<RawPackages>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +109,25 @@ struct RawCompose {
     user: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawPackages {
+    install: Vec<String>,
+    #[serde(default)]
+    without: Vec<String>,
+    #[serde(default)]
+    leave_out: Vec<PathBuf>,
+    account: RawAccount,
+    entrypoint: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAccount {
+    name: String,
+    id: u32,
+}
+
 pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestError> {
     let raw: RawManifest = toml::from_str(text).map_err(|source| {
         let at = source.span().map_or(text.len(), |span| span.start.min(text.len()));
@@ -154,11 +175,12 @@ pub(super) fn check_names(releases: &[Release]) -> Result<(), ManifestError> {
 
 impl RawRelease {
     fn release(self, name: &ArtifactName) -> Result<Release, BadRelease> {
-        let Self { version, image, artifacts, url, go, c, deb, debs, file, compose } = self;
+        let Self { version, image, artifacts, url, go, c, deb, debs, file, compose, packages } = self;
         if let Some(debs) = debs {
             // Each package has a version of its own, and its name is known once it is resolved.
             let others = [url.is_some(), go.is_some(), c.is_some(), deb.is_some(), file.is_some(), compose.is_some()];
-            if others.contains(&true) || version.is_some() || image.is_some() || !artifacts.is_empty() {
+            let others = others.into_iter().chain([packages.is_some(), version.is_some(), image.is_some()]);
+            if others.chain([!artifacts.is_empty()]).any(|other| other) {
                 return Err(BadRelease::Debs);
             }
             let (name, sources) = (name.clone(), vec![debs.source()?]);
@@ -175,6 +197,7 @@ impl RawRelease {
             deb.map(|raw| raw.source(&words)),
             file.map(|files| Ok(Source::File(words.matched(files, "file")?))),
             compose.map(|raw| raw.source(&words, &kind)),
+            packages.map(|raw| raw.source(&words, &kind)),
         ];
         let sources = sources.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
         if sources.is_empty() {
@@ -227,17 +250,7 @@ impl RawDeb {
     fn source(self, words: &Words<'_>) -> Result<Source, BadRelease> {
         words.one("deb")?;
         let Self { package, file } = self;
-        // It becomes an argument of apt-get, so it begins as no option does.
-        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let named = package.bytes().next().is_some_and(plain);
-        if !named || !package.bytes().all(|c| plain(c) || b"+-.".contains(&c)) {
-            return Err(BadRelease::PackageName(package));
-        }
-        let below = file.components().all(|part| matches!(part, Component::Normal(_)));
-        if file.as_os_str().is_empty() || !below {
-            return Err(BadRelease::PackagePath(file));
-        }
-        Ok(Source::Deb(DebFile { package, file }))
+        Ok(Source::Deb(DebFile { package: package_name(package)?, file: package_path(file)? }))
     }
 }
 
@@ -257,7 +270,7 @@ impl RawCompose {
         words.one("compose")?;
         let Self { from, path, links, entrypoint, user } = self;
         if *kind == Kind::Binary {
-            return Err(BadRelease::NoReference);
+            return Err(BadRelease::NoReference("compose"));
         }
         let plain = |part: &str| !matches!(part, "" | "." | "..");
         let inside = |path: &str| path.strip_prefix('/').is_some_and(|inside| inside.split('/').all(plain));
@@ -272,6 +285,51 @@ impl RawCompose {
         }
         Ok(Source::Compose(Compose { from, path, links, entrypoint, user }))
     }
+}
+
+impl RawPackages {
+    fn source(self, words: &Words<'_>, kind: &Kind) -> Result<Source, BadRelease> {
+        words.one("packages")?;
+        let Self { install, without, leave_out, account: RawAccount { name, id }, entrypoint } = self;
+        if *kind == Kind::Binary {
+            return Err(BadRelease::NoReference("packages"));
+        }
+        if install.is_empty() {
+            return Err(BadRelease::NoPackage);
+        }
+        let named = !name.is_empty() && name.bytes().all(|c| is_plain(c) || c == b'-');
+        if !named || id == 0 {
+            return Err(BadRelease::Account { name, id });
+        }
+        let names = |names: Vec<String>| names.into_iter().map(package_name).collect::<Result<_, _>>();
+        Ok(Source::Packages(Packages {
+            install: names(install)?,
+            without: names(without)?,
+            leave_out: leave_out.into_iter().map(package_path).collect::<Result<_, _>>()?,
+            account: Account { name, id },
+            entrypoint,
+        }))
+    }
+}
+
+const fn is_plain(c: u8) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
+}
+
+/// It becomes an argument of apt-get, so it begins as no option does.
+fn package_name(name: String) -> Result<String, BadRelease> {
+    let named = name.bytes().next().is_some_and(is_plain);
+    if named && name.bytes().all(|c| is_plain(c) || b"+-.".contains(&c)) {
+        Ok(name)
+    } else {
+        Err(BadRelease::PackageName(name))
+    }
+}
+
+/// Below the root, and not the root itself.
+fn package_path(path: PathBuf) -> Result<PathBuf, BadRelease> {
+    let below = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if path.as_os_str().is_empty() || !below { Err(BadRelease::PackagePath(path)) } else { Ok(path) }
 }
 
 /// What placeholders stand for in one release.

@@ -71,7 +71,7 @@ pub enum BadRelease {
         text: String,
     },
     /// Nowhere to get it from.
-    #[error("no source: add `url`, `go`, `c`, `deb`, `debs`, `file` or `compose`")]
+    #[error("no source: add `url`, `go`, `c`, `deb`, `debs`, `file`, `compose` or `packages`")]
     NoSource,
     /// Nothing says which version it is.
     #[error("no version: add `version`")]
@@ -104,9 +104,9 @@ pub enum BadRelease {
     /// This kind of source gives exactly one artifact.
     #[error("`{0}` gives one artifact, the release has another number")]
     One(&'static str),
-    /// `compose` makes images, and programs are never made by it.
-    #[error("`compose` goes with `image`, the reference under which the image is known")]
-    NoReference,
+    /// `compose` and `packages` make images, and programs are never made by them.
+    #[error("`{0}` goes with `image`, the reference under which the image is known")]
+    NoReference(&'static str),
     /// `compose` takes its program from the bundle.
     #[error("`compose` takes `{0}`, which no release has as a binary")]
     NoBase(ArtifactName),
@@ -119,6 +119,17 @@ pub enum BadRelease {
     /// The name of a package.
     #[error("`{0}` is not the name of a package: a-z, 0-9, `+`, `-` and `.`")]
     PackageName(String),
+    /// `packages` installs something.
+    #[error("`packages.install` names no package")]
+    NoPackage,
+    /// Whom an image's program runs as.
+    #[error("`{name}` with the number {id} is no account of an image: a-z, 0-9 and `-`, and a number other than 0")]
+    Account {
+        /// Its name.
+        name: String,
+        /// Its number.
+        id: u32,
+    },
     /// The path of a file in a package.
     #[error("`{0}` is not the path of a file below the root of a package, such as `bin/busybox`")]
     PackagePath(PathBuf),

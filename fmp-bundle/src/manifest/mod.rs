@@ -24,11 +24,12 @@ pub use error::{BadRelease, ManifestError};
 
 /// Kinds of sources in the order in which they are chosen where `prefer` says nothing: what a person put there by hand,
 /// then what upstream or Debian released, then what this computer builds.
-const ORDER: [SourceKind; 7] = [
+const ORDER: [SourceKind; 8] = [
     SourceKind::File,
     SourceKind::Url,
     SourceKind::Deb,
     SourceKind::Debs,
+    SourceKind::Packages,
     SourceKind::Go,
     SourceKind::C,
     SourceKind::Compose,
@@ -71,6 +72,7 @@ pub(crate) enum Source {
     File(BTreeMap<ArtifactName, PathBuf>),
     Archived(Archived),
     Compose(Compose),
+    Packages(Packages),
 }
 
 /// A file to download, or a member of an archive to download.
@@ -154,6 +156,30 @@ pub(crate) struct Compose {
     pub(crate) user: Option<String>,
 }
 
+/// An image of one layer with packages of Debian and all that they depend on.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Packages {
+    /// At least one; the first is the one whose version the release names.
+    pub(crate) install: Vec<String>,
+    /// Packages that others depend on and that are left out all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) without: Vec<String>,
+    /// Paths below the root that are left out, with all that is below them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leave_out: Vec<PathBuf>,
+    pub(crate) account: Account,
+    pub(crate) entrypoint: Vec<String>,
+}
+
+/// Whom the image's program runs as.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Account {
+    /// Its name and that of its group, beside root the only ones that the image knows.
+    pub(crate) name: String,
+    /// The number of both: not 0.
+    pub(crate) id: u32,
+}
+
 impl Manifest {
     /// Reads `bundle.toml`. Paths in it begin at its folder.
     ///
@@ -202,7 +228,8 @@ impl Manifest {
             | Source::Deb(_)
             | Source::Debs(_)
             | Source::File(_)
-            | Source::Archived(_) => false,
+            | Source::Archived(_)
+            | Source::Packages(_) => false,
         };
         let (left_out, stay): (Vec<Release>, Vec<Release>) =
             self.releases.iter().cloned().partition(|release| is_chosen(release) || is_made_of(release));
@@ -235,6 +262,7 @@ impl Source {
             Self::Debs(_) => SourceKind::Debs,
             Self::File(_) | Self::Archived(_) => SourceKind::File,
             Self::Compose(_) => SourceKind::Compose,
+            Self::Packages(_) => SourceKind::Packages,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{manifest::DebFile, tool};
 const DOWNLOAD_LIMIT: Duration = Duration::from_mins(12);
 
 /// Unpacking what is here.
-const UNPACK_LIMIT: Duration = Duration::from_mins(5);
+pub(super) const UNPACK_LIMIT: Duration = Duration::from_mins(5);
 
 pub(super) fn make(bench: Bench<'_>, file: &DebFile, wanted: &str, scratch: &Path) -> Result<PathBuf, SourceError> {
     let DebFile { package, file } = file;
@@ -55,7 +55,7 @@ fn downloaded(scratch: &Path) -> Result<PathBuf, SourceError> {
 
 /// Upstream's part of a version of Debian: without the epoch before `:` and the revision after the last `-`
 /// ([its policy](https://www.debian.org/doc/debian-policy/ch-controlfields.html#version)).
-fn upstream(version: &str) -> &str {
+pub(super) fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
     version.rsplit_once('-').map_or(version, |(upstream, _)| upstream)
 }

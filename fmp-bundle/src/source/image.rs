@@ -33,12 +33,15 @@ struct Config<'a> {
     history: [BTreeMap<&'a str, &'a str>; 1],
 }
 
+/// How a container of it is run, unless somebody says otherwise.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Run<'a> {
+pub(super) struct Run<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-    entrypoint: &'a [String],
+    pub(super) user: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    pub(super) env: &'a [&'a str],
+    pub(super) entrypoint: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -59,7 +62,7 @@ pub(super) fn make(bench: Bench<'_>, kind: &Kind, compose: &Compose, scratch: &P
     let layer = scratch.join("layer.tar");
     let image = scratch.join("image.tar");
     let part = write_layer(&layer, compose, program, base.size).map_err(SourceError::file(&layer))?;
-    write_image(&image, reference, compose, &part).map_err(SourceError::file(&image))?;
+    write(&image, reference, run(compose), &part).map_err(SourceError::file(&image))?;
     Ok(image)
 }
 
@@ -89,11 +92,16 @@ fn write_layer(path: &Path, compose: &Compose, program: File, size: u64) -> io::
     Ok(Part { digest, size, path: path.to_owned(), offset: 0 })
 }
 
-fn write_image(path: &Path, reference: &str, compose: &Compose, layer: &Part) -> io::Result<()> {
+fn run(compose: &Compose) -> Run<'_> {
+    Run { user: compose.user.as_deref(), env: &[], entrypoint: &compose.entrypoint }
+}
+
+/// An OCI layout with this layer.
+pub(super) fn write(path: &Path, reference: &str, run: Run<'_>, layer: &Part) -> io::Result<()> {
     let config = serde_json::to_vec(&Config {
         architecture: "amd64",
         os: "linux",
-        run: Run { user: compose.user.as_deref(), entrypoint: &compose.entrypoint },
+        run,
         rootfs: RootFs { r#type: "layers", diff_ids: [layer.digest] },
         history: [BTreeMap::from([("created", "1970-01-01T00:00:00Z")])],
     })?;
@@ -123,7 +131,7 @@ mod tests {
         let links = links.iter().map(|link| (*link).to_owned()).collect();
         let compose = Compose { from: "pause".parse().unwrap(), entrypoint: vec![path.clone()], path, links, user };
         let layer = write_layer(&folder.join("layer"), &compose, File::open(&program).unwrap(), 3).unwrap();
-        write_image(&folder.join("image"), PAUSE, &compose, &layer).unwrap();
+        write(&folder.join("image"), PAUSE, run(&compose), &layer).unwrap();
         folder.join("image")
     }
 

@@ -11,6 +11,7 @@ mod file;
 mod go;
 mod image;
 mod oci;
+mod packages;
 mod url;
 
 use std::{
@@ -148,6 +149,16 @@ pub enum SourceError {
     #[error("apt told of `{0}` what can't be understood")]
     #[diagnostic(help("this is a mistake in FMP, or a mirror that changes just now: run it again"))]
     Resolved(String),
+    /// The description speaks of something that no package brings.
+    #[error("no package that is installed brings `{what}`")]
+    #[diagnostic(help(
+        "correct `packages` in bundle.toml: `install` names packages, `without` those that came with them, \
+        `leave-out` paths in these"
+    ))]
+    Unbrought {
+        /// A package or a path.
+        what: String,
+    },
     /// A file that should be an image isn't one.
     #[error("{path} is not an image archive of `{reference}`")]
     #[diagnostic(help("write it with `skopeo copy docker://IMAGE docker-archive:FILE:IMAGE` or `docker save IMAGE`"))]
@@ -182,7 +193,7 @@ impl SourceError {
 pub(crate) fn inputs(bench: Bench<'_>, source: &Source) -> Result<String, SourceError> {
     match source {
         // What was fetched once stays: the lock would refuse anything else.
-        Source::Url(_) | Source::Deb(_) | Source::Debs(_) => Ok(String::new()),
+        Source::Url(_) | Source::Deb(_) | Source::Debs(_) | Source::Packages(_) => Ok(String::new()),
         // Its digest stands in its description.
         Source::Archived(_) => Ok(String::new()),
         Source::Go(module) => go::inputs(bench, module),
@@ -208,6 +219,9 @@ pub(crate) fn make(
         Source::File(files) => file::make(bench, files),
         Source::Archived(archived) => alone(release, file::archived(bench, archived)?),
         Source::Compose(compose) => alone(release, image::make(bench, &release.kind, compose, scratch)?),
+        Source::Packages(packages) => {
+            alone(release, packages::make(bench, &release.kind, packages, &release.version, scratch)?)
+        }
     };
     let files = match (&release.kind, source) {
         (Kind::Binary | Kind::Package(_), _) | (Kind::Image(_), Source::Compose(_)) => files,

@@ -23,7 +23,8 @@ pub(super) const HEALTH: &str = "fmp:health";
 /// where to look.
 const PUBLIC: &str = "system:public-info-viewer";
 
-const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// What mains are labelled and tainted with.
+pub(super) const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// The objects of the whole cluster, but for those of [`health`].
 pub(super) fn of_cluster(common: &Common<'_>) -> Vec<Object> {

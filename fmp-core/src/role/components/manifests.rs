@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::objects::CONTROL_PLANE;
 use crate::{
     manifest::{self, CRD, SECRET},
     resource::Object,
@@ -56,7 +57,7 @@ fn brings(definition: &Tree) -> Option<String> {
 pub(super) struct Pods {
     /// References of images.
     pub(super) images: BTreeSet<String>,
-    /// Whether they tolerate taints: then they may run on mains, too.
+    /// Whether they tolerate the taint of mains: then they may run there, too.
     pub(super) tolerant: bool,
 }
 
@@ -78,13 +79,18 @@ fn look(tree: &Tree, pods: &mut Pods) {
                 let list = map.get(containers).and_then(Tree::list).unwrap_or_default();
                 pods.images.extend(list.iter().filter_map(|each| Some(each.get("image")?.text()?.to_owned())));
             }
-            let tolerations = map.get("tolerations").and_then(Tree::list);
-            pods.tolerant |= tolerations.is_some_and(|list| !list.is_empty());
+            let tolerations = map.get("tolerations").and_then(Tree::list).unwrap_or_default();
+            pods.tolerant |= tolerations.iter().any(tolerates_mains);
             map.values().for_each(|value| look(value, pods));
         }
         Tree::List(list) => list.iter().for_each(|value| look(value, pods)),
         Tree::Null | Tree::Bool(_) | Tree::Whole(_) | Tree::Fraction(_) | Tree::Text(_) => {}
     }
+}
+
+/// A toleration without a key tolerates every taint; most with one say how long a pod may stay on a node that is lost.
+fn tolerates_mains(toleration: &Tree) -> bool {
+    toleration.get("key").and_then(Tree::text).is_none_or(|key| key.is_empty() || key == CONTROL_PLANE)
 }
 
 #[cfg(test)]
@@ -138,5 +144,16 @@ spec:
         let needed: Vec<&Pods> = pods.iter().filter(|pods| **pods != Pods::default()).collect();
         let images = ["example.com/a:1", "example.com/b:1"].map(str::to_owned).into();
         assert_eq!(needed, [&Pods { images, tolerant: true }]);
+    }
+
+    #[test]
+    fn who_only_says_how_long_it_stays_on_a_lost_node_needs_nothing_on_mains() {
+        let tolerant = |toleration: &str| {
+            let text = ALL.replace("{operator: Exists}", toleration);
+            objects(&text).iter().map(pods).any(|pods| pods.tolerant)
+        };
+        assert!(!tolerant("{key: node.kubernetes.io/unreachable, operator: Exists, tolerationSeconds: 20}"));
+        assert!(tolerant("{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}"));
+        assert!(tolerant("{key: a, operator: Exists}, {operator: Exists}"));
     }
 }

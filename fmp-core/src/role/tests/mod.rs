@@ -15,7 +15,7 @@ use super::{LowerError, lower, paths::key, questions_graph, testing::*};
 use crate::{
     observed::Fact,
     resource::{Resource, ResourceId, Scope},
-    spec::{Environment, Ingress, Metrics, Spec, Volumes},
+    spec::{AppsAddress, AppsEntrance, Environment, Ingress, Metrics, Spec, Volumes},
 };
 
 #[test]
@@ -57,8 +57,17 @@ fn what_the_bundle_lacks_is_named() {
     spec.components.volumes = Volumes::LocalPath { directory: "/data".to_owned() };
     spec.components.ingress = Ingress::Traefik;
     let whole = bundle("1.29.15");
-    let images =
-        ["coredns-image", "metrics-server-image", "local-path-provisioner-image", "busybox-image", "traefik-image"];
+    let services = vec!["192.0.2.30".parse().unwrap()];
+    let shared = AppsAddress { address: [192, 0, 2, 20].into(), ports: [80, 443].into(), router_id: 20, services };
+    spec.apps_entrance = AppsEntrance::Keepalived(shared);
+    let images = [
+        "coredns-image",
+        "metrics-server-image",
+        "local-path-provisioner-image",
+        "busybox-image",
+        "traefik-image",
+        "metallb-controller-image",
+    ];
     for name in ["etcd", "kubelet", "bridge", "flanneld", "pause-image"].into_iter().chain(images) {
         let lock = whole.entries().filter(|entry| entry.name.as_str() != name).cloned().collect();
         let error = lower(&spec, &lock, &nothing(&spec)).unwrap_err();
