@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use fmp_core::{
     NodeName,
     graph::Desired,
-    resource::{PackageSource, Resource, Scope, Way},
+    resource::{PackageSource, Resource, Scope, Way, programs},
     role::{
         self,
         paths::{OPTIONAL_UNITS, unit::REGISTRY},
@@ -15,7 +15,7 @@ use fmp_core::{
 
 use crate::{
     Questions,
-    provider::{HostQuestions, VolumeQuestion},
+    provider::{GroupQuestion, HostQuestions, VolumeQuestion},
 };
 
 /// The questions whose answers the difference needs, for each host; the profile's questions are not among them.
@@ -85,9 +85,14 @@ fn ask(host: &mut HostQuestions, resource: &Resource) {
                 host.files.insert(mount.path.clone(), mount.content.digest);
                 host.units.insert(mount.unit.clone());
             }
-            host.programs_wanted.extend(volume.filesystem.programs().map(str::to_owned));
+            let logical = volume.group.as_ref().map(|group| &group.logical);
+            host.programs_wanted.extend(programs(volume.filesystem, logical).map(|(program, _)| program.to_owned()));
             host.volume = Some(VolumeQuestion {
                 disk: volume.disk.clone(),
+                group: volume.group.as_ref().map(|group| GroupQuestion {
+                    name: group.logical.group.clone(),
+                    disks: group.disks.iter().map(|member| member.disk.clone()).collect(),
+                }),
                 filesystem: volume.filesystem,
                 directories: volume.mounts.iter().map(|mount| mount.directory.clone()).collect(),
             });

@@ -208,11 +208,22 @@ pub struct NameQuestion {
     pub address: Ipv4Addr,
 }
 
+/// What a host is asked about a volume group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupQuestion {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The stable names of its disks.
+    pub disks: Vec<Arc<str>>,
+}
+
 /// What a host is asked about its volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeQuestion {
-    /// The disk's stable name.
+    /// The disk's stable name, or the device of the logical volume.
     pub disk: Arc<str>,
+    /// What lies beneath a logical volume.
+    pub group: Option<GroupQuestion>,
     /// What is, or will be, made on it.
     pub filesystem: Filesystem,
     /// Where it is mounted: first itself.

@@ -9,7 +9,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 use fmp_core::{
     Digest, NodeName,
     os::Manager,
-    resource::{CertificateRequest, Filesystem, Holding, NodeObject, PackageFile, Uuid},
+    resource::{
+        CertificateRequest, Filesystem, Holding, NodeObject, PackageFile, Uuid,
+        lvm::{LogicalVolume, LvmId},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -151,21 +154,24 @@ pub enum Action {
         /// Where they come from.
         from: PackagesFrom,
     },
-    /// Makes a file system on a disk that is empty, or that an earlier run of this began.
+    /// Makes a file system on a disk that is empty, or that an earlier run of this began; or on a volume group of such disks.
     MakeVolume {
-        /// The disk's stable name.
+        /// The disk's stable name, or the device of the logical volume.
         disk: Arc<str>,
         /// What is made.
         filesystem: Filesystem,
         /// The id that it gets.
         uuid: Uuid,
-        /// What the disk was when the plan was made. None: its machine was not there yet.
+        /// What the disk was when the plan was made. None: its machine was not there yet, or the group's disks say so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<DiskBefore>,
+        /// What is made beneath a logical volume.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<GroupWrite>,
     },
     /// Mounts a volume, and from there each data directory, none of which holds anything; at each boot from then on.
     MountVolume {
-        /// The disk's stable name.
+        /// The disk's stable name, or the device of the logical volume.
         disk: Arc<str>,
         /// What is on it.
         filesystem: Filesystem,
@@ -174,9 +180,9 @@ pub enum Action {
         /// Where, in order: first the volume itself.
         mounts: Vec<MountPoint>,
     },
-    /// Lets a volume's file system take all of its disk, which has grown.
+    /// Lets a volume's file system take all of its disk, which has grown, or all disks of its group.
     GrowVolume {
-        /// The disk's stable name.
+        /// The disk's stable name, or the device of the logical volume.
         disk: Arc<str>,
         /// What is on it.
         filesystem: Filesystem,
@@ -184,8 +190,11 @@ pub enum Action {
         uuid: Uuid,
         /// Where it is mounted.
         directory: Arc<str>,
-        /// The disk's size in bytes.
+        /// The size of the disk, or of all disks, in bytes.
         bytes: u64,
+        /// What lies beneath a logical volume, and is to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<GroupWrite>,
     },
     /// Keeps new pods away from a node, and marks it with [`CORDONED`](fmp_core::resource::CORDONED).
     CordonNode {
@@ -263,6 +272,29 @@ pub enum PackagesFrom {
     Repository,
     /// These files of the bundle, all that is not there yet of what they need; no repository is asked.
     Bundle(Vec<PackageFile>),
+}
+
+/// A volume group as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupWrite {
+    /// The group's name, and that of the one logical volume, which takes all of it.
+    pub logical: LogicalVolume,
+    /// Every disk of it.
+    pub disks: Vec<MemberWrite>,
+}
+
+/// A disk that belongs to a volume group as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberWrite {
+    /// Its stable name.
+    pub disk: Arc<str>,
+    /// The id that it has within LVM, or gets.
+    pub id: LvmId,
+    /// What it was when the plan was made. None: its machine was not there yet, or it belongs to the group already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<DiskBefore>,
 }
 
 /// A disk as it was seen.

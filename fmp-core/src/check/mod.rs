@@ -109,7 +109,7 @@ pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let shared = shared.as_ref();
     let installed = match spec.packages {
         Packages::None => BTreeSet::new(),
-        Packages::Repository | Packages::Bundle => packages::needs(spec, node.role, node.disk.is_some()),
+        Packages::Repository | Packages::Bundle => packages::needs(spec, node.role, !node.disks.is_empty()),
     };
     let (installed, profile) = (&installed, &spec.profile);
     let case = |check| Case { check, name, node, profile, size, shared, ingress, storage, installed, facts };

@@ -1,21 +1,35 @@
 //! The disks of work nodes: whether one is needed, and whether the node has the programs for it.
 
+use std::collections::BTreeMap;
+
 use super::{
     Case,
     size::{DISK_GB, Tenths, less},
 };
-use crate::{Finding, spec::Role};
+use crate::{
+    Finding,
+    os::Need,
+    resource::{self, lvm},
+    spec::Role,
+};
 
 pub(super) fn storage(case: &Case<'_>) -> Vec<Finding> {
-    match (case.node.role, &case.node.disk, case.storage) {
+    match (case.node.role, case.node.disks.first(), case.storage) {
         (Role::Main | Role::Images, ..) => Vec::new(),
         (Role::Work, Some(_), Some(storage)) => {
-            let missing = case.missing(storage.filesystem.programs().into_iter()).next();
-            let finding = |program: &str| {
-                let message = format!("`{program}` is not installed, {} on its disk asks for it", storage.filesystem);
+            let programs = resource::programs(storage.filesystem, storage.logical.as_ref());
+            let missing = programs.filter(|(program, _)| case.missing(std::iter::once(*program)).next().is_some());
+            // One of each package: whoever installs it has the others.
+            let first: BTreeMap<Need, &str> = missing.fold(BTreeMap::new(), |mut first, (program, need)| {
+                first.entry(need).or_insert(program);
+                first
+            });
+            let finding = |(need, program): (Need, &str)| {
+                let what = if need == lvm::NEED { "LVM".to_owned() } else { storage.filesystem.to_string() };
+                let message = format!("`{program}` is not installed, {what} on its disk asks for it");
                 case.error(message, case.way_to(program))
             };
-            missing.map(finding).unwrap_or_default()
+            first.into_iter().flat_map(finding).collect()
         }
         (Role::Work, ..) => small_root(case),
     }

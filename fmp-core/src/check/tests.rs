@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     observed::{Cgroup, ClockSync, Disk, Listener},
     profile::Profiles,
+    resource::lvm::LogicalVolume,
     spec::{self, Ingress, Role},
 };
 
@@ -520,6 +521,28 @@ fn policies_that_nobody_enforces_are_named() {
     assert_eq!(about_policies("flannel", &["a/1"]).len(), 1);
     assert_eq!(about_policies("routed", &[]), [""; 0]);
     assert_eq!(about_policies("external", &["a/1"]), [""; 0], "whoever brings that network knows");
+}
+
+#[test]
+fn a_node_whose_disks_lvm_joins_needs_its_programs() {
+    let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
+    let text = format!(
+        "{text}\n[storage]\nkind = \"lvm\"\n[nodes.work-1.storage]\ndisks = [\"/dev/disk/by-id/a\", \"/dev/disk/by-id/b\"]\n"
+    );
+    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let about = |told: Vec<String>| told.into_iter().filter(|told| told.starts_with("storage: ")).collect::<Vec<_>>();
+    let told = about(found(&spec, "work-1", |f| f.root_bytes = 60 * GB));
+    let expected = [
+        "storage: `mkfs.ext4` is not installed, ext4 on its disk asks for it; `apt-get install e2fsprogs`",
+        "storage: `lvchange` is not installed, LVM on its disk asks for it; `apt-get install lvm2`",
+    ];
+    assert_eq!(told, expected, "one program of each package");
+    let told = found(&spec, "work-1", |f| {
+        let logical = LogicalVolume { group: "fmp".into(), volume: "data".into() };
+        let programs = crate::resource::programs(crate::resource::Filesystem::Ext4, Some(&logical));
+        f.programs.extend(programs.map(|(name, _)| (name.to_owned(), format!("/usr/sbin/{name}"))));
+    });
+    assert_eq!(about(told), [""; 0]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub use host::{
 };
 pub use packages::{PackageSeen, PackagesSeen};
 use serde::{Deserialize, Serialize};
-pub use volume::{DirectorySeen, DiskSeen, DiskTrait, VolumeNote, VolumeSeen};
+pub use volume::{DirectorySeen, DiskSeen, DiskTrait, GroupSeen, MemberSeen, VolumeGroupSeen, VolumeNote, VolumeSeen};
 pub use workload::PodSet;
 
 use crate::NodeName;

@@ -1,4 +1,4 @@
-//! A host's volume: the disk that was named for it, what the ledger says of it, the directories where it is mounted.
+//! A host's volume: the disks that were named for it, what the ledger says of it, the directories where it is mounted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,11 @@ use super::Fact;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeSeen {
-    /// The disk that has the name. Absent: there is no such name.
+    /// The disk that has the name, or the logical volume. Absent: there is no such device.
     pub disk: Fact<DiskSeen>,
+    /// What lies beneath a logical volume. None: the file system is to lie on a disk itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupSeen>,
     /// What the ledger says. None: the disk was never touched by FMP.
     pub note: Option<VolumeNote>,
     /// Every directory that was asked for, by its path.
@@ -22,12 +25,47 @@ pub struct VolumeSeen {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeNote {
-    /// The disk's stable name.
+    /// The disk's stable name, or the device of the logical volume.
     pub disk: String,
     /// The file system's id.
     pub uuid: String,
+    /// Disks beneath a logical volume, each with the id that it has, or was to get, within LVM.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<String, String>,
     /// Whether it was finished. What was begun and not finished is half-made by us.
     pub made: bool,
+}
+
+/// What lies beneath a logical volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSeen {
+    /// Every disk that was asked for, by its stable name.
+    pub disks: BTreeMap<String, Fact<DiskSeen>>,
+    /// The volume group. Absent: there is none of that name.
+    pub group: Fact<VolumeGroupSeen>,
+}
+
+/// A volume group, as LVM tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeGroupSeen {
+    /// Its physical volumes, by their ids.
+    pub members: BTreeMap<String, MemberSeen>,
+    /// Its logical volumes with their sizes in bytes.
+    pub volumes: BTreeMap<String, u64>,
+    /// What no logical volume has, in bytes.
+    pub free_bytes: u64,
+}
+
+/// A physical volume of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberSeen {
+    /// Where LVM finds it: `/dev/sdb`, or what it says of one that is missing.
+    pub device: String,
+    /// What LVM uses of it, in bytes.
+    pub bytes: u64,
 }
 
 /// A disk, as the kernel and the programs for it describe it.
@@ -51,7 +89,8 @@ pub struct DiskSeen {
     pub uuid: String,
     /// Where it, or a part of it, is mounted.
     pub mounted: BTreeSet<String>,
-    /// Whether its first and last 16 MiB hold zeros only. None: not looked at, since the volume was finished.
+    /// Whether its first and last 16 MiB hold zeros only. None: not looked at, since the volume was finished, or since what
+    /// lies on it has a name.
     pub blank: Option<bool>,
     /// Size of our file system on it in bytes, where it is mounted and could be asked.
     pub filesystem_bytes: Option<u64>,

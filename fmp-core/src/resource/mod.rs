@@ -10,6 +10,7 @@ mod etcd_member;
 mod file;
 mod id;
 mod image;
+pub mod lvm;
 mod node_object;
 mod object;
 mod package;
@@ -29,7 +30,7 @@ pub use package::{Package, PackageFile, PackageSource};
 use serde::{Deserialize, Serialize};
 pub use trust::{Authority, Holding, Trust};
 pub use unit::{Check, Effect, Input, Unit};
-pub use volume::{BadUuid, Filesystem, Mount, Uuid, Volume};
+pub use volume::{BadUuid, Filesystem, Mount, Uuid, Volume, programs};
 
 /// One wanted thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub enum Resource {
     NodeObject(NodeObject),
     /// An object of the API that FMP owns.
     Object(Object),
-    /// A disk with a file system for a node's data.
+    /// A disk, or several of them, with a file system for a node's data.
     Volume(Volume),
     /// A package of the operating system.
     Package(Package),

@@ -4,14 +4,19 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::{
+    Text,
+    lvm::{self, LogicalVolume, VolumeGroup},
+};
 use crate::{Digest, NodeName, os::Need};
 
-/// A disk with one file system, mounted at a place of its own and from there at each data directory.
+/// One file system on a disk or on a volume group, mounted at a place of its own and from there at each data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
-    /// The disk's stable name: `/dev/disk/by-id/…`.
+    /// What the file system is made on: the disk's stable name, `/dev/disk/by-id/…`, or the device of the logical volume.
     pub disk: Arc<str>,
+    /// The disks beneath a logical volume. None: the disk itself holds the file system.
+    pub group: Option<VolumeGroup>,
     /// What is made on it.
     pub filesystem: Filesystem,
     /// The file system's own id: chosen before there is one, so that a run that was cut off knows its work again.
@@ -41,6 +46,16 @@ pub enum Filesystem {
     Ext4,
     /// Better with large files and many writers; `xfsprogs` makes it.
     Xfs,
+}
+
+/// Programs that a host must have for a volume, each with what brings it; LVM's where it lies on a volume group.
+pub fn programs(
+    filesystem: Filesystem,
+    on: Option<&LogicalVolume>,
+) -> impl Iterator<Item = (&'static str, Need)> + use<> {
+    let of_lvm = on.map(|_| lvm::PROGRAMS.map(|program| (program, lvm::NEED)));
+    let need = filesystem.need();
+    of_lvm.into_iter().flatten().chain(filesystem.programs().map(move |program| (program, need)))
 }
 
 impl Filesystem {
@@ -86,8 +101,8 @@ pub struct Uuid(Arc<str>);
 pub struct BadUuid(String);
 
 impl Uuid {
-    /// The id of the volume that `node` of the cluster called `cluster` has on `disk`: the same whenever it is asked for,
-    /// another one for whatever differs (version 8 of [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#section-5.8)).
+    /// The id of the volume that `node` of the cluster called `cluster` has on `disk` (its name, or the device of its logical
+    /// volume): the same whenever it is asked for, another one for whatever differs (version 8 of [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#section-5.8)).
     pub fn of_volume(cluster: &str, node: &NodeName, disk: &str) -> Self {
         let hex = Digest::of(format!("volume\n{cluster}\n{node}\n{disk}\n")).hex();
         let (first, second, last) = (&hex[..8], &hex[8..12], &hex[20..32]);

@@ -225,7 +225,7 @@ fn build(
     let pressed = |part| Pressed::new(&common, recipe_of(&common, part));
     let (main, work) = (pressed(Part::Main), pressed(Part::Work));
     let images = spec.image_storage().is_some().then(|| pressed(Part::Images));
-    let has_volume = spec.workers().any(|(_, node)| node.disk.is_some());
+    let has_volume = spec.workers().any(|(_, node)| !node.disks.is_empty());
     let stored = has_volume.then(|| pressed(Part::WorkWithVolume));
     let mut builder = Builder::default();
     let mut cluster = Cluster::add(&mut builder, &common);
@@ -236,7 +236,7 @@ fn build(
             Ok(()) => {
                 let role = match (node.role, &stored, &images) {
                     (Role::Main, ..) => &main,
-                    (Role::Work, Some(stored), _) if node.disk.is_some() => stored,
+                    (Role::Work, Some(stored), _) if !node.disks.is_empty() => stored,
                     (Role::Images, _, Some(images)) => images,
                     (Role::Work, ..) | (Role::Images, _, None) => &work,
                 };

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     bundle::{Kind, Lock},
     os::Need,
-    resource::{Package, PackageFile, PackageSource, Resource},
+    resource::{Package, PackageFile, PackageSource, Resource, lvm},
     spec::{Packages, Role, Spec},
 };
 
@@ -38,7 +38,9 @@ pub(crate) fn needs(spec: &Spec, role: Role, has_volume: bool) -> BTreeSet<Need>
         Role::Work => spec.apps_entrance.shared().is_some(),
     };
     let entrance = ENTRANCE.into_iter().filter(|_| shares);
-    let volume = spec.storage.iter().filter(|_| has_volume).map(|storage| storage.filesystem.need());
+    let storage = spec.storage.as_ref().filter(|_| has_volume);
+    let of_lvm = storage.and_then(|storage| storage.logical.as_ref()).map(|_| lvm::NEED);
+    let volume = storage.map(|storage| storage.filesystem.need()).into_iter().chain(of_lvm);
     EVERYWHERE.into_iter().chain(entrance).chain(volume).collect()
 }
 
@@ -52,7 +54,7 @@ impl Installing {
     /// # Errors
     /// Packages are to come from the bundle, and it has none for something that a role needs.
     pub(super) fn read(spec: &Spec, lock: &Lock) -> Result<Self, LowerError> {
-        let of = |role| needs(spec, role, spec.of_role(role).any(|(_, node)| node.disk.is_some()));
+        let of = |role| needs(spec, role, spec.of_role(role).any(|(_, node)| !node.disks.is_empty()));
         let mut all: BTreeSet<Need> = [Role::Main, Role::Work].into_iter().flat_map(of).collect();
         if lock.entry("runc").is_some() {
             all.remove(&Need::Runc);

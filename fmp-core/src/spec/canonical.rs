@@ -66,8 +66,12 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         }
     }
     write_components(out, components)?;
-    if let Some(Storage { filesystem, mounts }) = storage {
-        writeln!(out, "storage disk {filesystem} {mounts:?}")?;
+    match storage {
+        None => {}
+        Some(Storage { filesystem, logical: None, mounts }) => writeln!(out, "storage disk {filesystem} {mounts:?}")?,
+        Some(Storage { filesystem, logical: Some(logical), mounts }) => {
+            writeln!(out, "storage lvm {} {filesystem} {mounts:?}", logical.device())?;
+        }
     }
     match images {
         ImageSource::Bundle => {}
@@ -141,11 +145,11 @@ fn write_components(out: &mut String, components: &Components) -> fmt::Result {
 }
 
 fn write_node(out: &mut String, name: &NodeName, node: &Node) -> fmt::Result {
-    let Node { role, address, ssh, labels, disk } = node;
+    let Node { role, address, ssh, labels, disks } = node;
     writeln!(out, "node {name} {role} {address}\nssh {}@{} {}", ssh.user, ssh.host, ssh.port)?;
     for (what, value) in [("host-key", &ssh.host_key), ("identity", &ssh.identity)] {
         value.iter().try_for_each(|value| writeln!(out, "ssh {what} {value}"))?;
     }
-    disk.iter().try_for_each(|disk| writeln!(out, "disk {disk}"))?;
+    disks.iter().try_for_each(|disk| writeln!(out, "disk {disk}"))?;
     labels.iter().try_for_each(|(key, value)| writeln!(out, "label {key} {value}"))
 }

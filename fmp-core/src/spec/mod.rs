@@ -41,7 +41,7 @@ use crate::{
     net::Cidr,
     platform::{Archive, Platform},
     profile::{Machines, Profile, Profiles},
-    resource::Filesystem,
+    resource::{Filesystem, lvm::LogicalVolume},
 };
 
 /// Reads `text`, the content of the file `name`, with the profiles that it may name.
@@ -245,6 +245,8 @@ impl NetworkMode {
 pub struct Storage {
     /// What is made on each.
     pub filesystem: Filesystem,
+    /// What a node's disks are joined to by LVM. None: each node names one disk, which holds the file system itself.
+    pub logical: Option<LogicalVolume>,
     /// The data directories where it is mounted: absolute paths, none in another.
     pub mounts: BTreeSet<String>,
 }
@@ -271,8 +273,8 @@ pub struct Node {
     pub ssh: SshTarget,
     /// Labels besides the role's own.
     pub labels: BTreeMap<String, String>,
-    /// The stable name of the disk that its volume is made on: `/dev/disk/by-id/…`.
-    pub disk: Option<String>,
+    /// The stable names of the disks that its volume is made on: `/dev/disk/by-id/…`. Several only with LVM.
+    pub disks: BTreeSet<String>,
 }
 
 /// What a node does.

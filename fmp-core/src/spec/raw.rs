@@ -61,6 +61,9 @@ pub(super) struct RawStorage {
     pub(super) filesystem: Option<Spanned<Filesystem>>,
     /// Where volumes are mounted. None: where the profile's programs keep their data.
     pub(super) mounts: Option<Spanned<Vec<String>>>,
+    /// The volume group's name, and the logical volume's.
+    pub(super) group: Option<Spanned<String>>,
+    pub(super) volume: Option<Spanned<String>>,
 }
 
 /// The words of `storage.kind`.
@@ -68,6 +71,7 @@ pub(super) struct RawStorage {
 pub(super) enum StorageKind {
     None,
     Disk,
+    Lvm,
 }
 
 pub(super) struct RawNode {
@@ -83,7 +87,8 @@ pub(super) struct RawNode {
     pub(super) user: Option<Spanned<String>>,
     pub(super) host_key: Option<Spanned<String>>,
     pub(super) identity: Option<Spanned<String>>,
-    pub(super) disk: Option<Spanned<String>>,
+    /// From `disk` or from `disks`.
+    pub(super) disks: Vec<Spanned<String>>,
 }
 
 /// Reads the whole file.
@@ -162,19 +167,28 @@ fn default_range(base: [u8; 4]) -> Cidr {
 
 /// What `[storage]` says of all volumes.
 fn storage(mut section: Section<'_>) -> RawStorage {
-    let kinds = [("none", StorageKind::None), ("disk", StorageKind::Disk)];
-    let later = [("lvm", "logical volumes over several disks")];
-    let kind = section.or("kind", StorageKind::None, |value| shapes::choice(value, &kinds, &later));
-    if kind.as_ref().is_some_and(|kind| *kind.get_ref() == StorageKind::None) {
-        for key in ["filesystem", "mounts"] {
-            section.unused(key, "no disk is used", "write `kind = \"disk\"`, or remove the key");
+    let kinds = [("none", StorageKind::None), ("disk", StorageKind::Disk), ("lvm", StorageKind::Lvm)];
+    let kind = section.or("kind", StorageKind::None, |value| shapes::choice(value, &kinds, &[]));
+    match kind.as_ref().map(|kind| *kind.get_ref()) {
+        Some(StorageKind::None) => {
+            for key in ["filesystem", "mounts", "group", "volume"] {
+                section.unused(key, "no disk is used", "write `kind = \"disk\"`, or remove the key");
+            }
         }
+        Some(StorageKind::Disk) => {
+            for key in ["group", "volume"] {
+                section.unused(key, "only LVM has groups", "write `kind = \"lvm\"`, or remove the key");
+            }
+        }
+        Some(StorageKind::Lvm) | None => {}
     }
     let kinds = [Filesystem::Ext4, Filesystem::Xfs].map(|kind| (kind.as_str(), kind));
     let filesystem = section.or("filesystem", Filesystem::Ext4, |value| shapes::choice(value, &kinds, &[]));
     let mounts = section.optional("mounts", shapes::directories);
+    let group = section.or("group", "fmp".to_owned(), shapes::volume_name);
+    let volume = section.or("volume", "data".to_owned(), shapes::volume_name);
     section.finish();
-    RawStorage { kind, filesystem, mounts }
+    RawStorage { kind, filesystem, mounts, group, volume }
 }
 
 /// Who brings packages of the operating system.
@@ -228,7 +242,12 @@ fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> Ra
     let labelled = labels.written();
     let labels = self::labels(sink, labels);
     let mut storage = section.section("storage");
+    let disks = storage.optional("disks", shapes::disks).map(Spanned::into_inner);
+    if disks.is_some() {
+        storage.unused("disk", "`disks` names them all", "remove one of the two keys");
+    }
     let disk = storage.optional("disk", shapes::disk);
+    let disks = disks.unwrap_or_else(|| disk.into_iter().collect());
     storage.finish();
     let mut ssh = section.section("ssh");
     ssh.reserved(&[("jump", "hosts on the way to this one")]);
@@ -243,7 +262,7 @@ fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> Ra
         user: ssh.or("user", "root".to_owned(), shapes::user),
         host_key: ssh.optional("host-key", shapes::host_key),
         identity: ssh.optional("identity", shapes::reference),
-        disk,
+        disks,
     };
     ssh.finish();
     section.finish();

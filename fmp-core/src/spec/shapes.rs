@@ -274,6 +274,39 @@ pub(super) fn disk(value: &Value<'_>) -> Read<String> {
     }
 }
 
+/// Several disks, none of them twice.
+pub(super) fn disks(value: &Value<'_>) -> Read<Vec<Spanned<String>>> {
+    let DeValue::Array(list) = value.get_ref() else { return Err(wrong_type(value, "a list of disks")) };
+    let read: Vec<Spanned<String>> =
+        list.iter().map(|value| Ok(Spanned::new(value.span(), disk(value)?))).collect::<Read<_>>()?;
+    if read.is_empty() {
+        return Err(
+            Problem::new(Code::BadDisk, "no disk at all", value.span(), "empty").help("name one, or remove the key")
+        );
+    }
+    Ok(read)
+}
+
+/// A name of a volume group or of a logical volume. LVM allows more, and keeps some words to itself
+/// ([names](https://man7.org/linux/man-pages/man8/lvm.8.html)); a group's name is that of a folder under /dev, too.
+pub(super) fn volume_name(value: &Value<'_>) -> Read<String> {
+    const OTHERS: [&str; 12] =
+        ["block", "bus", "char", "cpu", "disk", "dri", "fd", "input", "mapper", "net", "pts", "shm"];
+    let name = text(value)?;
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    let bad = |why: &str| {
+        let help = "at most 32 of a-z, 0-9 and `-`, the first a letter, such as `fmp`";
+        Err(Problem::new(Code::BadName, format!("`{name}` {why}"), value.span(), "not a name for LVM").help(help))
+    };
+    if name.len() > 32 || !name.bytes().all(plain) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        bad("can't be what a volume is called")
+    } else if ["snapshot", "pvmove"].iter().any(|word| name.starts_with(word)) || OTHERS.contains(&name.as_str()) {
+        bad("means something else to LVM or under /dev")
+    } else {
+        Ok(name)
+    }
+}
+
 /// A directory for data that a volume may be mounted at: it is none of the system's.
 pub(super) fn directory(value: &Value<'_>) -> Read<String> {
     let path = text(value)?;

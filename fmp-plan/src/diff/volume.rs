@@ -1,23 +1,26 @@
-//! Volumes: whether a node's disk has its file system, is mounted where it should be, and has its disk's size.
+//! Volumes: whether a node's disk, or its volume group, has its file system, is mounted where it should be, and has all of its
+//! disks' size.
 
 use std::{fmt, sync::Arc};
 
 use fmp_core::{
     NodeName,
     observed::{DirectorySeen, DiskSeen, Fact, Host, VolumeSeen},
-    os,
-    resource::{File, Mount, Volume},
+    os::{self, Need},
+    resource::{File, Mount, Volume, programs},
     role::paths,
     spec::Packages,
 };
 
 use super::{Delta, HostView, NOT_ASKED, Sides, Task, Work, file};
 use crate::{
-    action::{Action, Before, DiskBefore, FileWrite, GROWTH_BYTES, MountPoint},
+    action::{Action, Before, DiskBefore, FileWrite, GROWTH_BYTES, GroupWrite, MountPoint},
     fact::FactKey,
     plan::Verb,
     safety,
 };
+
+mod group;
 
 /// Steps of a volume, each with the last part of its name.
 const MAKE: &str = "make";
@@ -30,9 +33,11 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Volume) -> D
         Fact::Unknown(why) => Delta::blocked(host.until("its disk", why)),
         // Nobody has seen the disk: whoever makes the file system looks at it first.
         Fact::Absent => {
-            let links = vec![(MAKE, make(wanted, None)), (UNITS, units(all_units(wanted))), (MOUNT, mount(wanted))];
+            let unseen = wanted.group.as_ref().map(|group| group::write(group, None));
+            let links =
+                vec![(MAKE, make(wanted, None, unseen)), (UNITS, units(all_units(wanted))), (MOUNT, mount(wanted))];
             let facts = vec![FactKey::Volume { node: host.name.clone() }];
-            work(Verb::Create, links, facts, vec![format!("{} on {}", wanted.filesystem, wanted.disk)])
+            work(Verb::Create, links, facts, vec![format!("{} on {}", wanted.filesystem, beneath(wanted))])
         }
         Fact::Known(seen) => match &seen.volume {
             None => Delta::blocked(host.until("its disk", NOT_ASKED)),
@@ -42,18 +47,23 @@ pub(super) fn delta(sides: Sides<'_>, host: &HostView<'_>, wanted: &Volume) -> D
 }
 
 fn of_seen(sides: Sides<'_>, host: &HostView<'_>, on: &Host, seen: &VolumeSeen, wanted: &Volume) -> Delta {
-    if let Some(refused) = safety::disk_refused(sides.observed, host.name, wanted, seen) {
-        return Delta::blocked(format!("{} of {} can be used: {refused}", wanted.disk, host.name));
-    }
-    // Where FMP installs packages, this one comes first.
-    let is_missing = |program: &&str| match sides.spec.packages {
-        Packages::None => !on.facts.programs.contains_key(*program),
-        Packages::Repository | Packages::Bundle => false,
+    let logical = wanted.group.as_ref().map(|group| &group.logical);
+    let missing = match sides.spec.packages {
+        Packages::None => {
+            programs(wanted.filesystem, logical).find(|(program, _)| !on.facts.programs.contains_key(*program))
+        }
+        // Their packages come first.
+        Packages::Repository | Packages::Bundle => None,
     };
-    if let Some(program) = wanted.filesystem.programs().into_iter().find(is_missing) {
-        let install =
-            os::install(&on.facts, program).unwrap_or_else(|| format!("install {}", wanted.filesystem.need()));
-        return Delta::blocked(format!("{} has `{program}`: `{install}` there", host.name));
+    // Without them nobody can tell what LVM has.
+    if let (Some(missing), true) = (missing, wanted.group.is_some()) {
+        return without(host.name, on, missing);
+    }
+    if let Some(refused) = safety::disk_refused(sides.observed, host.name, wanted, seen) {
+        return Delta::blocked(format!("{} of {} can be used: {}", refused.what, host.name, refused.why));
+    }
+    if let Some(missing) = missing {
+        return without(host.name, on, missing);
     }
     if let Some(until) = wanted.mounts.iter().find_map(|mount| taken(host.name, seen, &mount.directory)) {
         return Delta::blocked(until);
@@ -62,9 +72,9 @@ fn of_seen(sides: Sides<'_>, host: &HostView<'_>, on: &Host, seen: &VolumeSeen, 
     let (mut links, mut why) = (Vec::new(), Vec::new());
     // Also on a bare host: that it is bare says nothing of a disk.
     let mut facts = vec![FactKey::Volume { node: host.name.clone() }];
-    if let (false, Some(disk)) = (made, seen.disk.known()) {
-        links.push((MAKE, make(wanted, Some(disk))));
-        why.push(format!("{} on {} with {}", wanted.filesystem, wanted.disk, Gb(disk.bytes)));
+    if !made && let Some((bytes, action)) = first_made(wanted, seen) {
+        links.push((MAKE, action));
+        why.push(format!("{} on {} with {}", wanted.filesystem, beneath(wanted), Gb(bytes)));
     }
     match differing_units(host, wanted) {
         Err(blocked) => return *blocked,
@@ -80,9 +90,9 @@ fn of_seen(sides: Sides<'_>, host: &HostView<'_>, on: &Host, seen: &VolumeSeen, 
         why.push(format!("not mounted at {}", unmounted.join(", ")));
         links.push((MOUNT, mount(wanted)));
     }
-    if let Some(disk) = seen.disk.known().filter(|disk| made && has_grown(disk)) {
-        why.push(format!("its disk has grown to {}", Gb(disk.bytes)));
-        links.push((GROW, grow(wanted, disk)));
+    if made && let Some((because, action)) = growth(wanted, seen) {
+        why.extend(because);
+        links.push((GROW, action));
     }
     if links.is_empty() {
         return Delta::InSync;
@@ -90,17 +100,57 @@ fn of_seen(sides: Sides<'_>, host: &HostView<'_>, on: &Host, seen: &VolumeSeen, 
     work(if made { Verb::Update } else { Verb::Create }, links, facts, why)
 }
 
+/// Waits for a program that is missing.
+fn without(node: &NodeName, on: &Host, (program, need): (&str, Need)) -> Delta {
+    let install = os::install(&on.facts, program).unwrap_or_else(|| format!("install {need}"));
+    Delta::blocked(format!("{node} has `{program}`: `{install}` there"))
+}
+
 fn work(verb: Verb, links: Vec<(&'static str, Action)>, facts: Vec<FactKey>, why: Vec<String>) -> Delta {
     Delta::from(Work::new(verb, Task::Chain(links), facts).because(why))
 }
 
-fn make(wanted: &Volume, seen: Option<&DiskSeen>) -> Action {
-    Action::MakeVolume {
-        disk: wanted.disk.clone(),
-        filesystem: wanted.filesystem,
-        uuid: wanted.uuid.clone(),
-        before: seen.map(|disk| DiskBefore { bytes: disk.bytes, identity: disk.identity.clone() }),
+/// What the file system lies on, for people.
+fn beneath(wanted: &Volume) -> String {
+    match &wanted.group {
+        None => wanted.disk.to_string(),
+        Some(group) => format!("{} over {}", wanted.disk, group::listed(group)),
     }
+}
+
+/// How a volume is made that was not finished, and the size of its disks; `None` where they can't be seen.
+fn first_made(wanted: &Volume, seen: &VolumeSeen) -> Option<(u64, Action)> {
+    match (&wanted.group, &seen.group) {
+        (Some(group), beneath) => {
+            let beneath = beneath.as_ref()?;
+            Some((group::bytes(group, beneath), make(wanted, None, Some(group::write(group, Some(beneath))))))
+        }
+        (None, _) => seen.disk.known().map(|disk| (disk.bytes, make(wanted, Some(before(disk)), None))),
+    }
+}
+
+/// How a finished volume takes what it does not have yet, and why.
+fn growth(wanted: &Volume, seen: &VolumeSeen) -> Option<(Vec<String>, Action)> {
+    let disk = seen.disk.known()?;
+    match &wanted.group {
+        Some(group) => {
+            let beneath = seen.group.as_ref()?;
+            let why = group::growth(group, beneath, disk);
+            let grow = || grow(wanted, group::bytes(group, beneath), Some(group::write(group, Some(beneath))));
+            (!why.is_empty()).then(|| (why, grow()))
+        }
+        None => has_grown(disk)
+            .then(|| (vec![format!("its disk has grown to {}", Gb(disk.bytes))], grow(wanted, disk.bytes, None))),
+    }
+}
+
+fn before(disk: &DiskSeen) -> DiskBefore {
+    DiskBefore { bytes: disk.bytes, identity: disk.identity.clone() }
+}
+
+fn make(wanted: &Volume, before: Option<DiskBefore>, group: Option<GroupWrite>) -> Action {
+    let (disk, filesystem, uuid) = (wanted.disk.clone(), wanted.filesystem, wanted.uuid.clone());
+    Action::MakeVolume { disk, filesystem, uuid, before, group }
 }
 
 fn units(files: Vec<FileWrite>) -> Action {
@@ -117,13 +167,14 @@ fn mount(wanted: &Volume) -> Action {
     }
 }
 
-fn grow(wanted: &Volume, disk: &DiskSeen) -> Action {
+fn grow(wanted: &Volume, bytes: u64, group: Option<GroupWrite>) -> Action {
     Action::GrowVolume {
         disk: wanted.disk.clone(),
         filesystem: wanted.filesystem,
         uuid: wanted.uuid.clone(),
         directory: paths::VOLUME.into(),
-        bytes: disk.bytes,
+        bytes,
+        group,
     }
 }
 

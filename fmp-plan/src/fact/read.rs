@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use fmp_core::{
     Digest, NodeName,
     observed::{
-        Certificate, DirectorySeen, DiskSeen, Fact, FileSeen, Host, NodeSeen, ObjectSeen, Observed, PackageSeen,
-        PackagesSeen, Pin, UnitSeen, VolumeSeen,
+        Certificate, DirectorySeen, DiskSeen, Fact, FileSeen, GroupSeen, Host, NodeSeen, ObjectSeen, Observed,
+        PackageSeen, PackagesSeen, Pin, UnitSeen, VolumeGroupSeen, VolumeSeen,
     },
     resource::Holding,
 };
@@ -185,9 +185,11 @@ fn volume(seen: &VolumeSeen) -> String {
         Some(note) => {
             let made = if note.made { "made" } else { "begun" };
             _ = write!(words, ", {made} as {} on {}", note.uuid, note.disk);
+            note.members.iter().for_each(|(disk, id)| _ = write!(words, ", {id} on {disk}"));
         }
         None => words.push_str(", not ours"),
     }
+    seen.group.iter().for_each(|beneath| group(&mut words, beneath));
     for (directory, state) in &seen.directories {
         _ = match state {
             DirectorySeen::Free => write!(words, ", {directory} free"),
@@ -210,6 +212,24 @@ fn package(host: &Host, seen: &PackagesSeen, name: &str) -> Fact<String> {
             Some(PackageSeen::Installed(_)) => format!("installed in {}", system()),
         })
     })
+}
+
+fn group(words: &mut String, seen: &GroupSeen) {
+    for (name, fact) in &seen.disks {
+        _ = write!(words, ", {name}: {}", in_words(fact.as_ref().map_known(disk)));
+    }
+    _ = write!(words, ", volume group: {}", in_words(seen.group.as_ref().map_known(volume_group)));
+}
+
+/// Where LVM finds a disk may differ after each boot, as long as it finds it.
+fn volume_group(seen: &VolumeGroupSeen) -> String {
+    let mut words = format!("{} bytes free", seen.free_bytes);
+    for (id, member) in &seen.members {
+        let missing = if member.device.starts_with('/') { "" } else { " missing" };
+        _ = write!(words, ", {id} of {} bytes{missing}", member.bytes);
+    }
+    seen.volumes.iter().for_each(|(name, bytes)| _ = write!(words, ", {name} of {bytes} bytes"));
+    words
 }
 
 fn disk(seen: &DiskSeen) -> String {

@@ -154,6 +154,14 @@ fn wrong_name(action: &Action) -> Option<&str> {
     };
     let is_stable =
         |disk: &str| disk.strip_prefix("/dev/disk/by-id/").is_some_and(|name| name.chars().all(plain_of_disk));
+    let of_lvm = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+    };
+    let is_logical = |disk: &str| {
+        let names = disk.strip_prefix("/dev/").and_then(|names| names.split_once('/'));
+        names.is_some_and(|(group, volume)| of_lvm(group) && of_lvm(volume))
+    };
     let (name, good): (&str, bool) = match action {
         Action::StartUnit { unit }
         | Action::RestartUnit { unit, .. }
@@ -176,10 +184,18 @@ fn wrong_name(action: &Action) -> Option<&str> {
             Some(wrong) => (wrong, false),
             None => ("no package", !packages.is_empty()),
         },
-        Action::MakeVolume { disk, .. } | Action::GrowVolume { disk, .. } => (disk, is_stable(disk)),
+        Action::MakeVolume { disk, group: None, .. } | Action::GrowVolume { disk, group: None, .. } => {
+            (disk, is_stable(disk))
+        }
+        Action::MakeVolume { disk, group: Some(group), .. } | Action::GrowVolume { disk, group: Some(group), .. } => {
+            match group.disks.iter().find(|member| !is_stable(&member.disk)) {
+                Some(member) => (&member.disk, false),
+                None => (disk, **disk == *group.logical.device() && is_logical(disk) && !group.disks.is_empty()),
+            }
+        }
         Action::MountVolume { disk, mounts, .. } => match mounts.iter().find(|mount| !is_mount(&mount.unit)) {
             Some(mount) => (&mount.unit, false),
-            None => (disk, is_stable(disk) && !mounts.is_empty()),
+            None => (disk, (is_stable(disk) || is_logical(disk)) && !mounts.is_empty()),
         },
         Action::Upload { name, .. } => (name, !name.is_empty() && name.chars().all(plain)),
         Action::CreateMachine { .. }

@@ -5,7 +5,7 @@ use fmp_core::resource::PackageFile;
 use super::{text::line, words};
 use crate::{
     Action, Step,
-    action::{PackageInstall, PackagesFrom},
+    action::{DiskBefore, GroupWrite, PackageInstall, PackagesFrom},
 };
 
 /// One step in full.
@@ -58,15 +58,22 @@ fn details(step: &Step) -> Vec<String> {
             };
             packages.iter().map(one).chain(files.iter().map(file)).collect()
         }
-        Action::MakeVolume { disk, uuid, before, .. } => {
-            let seen = before.iter().map(|disk| format!("size: {} bytes, id: {}", disk.bytes, disk.identity));
-            [format!("disk: {disk}"), format!("file system: {uuid}")].into_iter().chain(seen).collect()
+        Action::MakeVolume { disk, uuid, before, group, .. } => {
+            let seen = before.iter().map(seen);
+            [format!("disk: {disk}"), format!("file system: {uuid}")]
+                .into_iter()
+                .chain(seen)
+                .chain(members(group.as_ref()))
+                .collect()
         }
         Action::MountVolume { uuid, mounts, .. } => {
             let places = mounts.iter().map(|mount| format!("directory: {}", mount.directory));
             [format!("file system: {uuid}")].into_iter().chain(places).collect()
         }
-        Action::GrowVolume { disk, uuid, .. } => vec![format!("disk: {disk}"), format!("file system: {uuid}")],
+        Action::GrowVolume { disk, uuid, group, .. } => [format!("disk: {disk}"), format!("file system: {uuid}")]
+            .into_iter()
+            .chain(members(group.as_ref()))
+            .collect(),
         Action::ApplyObject { taking, .. } => taking.iter().map(|field| format!("takes: {field}")).collect(),
         Action::DeleteObject { key, before } => vec![format!("object: {key}"), format!("made from: {before}")],
         Action::Upload { path, digest, .. } => vec![format!("path: {path}"), format!("content: {digest}")],
@@ -109,4 +116,17 @@ mod tests {
         assert_eq!(lines[..2], ["main-2/unit/kube-scheduler.service", "does: restart"]);
         assert!(lines.contains(&"disrupts: scheduler on main-2") && lines.contains(&"unit of disruption: main-2"));
     }
+}
+
+/// A disk as it was when the plan was made.
+fn seen(disk: &DiskBefore) -> String {
+    format!("size: {} bytes, id: {}", disk.bytes, disk.identity)
+}
+
+/// The disks of a volume group.
+fn members(group: Option<&GroupWrite>) -> impl Iterator<Item = String> {
+    group.into_iter().flat_map(|group| &group.disks).flat_map(|member| {
+        let named = format!("physical volume: {} on {}", member.id, member.disk);
+        [named].into_iter().chain(member.before.iter().map(seen))
+    })
 }

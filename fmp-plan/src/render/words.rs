@@ -63,9 +63,19 @@ pub(super) fn action(action: &Action) -> String {
                 }
             }
         }
-        Action::MakeVolume { disk, filesystem, .. } => format!("make {filesystem} on {disk}, which is empty"),
+        Action::MakeVolume { disk, filesystem, group: None, .. } => {
+            format!("make {filesystem} on {disk}, which is empty")
+        }
+        Action::MakeVolume { disk, filesystem, group: Some(group), .. } => {
+            format!("join {} to {disk}, make {filesystem} on it", disks(group.disks.len()))
+        }
         Action::MountVolume { mounts, .. } => format!("mount at {} places, now and at each boot", mounts.len()),
-        Action::GrowVolume { filesystem, bytes, .. } => format!("let {filesystem} take all {bytes} bytes of its disk"),
+        Action::GrowVolume { filesystem, bytes, group: None, .. } => {
+            format!("let {filesystem} take all {bytes} bytes of its disk")
+        }
+        Action::GrowVolume { filesystem, bytes, group: Some(group), .. } => {
+            format!("let {filesystem} take all {bytes} bytes of its {}", disks(group.disks.len()))
+        }
         Action::CordonNode { .. } => "keep new pods away".to_owned(),
         Action::DrainNode { evict: Evict::Replaceable, .. } => "evict the pods that come back elsewhere".to_owned(),
         Action::DrainNode { evict: Evict::All, .. } => "evict all pods, with what only they hold".to_owned(),
@@ -78,6 +88,10 @@ pub(super) fn action(action: &Action) -> String {
         Action::ApplyObject { taking, .. } if taking.is_empty() => "apply".to_owned(),
         Action::ApplyObject { taking, .. } => format!("apply, take over {} fields", taking.len()),
     }
+}
+
+fn disks(number: usize) -> String {
+    if number == 1 { "one disk".to_owned() } else { format!("{number} disks") }
 }
 
 /// What is awaited, in a few words.

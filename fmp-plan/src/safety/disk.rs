@@ -8,9 +8,20 @@ use std::{collections::BTreeSet, fmt};
 
 use fmp_core::{
     NodeName,
-    observed::{DiskSeen, DiskTrait, Fact, Observed, VolumeSeen},
-    resource::Volume,
+    observed::{DiskSeen, DiskTrait, Fact, Host, Observed, VolumeSeen},
+    resource::{Volume, lvm::LogicalVolume},
 };
+
+mod group;
+
+/// What is not written, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// A disk, or a volume group.
+    pub(crate) what: String,
+    /// Why.
+    pub(crate) why: Refused,
+}
 
 /// Why a disk is not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +48,21 @@ pub enum Refused {
     MadeOn(String),
     /// The ledger says that the volume's file system has another id: the cluster or the node was called otherwise.
     MadeAs(String),
+    /// It belongs to the volume, and the file names it no more.
+    LeftOut,
+    /// A volume group of that name has a disk that no ledger names.
+    GroupOfOthers {
+        /// Where LVM finds it.
+        device: String,
+        /// Its id within LVM.
+        id: String,
+    },
+    /// A volume group that is half made has a logical volume that is not its own.
+    HasVolume(String),
+    /// A disk of the volume group is gone.
+    Incomplete(String),
+    /// The logical volume is there, and the kernel was not told of it.
+    Inactive(LogicalVolume),
     /// The volume was finished, and what is on the disk now is not it.
     Lost(String),
     /// The disk is smaller than the file system on it.
@@ -75,6 +101,24 @@ impl fmt::Display for Refused {
                 f,
                 "its file system was made as {uuid}, under another name of the cluster: retire the node and let it join anew"
             ),
+            Self::LeftOut => f.write_str(
+                "it belongs to this node's volume: name it again, or retire the node and let it join anew; data is not moved \
+                 off a disk",
+            ),
+            Self::GroupOfOthers { device, id } => write!(
+                f,
+                "there is one of that name with {device} ({id}), which is not ours: write another name as `group` under \
+                 [storage]"
+            ),
+            Self::HasVolume(volume) => write!(f, "`{volume}` is in it besides: remove that by hand if it is not needed"),
+            Self::Incomplete(disk) => write!(
+                f,
+                "{disk} is missing in it: bring the disk back, or retire the node and let it join anew"
+            ),
+            Self::Inactive(LogicalVolume { group, volume }) => write!(
+                f,
+                "its volume is not active: `lvchange --activate y {group}/{volume}` on the host says why"
+            ),
             Self::Lost(found) => write!(
                 f,
                 "the volume was made on it, and now it holds {found}: bring the disk back, or retire the node and let it \
@@ -102,8 +146,20 @@ const fn told(what: DiskTrait) -> &'static str {
     }
 }
 
-/// Why `node`'s volume can't be made on its disk, or used there; `None` where it can.
-pub(crate) fn refused(observed: &Observed, node: &NodeName, wanted: &Volume, seen: &VolumeSeen) -> Option<Refused> {
+/// Why `node`'s volume can't be made on its disks, or used there; `None` where it can.
+pub(crate) fn refused(observed: &Observed, node: &NodeName, wanted: &Volume, seen: &VolumeSeen) -> Option<Refusal> {
+    let itself = |why| Refusal { what: wanted.disk.to_string(), why };
+    if let Some(why) = noted_otherwise(wanted, seen) {
+        return Some(itself(why));
+    }
+    match &wanted.group {
+        Some(group) => group::refused(observed, node, (wanted, group), seen),
+        None => of_disk(observed, node, wanted, seen).map(itself),
+    }
+}
+
+/// The ledger has the volume elsewhere, or as another one.
+fn noted_otherwise(wanted: &Volume, seen: &VolumeSeen) -> Option<Refused> {
     if let Some(noted) = &seen.note {
         if noted.disk != *wanted.disk {
             return Some(Refused::MadeOn(noted.disk.clone()));
@@ -112,6 +168,11 @@ pub(crate) fn refused(observed: &Observed, node: &NodeName, wanted: &Volume, see
             return Some(Refused::MadeAs(noted.uuid.clone()));
         }
     }
+    None
+}
+
+fn of_disk(observed: &Observed, node: &NodeName, wanted: &Volume, seen: &VolumeSeen) -> Option<Refused> {
+    let (kind, uuid) = (wanted.filesystem.as_str(), wanted.uuid.as_str());
     let disk = match &seen.disk {
         Fact::Known(disk) => disk,
         Fact::Absent => return Some(Refused::Missing),
@@ -119,7 +180,7 @@ pub(crate) fn refused(observed: &Observed, node: &NodeName, wanted: &Volume, see
     };
     match &seen.note {
         Some(noted) if noted.made => lost(disk, wanted),
-        Some(_) => not_a_disk(disk).or_else(|| elsewhere(observed, node, disk)).or_else(|| half_made(disk, wanted)),
+        Some(_) => not_a_disk(disk).or_else(|| elsewhere(observed, node, disk)).or_else(|| half_made(disk, kind, uuid)),
         None => not_a_disk(disk).or_else(|| elsewhere(observed, node, disk)).or_else(|| not_empty(disk)),
     }
 }
@@ -149,11 +210,10 @@ fn not_empty(disk: &DiskSeen) -> Option<Refused> {
     (disk.blank != Some(true)).then_some(Refused::NotBlank)
 }
 
-/// What a run of ours left that was cut off: nothing yet, or the beginning of just this file system.
-fn half_made(disk: &DiskSeen, wanted: &Volume) -> Option<Refused> {
-    let ours = disk.uuid == wanted.uuid.as_str();
-    let others: BTreeSet<String> =
-        disk.signatures.iter().filter(|found| !(ours && **found == wanted.filesystem.as_str())).cloned().collect();
+/// What a run of ours left that was cut off: nothing yet, or the beginning of just what is made there, of this kind and id.
+fn half_made(disk: &DiskSeen, kind: &str, id: &str) -> Option<Refused> {
+    let ours = disk.uuid == id;
+    let others: BTreeSet<String> = disk.signatures.iter().filter(|found| !(ours && **found == kind)).cloned().collect();
     (!others.is_empty()).then_some(Refused::Holds(others))
 }
 
@@ -163,10 +223,19 @@ fn elsewhere(observed: &Observed, node: &NodeName, disk: &DiskSeen) -> Option<Re
         return None;
     }
     let same = |other: &NodeName| {
-        let volume = observed.host(other).and_then(|host| host.volume.as_ref());
-        volume.and_then(|volume| volume.disk.known()).is_some_and(|other| other.identity == disk.identity)
+        let seen = observed.host(other).into_iter().flat_map(disks_of);
+        seen.into_iter().any(|other| other.identity == disk.identity)
     };
     observed.hosts.keys().find(|other| *other != node && same(other)).map(|other| Refused::SeenOn(other.clone()))
+}
+
+/// Every disk that is seen of a host for its volume.
+fn disks_of(host: &Host) -> impl Iterator<Item = &DiskSeen> {
+    let volume = host.volume.iter();
+    volume.flat_map(|seen| {
+        let beneath = seen.group.iter().flat_map(|group| group.disks.values());
+        [&seen.disk].into_iter().chain(beneath).filter_map(Fact::known)
+    })
 }
 
 /// `naa.0000000000000000` and the like.

@@ -8,7 +8,8 @@ use fmp_core::{
     Digest, NodeName,
     bundle::{Entry, Kind, Lock, PackageOf, SourceKind},
     observed::{
-        Api, DirectorySeen, DiskSeen, EtcdMember, Fact, Host, Observed, PackageSeen, PackagesSeen, UnitSeen, VolumeSeen,
+        Api, DirectorySeen, DiskSeen, EtcdMember, Fact, Host, Observed, PackageSeen, PackagesSeen, UnitSeen,
+        VolumeGroupSeen, VolumeSeen,
     },
     os::Need,
     profile::Profiles,
@@ -152,6 +153,17 @@ impl Lab {
         there.extend(seen.map(|seen| (package.to_owned(), seen)));
     }
 
+    /// Everything is as wanted, and each work node has two disks that LVM joins.
+    pub(crate) fn joined(mains: u8, works: u16) -> Self {
+        let mut text = written("1.29.15", mains, works, &[]);
+        text.insert_str(0, "storage.kind = 'lvm'\n");
+        for n in 1..=works {
+            let disks = [format!("'/dev/disk/by-id/wwn-0x{n}a'"), format!("'/dev/disk/by-id/wwn-0x{n}b'")].join(", ");
+            writeln!(text, "[nodes.work-{n}.storage]\ndisks = [{disks}]").unwrap();
+        }
+        Self::of(parsed(&text), lock_at("1.29.15"))
+    }
+
     /// The volume of a host as it is seen, which a test changes.
     pub(crate) fn volume(&mut self, name: &str) -> &mut VolumeSeen {
         self.host(name).volume.as_mut().unwrap()
@@ -165,17 +177,37 @@ impl Lab {
         }
     }
 
-    /// The host holds nothing, and its disk is empty.
+    /// What is seen beneath a host's logical volume, which a test changes.
+    pub(crate) fn group(&mut self, name: &str) -> &mut VolumeGroupSeen {
+        match &mut self.volume(name).group.as_mut().unwrap().group {
+            Fact::Known(group) => group,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// A disk beneath a host's logical volume, which a test changes.
+    pub(crate) fn beneath(&mut self, name: &str, disk: &str) -> &mut DiskSeen {
+        match self.volume(name).group.as_mut().unwrap().disks.get_mut(disk) {
+            Some(Fact::Known(disk)) => disk,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// The host holds nothing, and its disks are empty.
     pub(crate) fn clear_with_disk(&mut self, name: &str) {
         self.clear(name);
         let volume = self.volume(name);
         volume.note = None;
         volume.directories.values_mut().for_each(|seen| *seen = DirectorySeen::Free);
-        let disk = self.disk(name);
-        (disk.blank, disk.filesystem_bytes) = (Some(true), None);
-        disk.uuid.clear();
-        disk.signatures.clear();
-        disk.mounted.clear();
+        let Some(beneath) = &mut volume.group else { return emptied(self.disk(name)) };
+        beneath.group = Fact::Absent;
+        for disk in beneath.disks.values_mut() {
+            match disk {
+                Fact::Known(disk) => emptied(disk),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        volume.disk = Fact::Absent;
     }
 
     /// An object that is wanted.
@@ -396,4 +428,13 @@ fn a_settled_cluster_is_in_sync() {
         assert_eq!((&plan.changes, &plan.waiting), (&Vec::new(), &Vec::new()));
     }
     assert_eq!(Lab::settled(3, 2).spec.nodes[&node("work-1")].role, Role::Work);
+}
+
+/// Nothing is on the disk, and nothing on top of it.
+fn emptied(disk: &mut DiskSeen) {
+    (disk.blank, disk.filesystem_bytes) = (Some(true), None);
+    disk.uuid.clear();
+    disk.signatures.clear();
+    disk.mounted.clear();
+    disk.traits.clear();
 }

@@ -6,11 +6,14 @@ use fmp_core::{
     Digest, NodeName,
     graph::Desired,
     observed::{
-        Api, Certificate, Cgroup, ClockSync, DirectorySeen, DiskSeen, Etcd, EtcdMember, Fact, FileSeen, Host,
-        HostFacts, LedgerEntry, NodeSeen, ObjectSeen, Observed, PackageSeen, PackagesSeen, Stamp, UnitSeen, VolumeNote,
-        VolumeSeen,
+        Api, Certificate, Cgroup, ClockSync, DirectorySeen, DiskSeen, DiskTrait, Etcd, EtcdMember, Fact, FileSeen,
+        GroupSeen, Host, HostFacts, LedgerEntry, MemberSeen, NodeSeen, ObjectSeen, Observed, PackageSeen, PackagesSeen,
+        Stamp, UnitSeen, VolumeGroupSeen, VolumeNote, VolumeSeen,
     },
-    resource::{Authority, CertificateRequest, Holding, Image, Resource, Scope, Trust, Usage, Volume, Way},
+    resource::{
+        Authority, CertificateRequest, Holding, Image, Resource, Scope, Trust, Usage, Volume, Way, lvm::VolumeGroup,
+        programs,
+    },
     role::paths,
     spec::Spec,
 };
@@ -127,8 +130,8 @@ fn lay_down_volume(host: &mut Host, name: &NodeName, volume: &Volume) {
         let unit = UnitSeen { sub: "mounted".into(), stamp: None, ..running(Stamp::default()) };
         host.units.insert(mount.unit.to_string(), Fact::Known(unit));
     }
-    let programs = volume.filesystem.programs().map(|name| (name.to_owned(), format!("/sbin/{name}")));
-    host.facts.programs.extend(programs);
+    let needed = programs(volume.filesystem, volume.group.as_ref().map(|group| &group.logical));
+    host.facts.programs.extend(needed.map(|(name, _)| (name.to_owned(), format!("/sbin/{name}"))));
     let folder = |directory: &str| if directory == paths::VOLUME { "/".to_owned() } else { directory.to_owned() };
     let ours = |directory: &str| (directory.to_owned(), DirectorySeen::Ours(folder(directory)));
     let directories: BTreeMap<_, _> = volume.mounts.iter().map(|mount| ours(&mount.directory)).collect();
@@ -144,8 +147,52 @@ fn lay_down_volume(host: &mut Host, name: &NodeName, volume: &Volume) {
         blank: None,
         filesystem_bytes: Some(499_998_765_056),
     };
-    let note = VolumeNote { disk: volume.disk.to_string(), uuid: volume.uuid.to_string(), made: true };
-    host.volume = Some(VolumeSeen { disk: Fact::Known(disk), note: Some(note), directories });
+    let (disk, group) = match &volume.group {
+        None => (disk, None),
+        Some(group) => lay_down_group(name, &disk, group),
+    };
+    let members = volume.group.iter().flat_map(|group| &*group.disks);
+    let note = VolumeNote {
+        disk: volume.disk.to_string(),
+        uuid: volume.uuid.to_string(),
+        members: members.map(|member| (member.disk.to_string(), member.id.to_string())).collect(),
+        made: true,
+    };
+    host.volume = Some(VolumeSeen { disk: Fact::Known(disk), group, note: Some(note), directories });
+}
+
+/// Disks of the size of `alike`, joined: the logical volume, and what lies beneath it.
+fn lay_down_group(name: &NodeName, alike: &DiskSeen, group: &VolumeGroup) -> (DiskSeen, Option<GroupSeen>) {
+    /// What LVM's own data takes of each disk.
+    const ROUNDED: u64 = 4 << 20;
+    let mut has = VolumeGroupSeen::default();
+    let mut disks = BTreeMap::new();
+    for (at, member) in group.disks.iter().enumerate() {
+        let device = format!("sd{}", char::from(b'b' + u8::try_from(at).unwrap()));
+        let used = MemberSeen { device: format!("/dev/{device}"), bytes: alike.bytes - ROUNDED };
+        has.members.insert(member.id.to_string(), used);
+        let disk = DiskSeen {
+            device,
+            identity: format!("naa.{}", &Digest::of(format!("{name} {at}")).hex()[..16]),
+            traits: [DiskTrait::Held].into(),
+            signatures: ["LVM2_member".to_owned()].into(),
+            uuid: member.id.to_string(),
+            filesystem_bytes: None,
+            ..alike.clone()
+        };
+        disks.insert(member.disk.to_string(), Fact::Known(disk));
+    }
+    let bytes = has.members.values().map(|member| member.bytes).sum();
+    has.volumes.insert(group.logical.volume.to_string(), bytes);
+    let logical = DiskSeen {
+        device: "dm-0".into(),
+        bytes,
+        identity: String::new(),
+        traits: [DiskTrait::Layer].into(),
+        filesystem_bytes: Some(bytes - ROUNDED),
+        ..alike.clone()
+    };
+    (logical, Some(GroupSeen { disks, group: Fact::Known(has) }))
 }
 
 /// A certificate authority; `life` tells one key from another.

@@ -1,7 +1,8 @@
 # A disk, and the directories where it is mounted, for whoever looks and for whoever is about to write.
 #
 # volume_facts DISK HOW FILESYSTEM DIRECTORY…: lines `WORD<tab>VALUE`; no line `device` where there is no such disk. HOW is
-# `deep` to read the first and the last 16 MiB too. Nothing is changed. What can't be read is never told as empty.
+# `deep` to read the first and the last 16 MiB too, `unnamed` to do so only where nothing on it has a name. Nothing is changed.
+# What can't be read is never told as empty.
 volume_facts() (
     set +f
     unset IFS
@@ -93,7 +94,7 @@ volume_facts() (
             8) say signature "several things at once" ;;
             *) say trait unreadable ;;
         esac
-        if [ "$how" = deep ]; then
+        if [ "$how" = deep ] || [ "$how$found$probed" = unnamed ]; then
             span=16777216
             [ "$bytes" -ge "$span" ] || span=$bytes
             head=$(dd if="$node" bs=1M count="$span" iflag=count_bytes,fullblock 2>/dev/null | zeros)
@@ -137,4 +138,34 @@ volume_facts() (
                 ;;
         esac
     done
+)
+
+# group_facts NAME: the volume group of that name, lines `WORD<tab>VALUE`: `group` (present, absent, unreadable), `pv` (its id, its
+# device, what LVM uses of it), `lv` (its name, its size), `free`. Sizes in bytes. Nothing is changed.
+group_facts() (
+    set +f
+    unset IFS
+    group=$1
+    export LVM_SUPPRESS_FD_WARNINGS=1
+    # lvm PROGRAM FIELDS: a line each, fields with a tab between them.
+    lvm() { "$1" --noheadings --nosuffix --units b --separator "$(printf '\t')" --options "$2" --select "vg_name=$group" 2>/dev/null </dev/null | sed 's/^ *//; /^$/d'; }
+    # Nobody has ever run it there. Whoever is about to write looks again, with LVM.
+    if ! command -v vgs >/dev/null 2>&1; then
+        printf 'group\tabsent\n'
+        return
+    fi
+    # A pipe hides how the program ended: what it can't tell at all, it can't tell of everything.
+    if ! vgs >/dev/null 2>&1 </dev/null; then
+        printf 'group\tunreadable\n'
+        return
+    fi
+    members=$(lvm pvs pv_uuid,pv_name,pv_size)
+    if [ -z "$members" ]; then
+        printf 'group\tabsent\n'
+        return
+    fi
+    printf 'group\tpresent\n'
+    printf '%s\n' "$members" | sed 's/^/pv\t/'
+    lvm lvs lv_name,lv_size | sed 's/^/lv\t/'
+    lvm vgs vg_free | sed 's/^/free\t/'
 )

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fmp_core::{
     Digest, NodeName,
-    observed::{DirectorySeen, DiskSeen, DiskTrait, Fact, VolumeNote, VolumeSeen},
+    observed::{
+        DirectorySeen, DiskSeen, DiskTrait, Fact, GroupSeen, MemberSeen, VolumeGroupSeen, VolumeNote, VolumeSeen,
+    },
     resource::Filesystem,
     role::paths::{VOLUME, mount_unit},
 };
-use fmp_exec::provider::VolumeQuestion;
+use fmp_exec::provider::{GroupQuestion, VolumeQuestion};
 use serde::{Deserialize, Serialize};
 
 use super::{World, host::Host};
@@ -19,8 +21,8 @@ use super::{World, host::Host};
 /// What a disk has that nobody said more of: 500 GB.
 const BYTES: u64 = 500_000_000_000;
 
-/// What no file system uses of a disk: it is made of whole groups of blocks.
-const ROUNDED: u64 = 4 << 20;
+/// What neither a file system nor LVM uses of a disk: they are made of whole groups of blocks.
+pub(crate) const ROUNDED: u64 = 4 << 20;
 
 /// A disk of its own, by its stable name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +42,65 @@ pub(crate) enum DiskContent {
     Others(String),
     /// The beginning of a file system: no signature yet.
     Half,
+    /// A physical volume of LVM, with its id.
+    Member(String),
     /// A file system.
     Made { filesystem: Filesystem, uuid: String, bytes: u64 },
+}
+
+/// A volume group over disks of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    /// Its physical volumes by their ids, with what LVM uses of each in bytes.
+    pub(crate) members: BTreeMap<String, u64>,
+    pub(crate) logical: Option<Logical>,
+}
+
+/// A logical volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Logical {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    pub(crate) content: DiskContent,
+}
+
+impl Group {
+    /// What no logical volume has, in bytes.
+    pub(crate) fn free(&self) -> u64 {
+        let used = self.logical.as_ref().map_or(0, |logical| logical.bytes);
+        self.members.values().sum::<u64>().saturating_sub(used)
+    }
+
+    /// A group as it was seen.
+    pub(crate) fn mirrored(name: &str, seen: &VolumeSeen) -> Option<Self> {
+        let group = seen.group.as_ref()?.group.known()?;
+        let logical = group.volumes.first_key_value().map(|(name, bytes)| Logical {
+            name: name.clone(),
+            bytes: *bytes,
+            content: seen.disk.known().map_or(DiskContent::Nothing, |disk| content(disk, seen.note.as_ref(), None)),
+        });
+        let members = group.members.iter().map(|(id, member)| (id.clone(), member.bytes)).collect();
+        Some(Self { name: name.to_owned(), members, logical })
+    }
+}
+
+/// What lies on a device that was seen. `id`: what it was to get within LVM.
+fn content(seen: &DiskSeen, note: Option<&VolumeNote>, id: Option<&str>) -> DiskContent {
+    let usable = seen.bytes.saturating_sub(ROUNDED);
+    let kind = [Filesystem::Ext4, Filesystem::Xfs].into_iter().find(|kind| seen.signatures.contains(kind.as_str()));
+    let ours = note.is_some_and(|note| note.uuid == seen.uuid);
+    match (kind, seen.signatures.first(), seen.blank) {
+        (Some(filesystem), ..) if ours => {
+            let bytes = seen.filesystem_bytes.unwrap_or(usable);
+            DiskContent::Made { filesystem, uuid: seen.uuid.clone(), bytes }
+        }
+        (_, Some(_), _) if id.is_some_and(|id| id == seen.uuid) => DiskContent::Member(seen.uuid.clone()),
+        (_, Some(signature), _) => DiskContent::Others(signature.clone()),
+        (_, None, Some(true)) => DiskContent::Nothing,
+        (_, None, Some(false)) if note.is_none() => DiskContent::Others("something".to_owned()),
+        (_, None, Some(false) | None) => DiskContent::Half,
+    }
 }
 
 impl Disk {
@@ -53,19 +112,8 @@ impl Disk {
 
     /// A disk as it was seen.
     pub(crate) fn mirrored(name: String, seen: &DiskSeen, note: Option<&VolumeNote>) -> Self {
-        let usable = seen.bytes.saturating_sub(ROUNDED);
-        let kind = [Filesystem::Ext4, Filesystem::Xfs].into_iter().find(|kind| seen.signatures.contains(kind.as_str()));
-        let ours = note.is_some_and(|note| note.uuid == seen.uuid);
-        let content = match (kind, seen.signatures.first(), seen.blank) {
-            (Some(filesystem), ..) if ours => {
-                let bytes = seen.filesystem_bytes.unwrap_or(usable);
-                DiskContent::Made { filesystem, uuid: seen.uuid.clone(), bytes }
-            }
-            (_, Some(signature), _) => DiskContent::Others(signature.clone()),
-            (_, None, Some(true)) => DiskContent::Nothing,
-            (_, None, Some(false)) if note.is_none() => DiskContent::Others("something".to_owned()),
-            (_, None, Some(false) | None) => DiskContent::Half,
-        };
+        let id = note.and_then(|note| note.members.get(&name)).map(String::as_str);
+        let content = content(seen, note, id);
         Self { name, bytes: seen.bytes, identity: seen.identity.clone(), content }
     }
 
@@ -75,22 +123,31 @@ impl Disk {
     }
 
     fn seen(&self, mounted: BTreeSet<String>, is_made: bool) -> DiskSeen {
-        let (signatures, uuid, filesystem) = match &self.content {
-            DiskContent::Nothing | DiskContent::Half => (BTreeSet::new(), String::new(), None),
-            DiskContent::Others(what) => ([what.clone()].into(), String::new(), None),
-            DiskContent::Made { filesystem, uuid, bytes } => {
+        let (bytes, identity) = (self.bytes, self.identity.clone());
+        DiskSeen { bytes, identity, ..self.content.seen(mounted, is_made) }
+    }
+}
+
+impl DiskContent {
+    /// A device that holds this.
+    fn seen(&self, mounted: BTreeSet<String>, is_made: bool) -> DiskSeen {
+        let (signatures, uuid, filesystem) = match self {
+            Self::Nothing | Self::Half => (BTreeSet::new(), String::new(), None),
+            Self::Others(what) => ([what.clone()].into(), String::new(), None),
+            Self::Member(id) => (["LVM2_member".to_owned()].into(), id.clone(), None),
+            Self::Made { filesystem, uuid, bytes } => {
                 ([filesystem.as_str().to_owned()].into(), uuid.clone(), Some(*bytes))
             }
         };
         DiskSeen {
             device: "sdb".to_owned(),
-            bytes: self.bytes,
-            identity: self.identity.clone(),
+            bytes: 0,
+            identity: String::new(),
             twins: BTreeSet::new(),
             traits: BTreeSet::<DiskTrait>::new(),
             signatures,
             uuid,
-            blank: (!is_made).then_some(self.content == DiskContent::Nothing),
+            blank: (!is_made).then_some(*self == Self::Nothing),
             filesystem_bytes: filesystem.filter(|_| mounted.contains(VOLUME)),
             mounted,
         }
@@ -104,13 +161,61 @@ impl Host {
             ask.directories.iter().map(|directory| (directory.to_string(), self.directory(directory))).collect();
         let mounted = directories.iter().filter(|(_, state)| matches!(state, DirectorySeen::Ours(_)));
         let mounted: BTreeSet<String> = mounted.map(|(directory, _)| directory.clone()).collect();
-        let disk = self.disk.as_ref().filter(|disk| disk.name == *ask.disk);
         let is_made = self.volume.as_ref().is_some_and(|note| note.made);
-        VolumeSeen {
-            disk: disk.map_or(Fact::Absent, |disk| Fact::Known(disk.seen(mounted, is_made))),
-            note: self.volume.clone(),
-            directories,
-        }
+        let (disk, group) = match &ask.group {
+            None => (self.disk(&ask.disk).map(|disk| disk.seen(mounted, is_made)), None),
+            Some(ask) => {
+                let logical = self.group.as_ref().and_then(|group| group.logical.as_ref());
+                let seen = logical.map(|logical| DiskSeen {
+                    device: "dm-0".to_owned(),
+                    bytes: logical.bytes,
+                    traits: [DiskTrait::Layer].into(),
+                    ..logical.content.seen(mounted, true)
+                });
+                (seen, Some(self.group_seen(ask)))
+            }
+        };
+        VolumeSeen { disk: disk.map_or(Fact::Absent, Fact::Known), group, note: self.volume.clone(), directories }
+    }
+
+    fn group_seen(&self, ask: &GroupQuestion) -> GroupSeen {
+        let group = self.group.as_ref().filter(|group| group.name == *ask.name);
+        let is_used = |content: &DiskContent| match content {
+            DiskContent::Member(id) => {
+                group.is_some_and(|group| group.logical.is_some() && group.members.contains_key(id))
+            }
+            DiskContent::Nothing | DiskContent::Half | DiskContent::Made { .. } | DiskContent::Others(_) => false,
+        };
+        let seen = |disk: &Disk| {
+            let has_name = !matches!(disk.content, DiskContent::Nothing | DiskContent::Half);
+            let traits = is_used(&disk.content).then_some(DiskTrait::Held).into_iter().collect();
+            DiskSeen { traits, ..disk.seen(BTreeSet::new(), has_name) }
+        };
+        let disks = ask
+            .disks
+            .iter()
+            .map(|name| (name.to_string(), self.disk(name).map_or(Fact::Absent, |disk| Fact::Known(seen(disk)))));
+        let group = group.map(|group| VolumeGroupSeen {
+            members: group.members.iter().map(|(id, bytes)| (id.clone(), self.member_seen(id, *bytes))).collect(),
+            volumes: group.logical.iter().map(|logical| (logical.name.clone(), logical.bytes)).collect(),
+            free_bytes: group.free(),
+        });
+        GroupSeen { disks: disks.collect(), group: group.map_or(Fact::Absent, Fact::Known) }
+    }
+
+    /// A physical volume, as LVM tells of it: one whose disk is gone is missing.
+    fn member_seen(&self, id: &str, bytes: u64) -> MemberSeen {
+        let is_there = self.disks.iter().any(|disk| matches!(&disk.content, DiskContent::Member(own) if own == id));
+        MemberSeen { device: if is_there { "/dev/sdb" } else { "[unknown]" }.to_owned(), bytes }
+    }
+
+    /// Its disk of this name.
+    pub(crate) fn disk(&self, name: &str) -> Option<&Disk> {
+        self.disks.iter().find(|disk| disk.name == name)
+    }
+
+    pub(crate) fn disk_mut(&mut self, name: &str) -> Option<&mut Disk> {
+        self.disks.iter_mut().find(|disk| disk.name == name)
     }
 
     /// What is at a directory that is, or will be, a mount point.
@@ -131,38 +236,40 @@ impl Host {
 
 impl World {
     /// Disks that a file names: a machine that has none of that name gets an empty one.
-    pub(crate) fn plug_in(&mut self, bays: &BTreeMap<NodeName, String>) {
+    pub(crate) fn plug_in(&mut self, bays: &BTreeMap<NodeName, BTreeSet<String>>) {
         self.bays.clone_from(bays);
-        for (node, name) in bays {
+        for (node, names) in bays {
             let Some(host) = self.hosts.get_mut(node) else { continue };
-            if host.disk.as_ref().is_none_or(|disk| disk.name != *name) {
-                host.disk = Some(Disk::empty(name, host.machine));
+            for name in names {
+                if host.disk(name).is_none() {
+                    host.disks.push(Disk::empty(name, host.machine));
+                }
             }
         }
     }
 
-    /// Somebody uses a disk for something else.
+    /// Somebody uses a host's first disk for something else.
     pub fn use_disk(&mut self, node: &NodeName, signature: &str) {
         self.change(node, |host| {
-            if let Some(disk) = &mut host.disk {
+            if let Some(disk) = host.disks.first_mut() {
                 disk.content = DiskContent::Others(signature.to_owned());
             }
         });
     }
 
-    /// A disk is emptied by hand.
+    /// A host's first disk is emptied by hand.
     pub fn empty_disk(&mut self, node: &NodeName) {
         self.change(node, |host| {
-            if let Some(disk) = &mut host.disk {
+            if let Some(disk) = host.disks.first_mut() {
                 disk.content = DiskContent::Nothing;
             }
         });
     }
 
-    /// A disk is enlarged by whoever provides it, by so many GB of 10^9 bytes.
+    /// A host's first disk is enlarged by whoever provides it, by so many GB of 10^9 bytes.
     pub fn enlarge_disk(&mut self, node: &NodeName, gb: u32) {
         self.change(node, |host| {
-            if let Some(disk) = &mut host.disk {
+            if let Some(disk) = host.disks.first_mut() {
                 disk.bytes += u64::from(gb) * 1_000_000_000;
             }
         });

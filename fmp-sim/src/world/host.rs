@@ -12,7 +12,7 @@ use fmp_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    disks::Disk,
+    disks::{Disk, Group},
     files::{Content, File},
     health::Ills,
     lease::Taken,
@@ -49,9 +49,12 @@ pub(crate) struct Host {
     pub(crate) crashed: BTreeSet<String>,
     pub(crate) images: BTreeSet<String>,
     pub(crate) etcd_data: Option<Data>,
-    /// The disk for its volume.
+    /// The disks for its volume.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) disks: Vec<Disk>,
+    /// What LVM has joined of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) disk: Option<Disk>,
+    pub(crate) group: Option<Group>,
     /// What the ledger says of its volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) volume: Option<VolumeNote>,
@@ -128,7 +131,8 @@ impl Host {
             crashed: BTreeSet::new(),
             images: BTreeSet::new(),
             etcd_data: None,
-            disk: None,
+            disks: Vec::new(),
+            group: None,
             volume: None,
             packages: BTreeMap::new(),
             begun: BTreeSet::new(),

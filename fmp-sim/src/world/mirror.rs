@@ -16,7 +16,7 @@ use fmp_core::{
 
 use super::{
     Setup, World,
-    disks::Disk,
+    disks::{Disk, Group},
     etcd::{EtcdCluster, Member},
     files::{Content, File},
     host::{Data, Host, Power},
@@ -189,8 +189,22 @@ impl Glass<'_> {
     fn volume(&mut self) {
         let Some(seen) = &self.seen.volume else { return };
         self.host.volume.clone_from(&seen.note);
-        let name = self.host.disk.take().map(|disk| disk.name);
-        self.host.disk = name.zip(seen.disk.known()).map(|(name, disk)| Disk::mirrored(name, disk, seen.note.as_ref()));
+        let note = seen.note.as_ref();
+        // The machine has those that the file names: one, unless LVM joins them.
+        let named = std::mem::take(&mut self.host.disks).into_iter().map(|disk| disk.name);
+        self.host.disks = match &seen.group {
+            None => {
+                let disk = named.take(1).zip(seen.disk.known());
+                disk.map(|(name, disk)| Disk::mirrored(name, disk, note)).collect()
+            }
+            Some(beneath) => {
+                let disks = beneath.disks.iter().filter_map(|(name, disk)| Some((name, disk.known()?)));
+                disks.map(|(name, disk)| Disk::mirrored(name.clone(), disk, note)).collect()
+            }
+        };
+        // The ledger names the device: `/dev/GROUP/VOLUME`.
+        let name = note.and_then(|note| note.disk.strip_prefix("/dev/")?.split_once('/'));
+        self.host.group = name.and_then(|(group, _)| Group::mirrored(group, seen));
     }
 
     fn content(&mut self, path: &str, seen: &FileSeen, wanted: Option<&fmp_core::resource::Text>) -> Content {

@@ -64,7 +64,7 @@ pub struct World {
     hosts: BTreeMap<NodeName, Host>,
     /// Disks that machines have for a volume, by their stable names: whatever machine stands there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    bays: BTreeMap<NodeName, String>,
+    bays: BTreeMap<NodeName, BTreeSet<String>>,
     /// The host keys that whoever runs FMP knows.
     pinned: BTreeMap<NodeName, u64>,
     etcd: Option<EtcdCluster>,

@@ -41,7 +41,7 @@ impl World {
     pub(crate) fn place(&mut self, node: &NodeName, address: Ipv4Addr, main: bool, like: &HostFacts, exists: bool) {
         let serial = self.next();
         let mut host = Host::bare(node, address, main, like, serial, exists);
-        host.disk = self.bays.get(node).map(|name| Disk::empty(name, serial));
+        host.disks = self.bays.get(node).into_iter().flatten().map(|name| Disk::empty(name, serial)).collect();
         self.hosts.insert(node.clone(), host);
         self.pinned.insert(node.clone(), serial);
     }

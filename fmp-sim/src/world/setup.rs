@@ -8,7 +8,7 @@ use std::{
 use fmp_core::{
     NodeName,
     observed::{Cgroup, ClockSync, Disk, HostFacts},
-    spec::{Environment, Node, Role, Spec},
+    spec::{Environment, Role, Spec},
 };
 
 use super::Pace;
@@ -26,8 +26,8 @@ pub struct Setup {
     pub works: BTreeMap<NodeName, Ipv4Addr>,
     /// The machine that stores images, where there is one.
     pub images: BTreeMap<NodeName, Ipv4Addr>,
-    /// The disk that a node names for its volume. Its machine has it, empty.
-    pub disks: BTreeMap<NodeName, String>,
+    /// The disks that a node names for its volume. Its machine has them, empty.
+    pub disks: BTreeMap<NodeName, BTreeSet<String>>,
     /// What a machine is like. Host name, machine id and addresses are filled in.
     pub machine: HostFacts,
     /// What a kubelet says that its version is, `v1.29.15`, where the path of its program does not tell.
@@ -44,8 +44,8 @@ impl Setup {
             all.map(|(name, node)| (name.clone(), node.address)).collect()
         };
         let (mains, works, images) = (of_role(Role::Main), of_role(Role::Work), of_role(Role::Images));
-        let disk = |(name, node): (&NodeName, &Node)| Some((name.clone(), node.disk.clone()?));
-        let disks = spec.everyone().filter_map(disk).collect();
+        let disks = spec.everyone().filter(|(_, node)| !node.disks.is_empty());
+        let disks = disks.map(|(name, node)| (name.clone(), node.disks.clone())).collect();
         Self { images, disks, ..Self::new(spec.environment, mains, works, &spec.kubernetes.to_string()) }
     }
 

@@ -28,6 +28,8 @@ use fmp_plan::{
 
 use super::{Setup, World};
 
+mod groups;
+
 fn node(name: &str) -> NodeName {
     name.parse().unwrap()
 }
@@ -305,13 +307,13 @@ const DISK: &str = "/dev/disk/by-id/wwn-0x5";
 /// A world whose work node has an empty disk.
 fn stored() -> World {
     let mut world = world(Environment::Ssh);
-    world.plug_in(&[(node("work-1"), DISK.to_owned())].into());
+    world.plug_in(&[(node("work-1"), [DISK.to_owned()].into())].into());
     world
 }
 
 fn make_volume() -> Action {
     let uuid = Uuid::of_volume("lab", &node("work-1"), DISK);
-    Action::MakeVolume { disk: DISK.into(), filesystem: Filesystem::Ext4, uuid, before: None }
+    Action::MakeVolume { disk: DISK.into(), filesystem: Filesystem::Ext4, uuid, before: None, group: None }
 }
 
 #[test]
@@ -381,7 +383,7 @@ fn a_mount_hides_nothing_and_comes_again_at_each_boot() {
     let mount = || Action::MountVolume { disk: disk.clone(), filesystem, uuid: uuid.clone(), mounts: mounts.clone() };
     done(&mut world, "work-1", mount());
     assert_eq!(apply(&mut world, "work-1", mount(), &[]).unwrap(), Applied::AlreadyDone);
-    let ask = VolumeQuestion { disk: disk.clone(), filesystem, directories: vec!["/srv/fmp".into()] };
+    let ask = VolumeQuestion { disk: disk.clone(), group: None, filesystem, directories: vec!["/srv/fmp".into()] };
     for _ in 0..2 {
         let seen = world.hosts[&node("work-1")].volume_seen(&ask);
         assert_eq!(seen.directories["/srv/fmp"], DirectorySeen::Ours("/".into()));

@@ -1,4 +1,4 @@
-//! The volume: a disk of the node's own, mounted where programs keep their data, before anything is written there.
+//! The volume: a disk of the node's own, or several that LVM joins, mounted where programs keep their data, before anything is written there.
 //!
 //! One file system is mounted at a place of its own, and from there each data directory by a bind mount: they share its
 //! room, and a directory more needs no other disk.
@@ -12,8 +12,11 @@ use super::super::{
 };
 use crate::{
     profile::KernelIs,
-    resource::{Filesystem, Mount, Resource, Text, Uuid, Volume},
-    spec::Volumes,
+    resource::{
+        Mount, Resource, Text, Uuid, Volume,
+        lvm::{LvmId, PhysicalVolume, VolumeGroup},
+    },
+    spec::{Storage, Volumes},
 };
 
 /// Adds the volume to the recipe of nodes that name a disk. It comes after everything else of the recipe: what lies in
@@ -22,7 +25,7 @@ pub(in super::super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>)
     let Some(storage) = &common.spec.storage else { return };
     let directories = &storage.mounts;
     let beneath: Arc<[Mount]> = directories.iter().map(|directory| folder(directory)).collect();
-    recipe.each(key::VOLUME, move |node| Resource::Volume(volume(common, node, storage.filesystem, &beneath)));
+    recipe.each(key::VOLUME, move |node| Resource::Volume(volume(common, node, storage, &beneath)));
     recipe.noted_on_the_ground(key::VOLUME);
     recipe.stands_beneath(key::VOLUME, directories);
     users(recipe, common, directories);
@@ -43,13 +46,23 @@ fn users(recipe: &mut Recipe<'_>, common: &Common<'_>, mounted: &BTreeSet<String
     }
 }
 
-fn volume(common: &Common<'_>, node: &ThisNode<'_>, filesystem: Filesystem, beneath: &[Mount]) -> Volume {
-    // Whoever stamps this recipe out has asked for it.
-    let disk = node.node.disk.as_deref().unwrap_or_default();
-    let uuid = Uuid::of_volume(&common.spec.name, node.name, disk);
+fn volume(common: &Common<'_>, node: &ThisNode<'_>, storage: &Storage, beneath: &[Mount]) -> Volume {
+    let (cluster, filesystem, disks) = (&common.spec.name, storage.filesystem, &node.node.disks);
+    let member =
+        |disk: &String| PhysicalVolume { disk: disk.as_str().into(), id: LvmId::of_disk(cluster, node.name, disk) };
+    let group = storage
+        .logical
+        .as_ref()
+        .map(|logical| VolumeGroup { logical: logical.clone(), disks: disks.iter().map(member).collect() });
+    let disk = match &storage.logical {
+        Some(logical) => logical.device(),
+        // Whoever stamps this recipe out has asked for it.
+        None => disks.first().cloned().unwrap_or_default(),
+    };
+    let uuid = Uuid::of_volume(cluster, node.name, &disk);
     let itself = mount(paths::VOLUME, &device(common, &uuid), filesystem.as_str(), "defaults", "");
     let mounts = [itself].into_iter().chain(beneath.iter().cloned()).collect();
-    Volume { disk: disk.into(), filesystem, uuid, mounts }
+    Volume { disk: disk.into(), group, filesystem, uuid, mounts }
 }
 
 /// What is mounted. Its name under /dev makes systemd wait for the disk at a boot; machines that share a kernel have no

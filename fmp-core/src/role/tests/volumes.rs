@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     graph::Desired,
     profile::Profiles,
-    resource::{Filesystem, Resource, ResourceId, Volume},
+    resource::{Filesystem, Resource, ResourceId, Volume, lvm::LogicalVolume},
     role::{
         lower, paths,
         testing::{bundle, cluster, node, nothing, text},
@@ -19,8 +19,8 @@ const DISK: &str = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4";
 fn stored(mounts: &[&str]) -> Spec {
     let mut spec = cluster("1.29.15", "flannel");
     let mounts = mounts.iter().map(|mount| (*mount).to_owned()).collect();
-    spec.storage = Some(Storage { filesystem: Filesystem::Xfs, mounts });
-    spec.nodes.get_mut("work-1").unwrap().disk = Some(DISK.to_owned());
+    spec.storage = Some(Storage { filesystem: Filesystem::Xfs, logical: None, mounts });
+    spec.nodes.get_mut("work-1").unwrap().disks.insert(DISK.to_owned());
     spec
 }
 
@@ -79,7 +79,7 @@ fn a_kubelet_waits_for_the_volumes_of_its_pods() {
     assert!(unit(&spec, "main-1").contains("\nRequiresMountsFor=/var/lib/kubelet\n"), "mains have no volume");
     assert!(above(&lowered(&spec)).contains("unit/kubelet.service"));
     spec.storage = None;
-    spec.nodes.get_mut("work-1").unwrap().disk = None;
+    spec.nodes.get_mut("work-1").unwrap().disks.clear();
     assert!(unit(&spec, "work-1").contains("\nRequiresMountsFor=/var/lib/kubelet\n"));
 }
 
@@ -108,4 +108,25 @@ fn systemd_239_knows_every_directive_of_a_mount() {
         let directive = line.split_once('=').map(|(directive, _)| directive);
         assert!(line.is_empty() || line.starts_with('[') || KNOWN.contains(&directive.unwrap_or(line)), "{line}");
     }
+}
+
+#[test]
+fn disks_that_lvm_joins_are_one_volume_of_a_device_of_its_own() {
+    let mut spec = stored(&["/var/lib/kubelet"]);
+    let plain = volume(&lowered(&spec), "work-1").unwrap();
+    assert_eq!(plain.group, None);
+    let logical = LogicalVolume { group: "fmp".into(), volume: "data".into() };
+    spec.storage.as_mut().unwrap().logical = Some(logical.clone());
+    let one = volume(&lowered(&spec), "work-1").unwrap();
+    spec.nodes.get_mut("work-1").unwrap().disks.insert("/dev/disk/by-id/another".to_owned());
+    let two = volume(&lowered(&spec), "work-1").unwrap();
+    assert_eq!(&*two.disk, "/dev/fmp/data");
+    assert_eq!((&one.uuid, &one.mounts), (&two.uuid, &two.mounts), "a disk more changes no mount");
+    assert_ne!(one.uuid, plain.uuid);
+    let group = two.group.unwrap();
+    assert_eq!(group.logical, logical);
+    let disks: Vec<&str> = group.disks.iter().map(|member| &*member.disk).collect();
+    assert_eq!(disks, ["/dev/disk/by-id/another", DISK]);
+    assert_ne!(group.disks[0].id, group.disks[1].id);
+    assert_eq!(group.disks[1].id, one.group.unwrap().disks[0].id);
 }

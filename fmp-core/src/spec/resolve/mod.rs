@@ -124,6 +124,6 @@ fn node(raw: RawNode) -> Option<Node> {
         address,
         ssh,
         labels: raw.labels,
-        disk: raw.disk.map(Spanned::into_inner),
+        disks: raw.disks.into_iter().map(Spanned::into_inner).collect(),
     })
 }

@@ -7,6 +7,7 @@ use toml::Spanned;
 use crate::{
     NodeName,
     profile::{Directories, Profile},
+    resource::lvm::LogicalVolume,
     role::paths,
     spec::{
         Role, Storage,
@@ -39,7 +40,14 @@ pub(super) fn resolve(sink: &Sink, raw: &Raw, profile: Option<&Profile>) -> Opti
     if let Some(directory) = raw.components.directory() {
         of_pods(sink, directory, raw.storage.mounts.as_ref(), &mut mounts);
     }
-    Some(Some(Storage { filesystem, mounts }))
+    let logical = match kind {
+        StorageKind::None | StorageKind::Disk => None,
+        StorageKind::Lvm => Some(LogicalVolume {
+            group: raw.storage.group.as_ref()?.get_ref().as_str().into(),
+            volume: raw.storage.volume.as_ref()?.get_ref().as_str().into(),
+        }),
+    };
+    Some(Some(Storage { filesystem, logical, mounts }))
 }
 
 /// Notes a directory of pods' volumes that is not theirs alone: whoever takes FMP off a host empties those of its programs.
@@ -77,12 +85,20 @@ fn of_pods(
 
 /// Notes a disk that nobody would use.
 fn unused(sink: &Sink, name: &NodeName, node: &RawNode, kind: StorageKind) {
-    let Some(disk) = &node.disk else { return };
+    let Some(disk) = node.disks.first() else { return };
     let has_none = node.role.as_ref().is_some_and(|role| *role.get_ref() != Role::Work);
     let (because, help) = match kind {
         StorageKind::None => ("[storage] uses no disk", "write `kind = \"disk\"` under [storage], or remove the disk"),
-        StorageKind::Disk if has_none => ("only work nodes have a volume", "remove it"),
-        StorageKind::Disk => return,
+        StorageKind::Disk | StorageKind::Lvm if has_none => ("only work nodes have a volume", "remove it"),
+        StorageKind::Lvm => return,
+        StorageKind::Disk => {
+            if let Some(second) = node.disks.get(1) {
+                let message = format!("{name} names several disks, and one file system lies on one disk");
+                let problem = Problem::new(Code::UnusedKey, message, second.span(), "not used");
+                sink.note(problem.help("write `kind = \"lvm\"` under [storage], which joins them, or keep one"));
+            }
+            return;
+        }
     };
     let message = format!("the disk of {name} has no meaning: {because}");
     sink.note(Problem::new(Code::UnusedKey, message, disk.span(), "not used").help(help));
@@ -92,11 +108,15 @@ fn unused(sink: &Sink, name: &NodeName, node: &RawNode, kind: StorageKind) {
 fn shared(sink: &Sink, nodes: &BTreeMap<NodeName, RawNode>) {
     let mut seen: BTreeMap<&str, (&NodeName, &Spanned<String>)> = BTreeMap::new();
     for (name, node) in nodes {
-        let Some(disk) = &node.disk else { continue };
-        if let Some((other, first)) = seen.insert(disk.get_ref(), (name, disk)) {
-            let message = format!("{other} and {name} name the same disk");
+        for disk in &node.disks {
+            let Some((other, first)) = seen.insert(disk.get_ref(), (name, disk)) else { continue };
+            let (message, help) = if other == name {
+                (format!("{name} names the same disk twice"), "remove it once")
+            } else {
+                let help = "a disk that two machines see is written by both: give each node one of its own";
+                (format!("{other} and {name} name the same disk"), help)
+            };
             let problem = Problem::new(Code::DuplicateDisk, message, disk.span(), "used again here");
-            let help = "a disk that two machines see is written by both: give each node one of its own";
             sink.note(problem.also(first.span(), "used here").help(help));
         }
     }

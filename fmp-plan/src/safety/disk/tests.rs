@@ -1,5 +1,7 @@
 //! Each reason for which a disk is refused, and the disks that are not.
 
+use std::collections::BTreeMap;
+
 use fmp_core::observed::{DiskTrait, VolumeNote};
 
 use super::*;
@@ -61,7 +63,7 @@ const REFUSED: &[(Change, &str)] = &[
 ];
 
 fn note(disk: &str, uuid: &str, made: bool) -> VolumeNote {
-    VolumeNote { disk: disk.to_owned(), uuid: uuid.to_owned(), made }
+    VolumeNote { disk: disk.to_owned(), uuid: uuid.to_owned(), members: BTreeMap::new(), made }
 }
 
 #[test]

@@ -86,14 +86,22 @@ pub(super) async fn apply(work: Work<'_>) -> Result<Applied, Failure> {
         }
         Action::PullImage { reference, manifest } => image::pull(work, reference, *manifest).await,
         Action::InstallPackages { manager, packages, from } => packages::install(work, *manager, packages, from).await,
-        Action::MakeVolume { disk, filesystem, uuid, before } => {
-            volumes::make(work, Which { disk, filesystem: *filesystem, uuid }, before.as_ref()).await
+        Action::MakeVolume { disk, filesystem, uuid, before, group } => {
+            let which = Which { disk, filesystem: *filesystem, uuid };
+            match group {
+                Some(group) => volumes::make_group(work, which, group).await,
+                None => volumes::make(work, which, before.as_ref()).await,
+            }
         }
         Action::MountVolume { disk, filesystem, uuid, mounts } => {
             volumes::mount(work, Which { disk, filesystem: *filesystem, uuid }, mounts).await
         }
-        Action::GrowVolume { disk, filesystem, uuid, directory, .. } => {
-            volumes::grow(work, Which { disk, filesystem: *filesystem, uuid }, directory).await
+        Action::GrowVolume { disk, filesystem, uuid, directory, bytes: _, group } => {
+            let which = Which { disk, filesystem: *filesystem, uuid };
+            match group {
+                Some(group) => volumes::grow_group(work, which, directory, group).await,
+                None => volumes::grow(work, which, directory).await,
+            }
         }
         Action::CordonNode { node } => nodes::change(work, "cordon", node, Evict::Replaceable).await,
         Action::DrainNode { node, evict } => nodes::change(work, "drain", node, *evict).await,

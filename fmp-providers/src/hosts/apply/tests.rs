@@ -2,6 +2,7 @@
 
 mod epoch;
 mod etcd;
+mod groups;
 mod images;
 mod packages;
 mod secrets;

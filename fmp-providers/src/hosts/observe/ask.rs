@@ -107,6 +107,9 @@ pub(super) fn script(ask: &HostQuestions, directories: &Directories, nonce: &str
     list("containerd_data", &mut std::iter::once(format!(".{}", directories.containerd)));
     let volume = ask.volume.as_ref();
     list("volume_disk", &mut volume.into_iter().map(|volume| volume.disk.to_string()));
+    let group = volume.and_then(|volume| volume.group.as_ref());
+    list("volume_group", &mut group.into_iter().map(|group| group.name.to_string()));
+    list("volume_group_disks", &mut group.into_iter().flat_map(|group| &group.disks).map(ToString::to_string));
     list("volume_filesystem", &mut volume.into_iter().map(|volume| volume.filesystem.to_string()));
     list("volume_directories", &mut volume.into_iter().flat_map(|volume| &volume.directories).map(ToString::to_string));
     list("packages", &mut ask.packages.iter().map(ToString::to_string));

@@ -227,8 +227,17 @@ if [ -n "$volume_disk" ]; then
     how=deep
     # What was finished holds data: its beginning and end say nothing.
     [ ! -s ./var/lib/fmp/ledger/volume ] || ! grep -qx made ./var/lib/fmp/ledger/volume || how=
+    # A logical volume lies on disks that say more.
+    [ -z "$volume_group" ] || how=
     # shellcheck disable=SC2086
     volume_facts "$volume_disk" "$how" "$volume_filesystem" $volume_directories
+    if [ -n "$volume_group" ]; then
+        for disk in $volume_group_disks; do
+            printf 'disk\t%s\n' "$disk"
+            volume_facts "$disk" unnamed "$volume_filesystem" | sed "s/^/disk of$tab/"
+        done
+        group_facts "$volume_group"
+    fi
 fi
 
 section packages

@@ -1,6 +1,6 @@
 //! The probe against folders in place of roots. The machine's own facts are this computer's.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use fmp_core::{
     Digest, NodeName,
@@ -10,7 +10,7 @@ use fmp_core::{
 };
 use fmp_exec::{
     Provider as _,
-    provider::{HostQuestions, Questions, VolumeQuestion},
+    provider::{GroupQuestion, HostQuestions, Questions, VolumeQuestion},
 };
 use fmp_plan::action::{Action, TrustItem, TrustSource};
 
@@ -220,7 +220,7 @@ async fn another_key_than_the_known_one_is_a_fact_and_not_just_silence() {
 }
 
 /// What a unit's start notes of each path.
-fn stamped(lab: &Lab, paths: &[&str]) -> std::collections::BTreeMap<String, String> {
+fn stamped(lab: &Lab, paths: &[&str]) -> BTreeMap<String, String> {
     let (root, notes) = (lab.path("a", ""), lab.path("a", "run/fmp/stamp"));
     let root = root.to_str().unwrap().trim_end_matches('/');
     let script = include_str!("../../../../fmp-core/src/role/data/stamp.sh");
@@ -258,7 +258,7 @@ async fn the_planner_reads_files_as_a_units_start_notes_them() {
     };
     let host = look_at_one(&lab, ask).await;
     let seen = |path: &&str| Some((String::from(*path), host.files[*path].known()?.as_stamped(path)));
-    assert_eq!(all.iter().filter_map(seen).collect::<std::collections::BTreeMap<_, _>>(), noted);
+    assert_eq!(all.iter().filter_map(seen).collect::<BTreeMap<_, _>>(), noted);
     let by_digest = noted.iter().filter(|(_, value)| value.starts_with("sha256:")).map(|(path, _)| path.as_str());
     assert_eq!(by_digest.collect::<Vec<_>>(), ["/etc/empty", "/etc/limit", "/etc/small", "/etc/with space"]);
 }
@@ -318,6 +318,7 @@ async fn a_volume_is_looked_at_where_it_is_asked_for() {
     lab.put("/var/lib/fmp/ledger/volume", "kind volume\ndisk /dev/disk/by-id/wwn-0x5\nuuid u\n");
     let ask = VolumeQuestion {
         disk: "/dev/disk/by-id/wwn-0x5".into(),
+        group: None,
         filesystem: Filesystem::Ext4,
         directories: ["/srv/fmp", "/var/lib/kubelet"].map(Into::into).into(),
     };
@@ -326,7 +327,8 @@ async fn a_volume_is_looked_at_where_it_is_asked_for() {
     let disk = volume.disk.known().unwrap();
     assert_eq!((disk.device.as_str(), disk.bytes, disk.identity.as_str()), ("sdb", 4096, "S 1"));
     assert_eq!(disk.blank, Some(false), "a disk that is shorter than it says can't be read whole");
-    let note = VolumeNote { disk: "/dev/disk/by-id/wwn-0x5".into(), uuid: "u".into(), made: false };
+    let note =
+        VolumeNote { disk: "/dev/disk/by-id/wwn-0x5".into(), uuid: "u".into(), members: BTreeMap::new(), made: false };
     assert_eq!(volume.note, Some(note));
     let directories: Vec<_> = volume.directories.into_iter().collect();
     let expected = [
@@ -336,4 +338,61 @@ async fn a_volume_is_looked_at_where_it_is_asked_for() {
     assert_eq!(directories, expected);
     let host = look_at_one(&lab, HostQuestions::default()).await;
     assert_eq!(host.volume, None, "nobody asked");
+}
+
+#[tokio::test]
+async fn a_volume_group_is_looked_at_with_each_of_its_disks() {
+    let lab = Lab::new();
+    for (disk, numbers) in [("sdb", "8:16"), ("sdc", "8:32"), ("dm-0", "253:0")] {
+        lab.put(&format!("/dev/{disk}"), "");
+        std::fs::File::options()
+            .write(true)
+            .open(lab.path("a", &format!("/dev/{disk}")))
+            .unwrap()
+            .set_len(4096)
+            .unwrap();
+        for (file, text) in [("size", "8\n"), ("dev", &format!("{numbers}\n")), ("ro", "0\n")] {
+            lab.put(&format!("/sys/class/block/{disk}/{file}"), text);
+        }
+    }
+    for (name, target) in
+        [("/dev/disk/by-id/b", "../../sdb"), ("/dev/disk/by-id/c", "../../sdc"), ("/dev/fmp/data", "../dm-0")]
+    {
+        lab.put(name, "");
+        std::fs::remove_file(lab.path("a", name)).unwrap();
+        std::os::unix::fs::symlink(target, lab.path("a", name)).unwrap();
+    }
+    lab.put(
+        "/proc/self/mountinfo",
+        "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n40 22 253:0 / /srv/fmp rw - xfs /dev/dm-0 rw\n",
+    );
+    lab.put("/proc/swaps", "Filename Type\n");
+    lab.put(
+        "/var/lib/fmp/ledger/volume",
+        "kind volume\ndisk /dev/fmp/data\nuuid u\nmember /dev/disk/by-id/b i\nmade\n",
+    );
+    lab.program("vgs", "[ $# -eq 0 ] || echo '  100'");
+    lab.program("pvs", r"printf '  i\t/dev/sdb\t900\n'");
+    lab.program("lvs", r"printf '  data\t800\n'");
+    let disks = ["b", "c", "d"].map(|disk| format!("/dev/disk/by-id/{disk}").into()).into();
+    let ask = VolumeQuestion {
+        disk: "/dev/fmp/data".into(),
+        group: Some(GroupQuestion { name: "fmp".into(), disks }),
+        filesystem: Filesystem::Xfs,
+        directories: vec!["/srv/fmp".into()],
+    };
+    let host = look_at_one(&lab, HostQuestions { volume: Some(ask.clone()), ..HostQuestions::default() }).await;
+    let volume = host.volume.unwrap();
+    assert_eq!(volume.disk.known().unwrap().device, "dm-0");
+    assert_eq!(volume.directories["/srv/fmp"], DirectorySeen::Ours("/".into()));
+    assert_eq!(volume.note.unwrap().members, [("/dev/disk/by-id/b".to_owned(), "i".to_owned())].into());
+    let beneath = volume.group.unwrap();
+    let blank = |name: &str| beneath.disks[name].as_ref().map_known(|disk| disk.blank);
+    assert_eq!(blank("/dev/disk/by-id/c"), Fact::Known(Some(true)), "also after the volume was finished");
+    assert_eq!(blank("/dev/disk/by-id/d"), Fact::Absent);
+    let group = beneath.group.known().unwrap();
+    assert_eq!((group.members["i"].bytes, group.volumes["data"], group.free_bytes), (900, 800, 100));
+    lab.program("vgs", "exit 5");
+    let host = look_at_one(&lab, HostQuestions { volume: Some(ask), ..HostQuestions::default() }).await;
+    assert!(matches!(host.volume.unwrap().group.unwrap().group, Fact::Unknown(_)));
 }

@@ -4,6 +4,7 @@ mod certificates;
 mod cluster;
 mod etcd;
 mod files;
+mod groups;
 mod images;
 mod machine;
 mod packages;
@@ -143,11 +144,15 @@ impl World {
             }
             Action::PullImage { reference, manifest } => self.pull_image(node()?, reference, *manifest),
             Action::InstallPackages { packages, from, .. } => self.install_packages(node()?, packages, from),
-            Action::MakeVolume { disk, filesystem, uuid, before } => {
+            Action::MakeVolume { disk, filesystem, uuid, before, group: None } => {
                 self.make_volume(node()?, disk, (*filesystem, uuid), before.as_ref())
             }
+            Action::MakeVolume { disk, filesystem, uuid, before: _, group: Some(group) } => {
+                self.make_group(node()?, disk, (*filesystem, uuid), group)
+            }
             Action::MountVolume { uuid, mounts, .. } => self.mount_volume(node()?, uuid, mounts),
-            Action::GrowVolume { uuid, .. } => self.grow_volume(node()?, uuid),
+            Action::GrowVolume { disk, uuid, group: None, .. } => self.grow_volume(node()?, disk, uuid),
+            Action::GrowVolume { uuid, group: Some(group), .. } => self.grow_group(node()?, uuid, group),
             Action::CordonNode { node } => self.cordon(by, node),
             Action::DrainNode { node, .. } => self.drain(by, node),
             Action::UncordonNode { node } => self.uncordon(by, node),

@@ -1,5 +1,7 @@
 //! Volumes: a file system on a disk, mounted, grown.
 
+use std::collections::BTreeMap;
+
 use fmp_core::{
     NodeName,
     observed::{DirectorySeen, VolumeNote},
@@ -21,7 +23,7 @@ impl World {
         before: Option<&DiskBefore>,
     ) -> Result<Applied, Failure> {
         let host = self.running(node)?;
-        let Some(there) = host.disk.clone().filter(|there| there.name == disk) else {
+        let Some(there) = host.disk(disk).cloned() else {
             return Ok(stale(format!("{node}: {disk}"), "a disk", "none"));
         };
         let ours = |noted: &VolumeNote| noted.disk == disk && noted.uuid == uuid.as_str();
@@ -44,16 +46,16 @@ impl World {
             DiskContent::Nothing => {}
             DiskContent::Half | DiskContent::Made { .. }
                 if begun && (is_ours || there.content == DiskContent::Half) => {}
-            DiskContent::Half | DiskContent::Made { .. } | DiskContent::Others(_) => {
+            DiskContent::Half | DiskContent::Member(_) | DiskContent::Made { .. } | DiskContent::Others(_) => {
                 return Ok(stale(format!("{node}: {disk}"), "empty", "not empty"));
             }
         }
         let bytes = there.usable();
         let made = DiskContent::Made { filesystem, uuid: uuid.to_string(), bytes };
-        let begun = VolumeNote { disk: disk.to_owned(), uuid: uuid.to_string(), made: false };
+        let begun = VolumeNote { disk: disk.to_owned(), uuid: uuid.to_string(), members: BTreeMap::new(), made: false };
         self.running(node)?.note(key::VOLUME.to_owned(), "volume", |_| "absent".to_owned());
         let set = |content: DiskContent| {
-            move |host: &mut Host| host.disk.iter_mut().for_each(|disk| disk.content = content.clone())
+            move |host: &mut Host| host.disk_mut(disk).into_iter().for_each(|disk| disk.content = content.clone())
         };
         self.stroke_on(node, |host| host.volume = Some(begun))?;
         self.stroke_on(node, set(DiskContent::Half))?;
@@ -95,21 +97,23 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(crate) fn grow_volume(&mut self, node: &NodeName, uuid: &Uuid) -> Result<Applied, Failure> {
+    pub(crate) fn grow_volume(&mut self, node: &NodeName, disk: &str, uuid: &Uuid) -> Result<Applied, Failure> {
         let host = self.running(node)?;
         if !is_made(host, uuid) {
             return Ok(stale(format!("{node}: volume"), uuid.to_string(), "none"));
         }
-        let Some(disk) = host.disk.as_mut() else { return Ok(Applied::AlreadyDone) };
+        let Some(disk) = host.disk_mut(disk) else { return Ok(Applied::AlreadyDone) };
         let usable = disk.usable();
         match &mut disk.content {
             DiskContent::Made { bytes, .. } if *bytes < usable => {
                 *bytes = usable;
                 Ok(Applied::Done)
             }
-            DiskContent::Made { .. } | DiskContent::Nothing | DiskContent::Half | DiskContent::Others(_) => {
-                Ok(Applied::AlreadyDone)
-            }
+            DiskContent::Made { .. }
+            | DiskContent::Nothing
+            | DiskContent::Half
+            | DiskContent::Member(_)
+            | DiskContent::Others(_) => Ok(Applied::AlreadyDone),
         }
     }
 
@@ -123,8 +127,9 @@ impl World {
 }
 
 /// Whether the volume was finished, and is on the disk.
-fn is_made(host: &Host, uuid: &Uuid) -> bool {
-    let on_disk = host.disk.as_ref().map(|disk| &disk.content);
-    let is_there = matches!(on_disk, Some(DiskContent::Made { uuid: found, .. }) if found == uuid.as_str());
+pub(super) fn is_made(host: &Host, uuid: &Uuid) -> bool {
+    let logical = host.group.iter().filter_map(|group| group.logical.as_ref());
+    let mut held = host.disks.iter().map(|disk| &disk.content).chain(logical.map(|logical| &logical.content));
+    let is_there = held.any(|held| matches!(held, DiskContent::Made { uuid: found, .. } if found == uuid.as_str()));
     is_there && host.volume.as_ref().is_some_and(|note| note.made)
 }

@@ -11,8 +11,5 @@ size=$(told filesystem)
 [ -n "$size" ] || { echo "the size of the file system at $directory can't be told" >&2; exit 1; }
 [ $(($(told bytes) - size)) -ge "$slack" ] || answer already-done
 begin
-case $filesystem in
-    ext4) resize2fs "$(device)" ;;
-    xfs) xfs_growfs ".$directory" ;;
-esac >&2 </dev/null || exit 1
+grow "$directory" || exit 1
 answer done

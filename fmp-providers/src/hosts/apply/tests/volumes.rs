@@ -53,7 +53,7 @@ fn lab() -> Lab {
 
 fn made(identity: &str) -> Action {
     let before = Some(DiskBefore { bytes: BYTES, identity: identity.to_owned() });
-    Action::MakeVolume { disk: DISK.into(), filesystem: Filesystem::Ext4, uuid: uuid(), before }
+    Action::MakeVolume { disk: DISK.into(), filesystem: Filesystem::Ext4, uuid: uuid(), before, group: None }
 }
 
 fn make() -> Action {
@@ -270,7 +270,7 @@ async fn what_was_not_made_is_not_mounted() {
 
 fn grow(bytes: u64) -> Action {
     let (disk, directory) = (DISK.into(), "/srv/fmp".into());
-    Action::GrowVolume { disk, filesystem: Filesystem::Ext4, uuid: uuid(), directory, bytes }
+    Action::GrowVolume { disk, filesystem: Filesystem::Ext4, uuid: uuid(), directory, bytes, group: None }
 }
 
 #[tokio::test]

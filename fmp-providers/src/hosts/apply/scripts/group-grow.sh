@@ -1,0 +1,45 @@
+# A volume takes all of its group's disks, one of which has grown or is new: `DIRECTORY SLACK`: where it is mounted, and the bytes
+# that may be left at each layer; then the disks. Nothing is unmounted for it.
+
+directory=$1
+slack=$2
+shift 2
+
+lock
+seen=$(volume_facts "$disk" '' "$filesystem" "$directory")
+made_here
+is directory "$directory${tab}ours$tab/" || stale "$directory" "the volume" "$(told "directory$tab$directory" | tr "$tab" ' ')"
+size=$(told filesystem)
+device_bytes=$(told bytes)
+[ -n "$size" ] || { echo "the size of the file system at $directory can't be told" >&2; exit 1; }
+look_at_group
+our_group
+in_group "lv$tab$logical" || stale "the volume group $group" "$logical" none
+each judge_disk "$@"
+
+# exceeds MORE LESS: whether there is more by what is worth a step.
+exceeds() { [ $(($1 - $2)) -ge "$slack" ]; }
+bytes_of() { echo $(($(cat "./sys/class/block/$(basename "$(device "$1")")/size") * 512)); }
+has_grown() { exceeds "$(bytes_of "$1")" "$(of_group pv "$2" 4)"; }
+left=0
+count() {
+    if ! in_group "pv$tab$2" || has_grown "$1" "$2"; then left=$((left + 1)); fi
+}
+each count "$@"
+! exceeds "$(printf '%s\n' "$grouped" | sed -n "s/^free$tab//p")" 0 || left=$((left + 1))
+! exceeds "$device_bytes" "$size" || left=$((left + 1))
+[ "$left" -gt 0 ] || answer already-done
+begin
+note_disks "$@"
+join "$@"
+resize_member() {
+    ! has_grown "$1" "$2" || pvresize --quiet "$(device "$1")" >&2 </dev/null || exit 1
+}
+each resize_member "$@"
+look_at_group
+if [ "$(printf '%s\n' "$grouped" | sed -n "s/^free$tab//p")" -gt 0 ]; then
+    lvextend --quiet --extents +100%FREE "$group/$logical" >&2 </dev/null || exit 1
+fi
+seen=$(volume_facts "$disk" '' "$filesystem" "$directory")
+! exceeds "$(told bytes)" "$size" || grow "$directory" || exit 1
+answer done
