@@ -232,8 +232,15 @@ fn an_image_of_packages_holds_what_they_need_but_for_what_is_left_out() {
     let names = |lock: &Lock| {
         let image = site.store.content(lock.entry("tools-image").unwrap().digest).unwrap();
         let mut image = tar::Archive::new(image);
-        let layer = image.entries().unwrap().map(Result::unwrap).find(|e| e.path().unwrap().ends_with("layer.tar"));
-        let mut layer = tar::Archive::new(layer.unwrap());
+        let content = |mut entry: tar::Entry<'_, fs::File>| {
+            let mut content = Vec::new();
+            io::copy(&mut entry, &mut content).unwrap();
+            content
+        };
+        // Every other file of an OCI layout is JSON.
+        let mut files = image.entries().unwrap().map(|entry| content(entry.unwrap()));
+        let layer = files.find(|content| content.first().is_some_and(|first| *first != b'{')).unwrap();
+        let mut layer = tar::Archive::new(&layer[..]);
         let paths = layer.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
         paths.filter(|path| path.starts_with("usr/") && !path.ends_with('/')).collect::<Vec<_>>()
     };

@@ -384,7 +384,7 @@ mod tests {
         let older = text.lines().filter(|line| !line.starts_with("manifest")).collect::<Vec<_>>().join("\n");
         let read = Lock::parse(&older).unwrap();
         assert_eq!(read.entry("pause").map(|entry| entry.manifest), Some(None));
-        assert_eq!(read.entries().len(), 3);
+        assert_eq!(read.entries().len(), 4);
     }
 
     #[test]
@@ -406,11 +406,11 @@ mod tests {
             "line 2 of the lock: format 2, this version of fmp reads format 1"
         );
         for (from, to, line) in [
-            ("size = 42", "size = 42\nsmell = 3", 9),
-            ("sha256:", "sha512:", 7),
-            ("\"go\"", "\"git\"", 9),
-            ("[artifact.kubelet]", "[artifact.Kubelet]", 11),
-            ("[artifact.kubelet]", "[artifact.etcd]", 11),
+            ("size = 42", "size = 42\nsmell = 3", 10),
+            ("sha256:", "sha512:", 8),
+            ("\"go\"", "\"git\"", 10),
+            ("[artifact.kubelet]", "[artifact.Kubelet]", 18),
+            ("[artifact.kubelet]", "[artifact.etcd]", 18),
         ] {
             assert_eq!(line_of(from, to), format!("line {line} of the lock can't be read"), "{to}");
         }

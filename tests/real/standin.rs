@@ -62,29 +62,17 @@ const CLIENT: &str = r#"{
   }
 }"#;
 
-/// What FMP makes for the platform, as far as manifests name it.
-const GROUND: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: fmp }
----
-apiVersion: v1
-kind: ConfigMap
-metadata: { name: fmp-installation, namespace: fmp }
-data: { identifier: of-a-check, domain: fmp.example.org, version: '23.12' }
-";
-
 pub(crate) fn run(lab: &Lab) {
     let site = Site::prepare(lab);
     lab.destroy();
     let began = Instant::now();
     site.fmp(&["apply", "--yes"]).exits(0).says(&["in sync after"]);
     let applied = began.elapsed().as_secs_f64();
-    secrets(lab);
     formed(lab);
     let all = began.elapsed().as_secs_f64();
     say(&format!("  from no machines: {applied:.1} s to the cluster, {all:.1} s to a platform that is ready"));
     the_page_says_what_it_is(lab);
+    secrets_are_random_and_stay(&site);
 
     let clients = Clients::start(lab);
     for node in clients.leaders.clone() {
@@ -108,21 +96,22 @@ impl<'a> Site<'a> {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is a folder of the target directory");
         let archive = target.join("platform");
         assert!(archive.join("SHA256SUMS").exists(), "there is no {}: bash scripts/lib/platform.sh", archive.display());
-        let ground = lab.place("ground");
-        fs::create_dir_all(&ground).expect("the target directory can be written");
-        fs::write(ground.join("ground.yaml"), GROUND).expect("the target directory can be written");
-        let mut text = "\n[components.volumes]\nkind = \"local-path\"\n\n[components.manifests]\n".to_owned();
-        let folder = archive.join("manifests");
-        for (name, path) in [("ground", ground), ("platform", folder.join("platform"))]
-            .into_iter()
-            .chain(SETS.map(|set| (set, folder.join(set))))
-        {
-            _ = writeln!(text, "{name} = \"{}\"", path.display());
-        }
+        fs::write(lab.place("fmp.prm"), "a licence of nobody\n").expect("the target directory can be written");
+        let text = format!(
+            "\n[components.volumes]\nkind = \"local-path\"\n\n[platform]\narchive = \"{}\"\ninstallation = \"of-a-check\"\n\
+             licence = \"fmp.prm\"\ndomain = \"fmp.example.org\"\n",
+            archive.display()
+        );
         let file = lab.variant("platform.toml", |own| format!("{own}{text}"));
         let read = |path: &Path| lock::read(path).expect("it can be read").expect("it is there");
         let mut whole = read(&lock_path());
-        whole.merge(read(&target.join("platform.lock")));
+        let (manifest, images) = (lab.place("platform-bundle.toml"), lab.place("platform-images.lock"));
+        let described = format!("platform = \"{}\"\nrelease = {{}}\n", archive.display());
+        fs::write(&manifest, described).expect("the target directory can be written");
+        let manifest = manifest.display().to_string();
+        lab.run(lab.command_with(&file, &images, &["bundle", "build", "--manifest", &manifest, "--update"]), None)
+            .exits(0);
+        whole.merge(read(&images));
         let lock = lab.place("platform.lock");
         lock::write(&lock, &whole).expect("the target directory can be written");
         Self { lab, file, lock }
@@ -133,23 +122,24 @@ impl<'a> Site<'a> {
     }
 }
 
-/// What FMP makes once with random content: pods that need them wait for them.
-fn secrets(lab: &Lab) {
-    for (name, keys) in [
-        ("postgres", &["superuser", "replication", "restapi"][..]),
-        ("redis", &["password"]),
-        ("search", &["api-key", "cluster"]),
-    ] {
-        let random = || fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random numbers");
-        let data: BTreeMap<&str, String> = keys.iter().map(|key| (*key, random().trim().replace('-', ""))).collect();
-        let secret = serde_json::json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": name, "namespace": "fmp" },
-            "stringData": data,
-        });
-        lab.kubectl_reading(&secret.to_string(), &["apply", "-f", "-"]);
-    }
+/// What FMP made with random content is text of its own, in no plan, and the same after another run.
+fn secrets_are_random_and_stay(site: &Site<'_>) {
+    let seen = || -> BTreeMap<&str, String> {
+        let password = |set| {
+            let template = "go-template={{range $key, $value := .data}}{{$value | base64decode}} {{end}}";
+            (set, site.lab.kubectl(&["-n", "fmp", "get", "secret", set, "-o", template]))
+        };
+        SETS.map(password).into()
+    };
+    let made = seen();
+    let all: Vec<&str> = made.values().flat_map(|values| values.split_whitespace()).collect();
+    assert!(all.iter().all(|value| value.len() == 64 && value.bytes().all(|c| c.is_ascii_hexdigit())), "not shown");
+    assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (6, 6));
+    let plan = site.fmp(&["plan", "--format", "json"]).exits(0);
+    let observed = site.fmp(&["observe"]).exits(0);
+    assert!(!all.iter().any(|value| plan.out.contains(value) || observed.out.contains(value)), "a secret is shown");
+    site.fmp(&["apply", "--yes"]).exits(0).says(&["in sync"]);
+    assert!(made == seen(), "a secret was made twice");
 }
 
 /// Three copies of each set are ready, and two of the page.

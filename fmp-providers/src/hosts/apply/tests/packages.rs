@@ -8,15 +8,15 @@ use super::*;
 const QUERY: &str = r#"for word; do case $word in -*) ;; *) cat "$FMP_ROOT/db/$word" 2>/dev/null || found=1 ;; esac; done
 exit ${found:-0}"#;
 
-/// Installs what it is given: files are called as their packages, and `cut` leaves the first one half done.
-const INSTALL: &str = r#"[ -z "$(cat "$FMP_ROOT/lock" 2>/dev/null)" ] || {
+/// Installs what it is given, under a lock but for what only tries: files are called as their packages, and `cut` leaves the first one half done.
+const INSTALL: &str = r#"case $* in *--simulate*) exit 0 ;; esac
+[ -z "$(cat "$FMP_ROOT/lock" 2>/dev/null)" ] || {
     rm "$FMP_ROOT/lock"
     echo 'dpkg: error: dpkg frontend lock was locked by another process with pid 7' >&2
     exit 2
 }
 for word; do
     case $word in
-        --simulate) exit 0 ;;
         -* | *=* | install | update) continue ;;
     esac
     name=${word##*/}
