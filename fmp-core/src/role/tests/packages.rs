@@ -69,6 +69,17 @@ fn a_node_gets_what_its_role_needs_and_no_more() {
 }
 
 #[test]
+fn disks_that_are_joined_need_what_joins_them() {
+    let disks = "[nodes.work-1.storage]\ndisks = [\"/dev/disk/by-id/a\", \"/dev/disk/by-id/b\"]\n";
+    let rest = format!("[packages]\nsource = \"repository\"\n[storage]\nkind = \"lvm\"\n{disks}");
+    let desired = lowered(&read(&rest), &bundle("1.29.15")).unwrap();
+    assert_eq!(needs(&desired, "work-1"), "conntrack e2fsprogs haproxy iproute iptables kmod lvm2 procps runc");
+    assert_eq!(needs(&desired, "work-2"), EVERYWHERE);
+    let find = |key: &str| desired.find(&ResourceId::node(&"work-1".parse().unwrap(), key)).unwrap();
+    assert!(desired.dependencies(find("volume")).contains(&find("package/lvm2")));
+}
+
+#[test]
 fn a_program_of_the_bundle_needs_no_package() {
     let spec = read("[packages]\nsource = \"repository\"");
     let lock = bundle("1.29.15");

@@ -1,8 +1,11 @@
 //! What is done about a volume group, by what is seen of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fmp_core::observed::{DiskTrait, MemberSeen};
+use fmp_core::{
+    observed::{DiskTrait, Fact, MemberSeen, PackagesSeen},
+    spec::Packages,
+};
 
 use crate::{
     action::{Action, GROWTH_BYTES, GroupWrite},
@@ -50,7 +53,7 @@ fn empty_disks_are_joined_before_anything_lies_in_their_directories() {
 #[test]
 fn a_machine_that_is_yet_to_come_has_a_plan_that_is_whole() {
     let mut lab = Lab::joined(1, 1);
-    lab.seen.hosts.insert(NODE.parse().unwrap(), fmp_core::observed::Fact::Absent);
+    lab.seen.hosts.insert(NODE.parse().unwrap(), Fact::Absent);
     let plan = lab.plan();
     assert_eq!(volume_steps(&plan), ["make", "mount", "units"]);
     let Action::MakeVolume { group: Some(group), .. } = &step(&plan, "work-1/volume/make").action else { panic!() };
@@ -63,6 +66,22 @@ fn a_host_without_the_programs_says_which_package_brings_them() {
     let mut lab = Lab::joined(1, 1);
     lab.host(NODE).facts.programs.remove("vgextend");
     assert_eq!(waits(&lab.plan(), "work-1/volume"), Some("work-1 has `vgextend`: `apt-get install lvm2` there"));
+}
+
+#[test]
+fn a_host_that_gets_the_programs_as_packages_waits_for_nobody() {
+    let mut lab = Lab::joined(1, 1);
+    lab.clear_with_disk(NODE);
+    lab.spec.packages = Packages::Repository;
+    for host in lab.seen.hosts.values_mut() {
+        let Fact::Known(host) = host else { panic!("{host:?}") };
+        host.facts.programs.clear();
+        host.packages = Some(PackagesSeen { there: Fact::Known(BTreeMap::new()), begun: BTreeSet::new() });
+    }
+    let plan = lab.plan();
+    assert_eq!(volume_steps(&plan), ["make", "mount", "units"]);
+    assert!(comes_after(&plan, "work-1/volume/make", "work-1/packages"));
+    assert_eq!(crate::lint::lint(&plan), []);
 }
 
 /// The plan's one step is to grow, for this reason; it is given.
@@ -100,7 +119,7 @@ fn a_disk_that_is_named_besides_joins_the_group() {
     third.mounted.clear();
     third.uuid.clear();
     let add = |lab: &mut Lab, third: &fmp_core::observed::DiskSeen| {
-        let seen = fmp_core::observed::Fact::Known(third.clone());
+        let seen = Fact::Known(third.clone());
         lab.volume(NODE).group.as_mut().unwrap().disks.insert(THIRD.to_owned(), seen);
     };
     add(&mut lab, &third);
