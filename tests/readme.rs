@@ -83,7 +83,7 @@ fn nothing_brought() -> Archive {
     let description = "schema = 1\ntitle = 'nothing'\nversion = '23.12'\nnamespace = 'fmp'\n".to_owned();
     let sums = format!("{}  {DESCRIPTION}\n", Digest::of(&description).hex());
     let files = ArchiveFiles { name: "platform".to_owned(), description, sums, manifests: Vec::new() };
-    Archive::parse(&files).unwrap()
+    Archive::parse(&files).expect("it is listed")
 }
 
 fn parsed(text: &str) -> Spec {

@@ -270,7 +270,7 @@ fn writes_there(action: &Action, fact: &FactKey) -> bool {
         // Of a machine that was not there nothing was seen.
         Action::CreateMachine { .. } | Action::StartMachine => true,
         Action::EstablishTrust { items } => items.iter().any(|item| is_shared(item.what, fact)),
-        Action::Upload { path, .. } => is_file(fact, path),
+        Action::Upload { path, .. } | Action::StoreImage { path, .. } => is_file(fact, path),
         Action::WriteFiles { files, remove } => {
             let mut paths = files.iter().map(|file| &file.path).chain(remove.iter().map(|file| &file.path));
             // A unit that was not read again says so.
@@ -287,7 +287,6 @@ fn writes_there(action: &Action, fact: &FactKey) -> bool {
         Action::BootstrapEtcd { .. } | Action::StartEtcdLearner { .. } => {
             matches!(fact, FactKey::EtcdData { .. }) || is_unit(fact, ETCD)
         }
-        Action::StoreImage { path, .. } => is_file(fact, path),
         Action::ImportImage { reference: own, .. } | Action::PullImage { reference: own, .. } => {
             matches!(fact, FactKey::Image { reference, .. } if reference == own)
         }

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -144,7 +143,7 @@ fn secrets_are_random_and_stay(site: &Site<'_>) {
 
 /// Three copies of each set are ready, and two of the page.
 fn formed(lab: &Lab) {
-    let path = r#"jsonpath={range .items[*]}{.metadata.name}={.status.readyReplicas} {end}"#;
+    let path = r"jsonpath={range .items[*]}{.metadata.name}={.status.readyReplicas} {end}";
     until("all sets are formed", FORMED, || {
         let ran = lab.fmp(&["kubectl", "--", "-n", "fmp", "get", "statefulsets,deployments", "-o", path]);
         let ready: BTreeSet<&str> = ran.out.split_whitespace().collect();

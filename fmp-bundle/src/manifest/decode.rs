@@ -301,10 +301,10 @@ impl RawPackages {
         if !named || id == 0 {
             return Err(BadRelease::Account { name, id });
         }
-        let names = |names: Vec<String>| names.into_iter().map(package_name).collect::<Result<_, _>>();
+        let checked = |all: Vec<String>| all.into_iter().map(package_name).collect::<Result<_, _>>();
         Ok(Source::Packages(Packages {
-            install: names(install)?,
-            without: names(without)?,
+            install: checked(install)?,
+            without: checked(without)?,
             leave_out: leave_out.into_iter().map(package_path).collect::<Result<_, _>>()?,
             account: Account { name, id },
             entrypoint,

@@ -21,7 +21,7 @@ pub(super) fn inputs(bench: Bench<'_>, files: &BTreeMap<ArtifactName, PathBuf>) 
 pub(super) fn archived(bench: Bench<'_>, archived: &Archived) -> Result<PathBuf, SourceError> {
     let path = bench.folder.join(&archived.file);
     let (wanted, found) = (archived.digest, digest_of(&path).map_err(SourceError::file(&path))?);
-    if found == wanted { Ok(path) } else { Err(SourceError::Archived { path, wanted, found }) }
+    if found == wanted { Ok(path) } else { Err(SourceError::Archived { path: path.into(), wanted, found }) }
 }
 
 pub(super) fn make(bench: Bench<'_>, files: &BTreeMap<ArtifactName, PathBuf>) -> Files {

@@ -125,11 +125,11 @@ pub enum SourceError {
         wanted: String,
     },
     /// A file of the platform's archive has another content than the archive says.
-    #[error("{path} has the digest {found}, and the archive says {wanted}")]
+    #[error("{} has the digest {found}, and the archive says {wanted}", path.display())]
     #[diagnostic(help("it was changed or cut off: take the archive once more"))]
     Archived {
         /// The file.
-        path: PathBuf,
+        path: Box<Path>,
         /// What the archive says.
         wanted: Digest,
         /// What the file holds.
@@ -192,10 +192,11 @@ impl SourceError {
 /// What the result of `source` depends on besides its description: toolchains, files.
 pub(crate) fn inputs(bench: Bench<'_>, source: &Source) -> Result<String, SourceError> {
     match source {
-        // What was fetched once stays: the lock would refuse anything else.
-        Source::Url(_) | Source::Deb(_) | Source::Debs(_) | Source::Packages(_) => Ok(String::new()),
-        // Its digest stands in its description.
-        Source::Archived(_) => Ok(String::new()),
+        // What was fetched once stays: the lock would refuse anything else. The digest of a file of an archive stands in its
+        // description.
+        Source::Url(_) | Source::Deb(_) | Source::Debs(_) | Source::Packages(_) | Source::Archived(_) => {
+            Ok(String::new())
+        }
         Source::Go(module) => go::inputs(bench, module),
         Source::C(_) => c::inputs(bench),
         Source::File(files) => file::inputs(bench, files),

@@ -120,7 +120,7 @@ pub(super) fn compose(to: &Path, reference: &str, config: &[u8], layer: &Part) -
     let config_described =
         Part { digest: Digest::of(config), size, path: PathBuf::new(), offset: 0 }.described(CONFIG_TYPE.to_owned());
     let manifest = manifest_of(config_described, vec![layer.described(layer.layer_type()?)])?;
-    write(to, reference, MANIFEST_TYPE, &[&manifest, config], &[layer.clone()])
+    write(to, reference, MANIFEST_TYPE, &[&manifest, config], std::slice::from_ref(layer))
 }
 
 fn manifest_of(config: Descriptor, layers: Vec<Descriptor>) -> io::Result<Vec<u8>> {
@@ -233,7 +233,7 @@ impl Archive {
             // Whatever can't be read as a member means: not an archive, or its end.
             let Ok(mut entry) = entry else { break };
             let name = plain(&entry.path()?);
-            let target = entry.link_name()?.map(|target| target.into_owned());
+            let target = entry.link_name()?.map(std::borrow::Cow::into_owned);
             match (entry.header().entry_type(), target) {
                 (EntryType::Regular, _) => {
                     let (offset, size) = (entry.raw_file_position(), entry.size());

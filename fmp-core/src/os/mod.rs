@@ -39,7 +39,7 @@ pub struct System {
     pub manager: Manager,
     /// How cgroups are mounted unless somebody changed that.
     pub cgroup: Cgroup,
-    /// Whether SELinux enforces unless somebody changed that.
+    /// Whether `SELinux` enforces unless somebody changed that.
     pub selinux: bool,
     /// Packages that every machine has besides those of priority `required`, where packages have priorities.
     pub minimal: BTreeSet<String>,

@@ -1,6 +1,6 @@
 //! What must stand in a database's objects so that the loss of one node takes one copy at most.
 //!
-//! A workload of Kubernetes' own kinds is read. Of one that an operator makes pods for (a StackGres cluster, say) only the
+//! A workload of Kubernetes' own kinds is read. Of one that an operator makes pods for (a cluster of `StackGres`, say) only the
 //! operator knows what its pods will say, so that is told instead.
 
 use super::DatabaseSet;

@@ -109,13 +109,11 @@ fn users(need: Need) -> Vec<String> {
         Need::Bash | Need::Keepalived => units(&[entrance::UNIT]),
         Need::Haproxy => units(&[BALANCER_UNIT]),
         Need::Runc => units(&[CONTAINERD_UNIT]),
-        Need::Kmod | Need::Procps => units(&[HOST_UNIT]),
+        Need::Kmod | Need::Procps | Need::Systemd => units(&[HOST_UNIT]),
         Need::Iproute => units(&[HOST_UNIT, FLANNELD_UNIT, entrance::UNIT]),
-        Need::Conntrack => units(&[PROXY_UNIT]),
+        Need::Conntrack | Need::Ipset => units(&[PROXY_UNIT]),
         Need::Iptables => units(&[FLANNELD_UNIT, KUBELET, PROXY_UNIT]),
         Need::Mount | Need::UtilLinux | Need::Ethtool | Need::Ebtables | Need::Socat => units(&[KUBELET]),
-        Need::Ipset => units(&[PROXY_UNIT]),
-        Need::Systemd => units(&[HOST_UNIT]),
         Need::E2fsprogs | Need::Lvm2 | Need::Xfsprogs => vec![key::VOLUME.to_owned()],
     }
 }

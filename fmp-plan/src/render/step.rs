@@ -101,6 +101,19 @@ fn details(step: &Step) -> Vec<String> {
     }
 }
 
+/// A disk as it was when the plan was made.
+fn seen(disk: &DiskBefore) -> String {
+    format!("size: {} bytes, id: {}", disk.bytes, disk.identity)
+}
+
+/// The disks of a volume group.
+fn members(group: Option<&GroupWrite>) -> impl Iterator<Item = String> {
+    group.into_iter().flat_map(|group| &group.disks).flat_map(|member| {
+        let named = format!("physical volume: {} on {}", member.id, member.disk);
+        [named].into_iter().chain(member.before.iter().map(seen))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,17 +129,4 @@ mod tests {
         assert_eq!(lines[..2], ["main-2/unit/kube-scheduler.service", "does: restart"]);
         assert!(lines.contains(&"disrupts: scheduler on main-2") && lines.contains(&"unit of disruption: main-2"));
     }
-}
-
-/// A disk as it was when the plan was made.
-fn seen(disk: &DiskBefore) -> String {
-    format!("size: {} bytes, id: {}", disk.bytes, disk.identity)
-}
-
-/// The disks of a volume group.
-fn members(group: Option<&GroupWrite>) -> impl Iterator<Item = String> {
-    group.into_iter().flat_map(|group| &group.disks).flat_map(|member| {
-        let named = format!("physical volume: {} on {}", member.id, member.disk);
-        [named].into_iter().chain(member.before.iter().map(seen))
-    })
 }

@@ -154,10 +154,10 @@ fn strange(spec: &Spec, host: &Host, key: &str, resource: &Resource) -> Vec<Stri
             theirs.map(|(path, _)| told(path)).collect()
         }
         Resource::Image(Image { way: Way::Store(stored), .. }) => file(&stored.link),
-        // Where one is there, it is left alone.
-        Resource::Package(_) => Vec::new(),
-        // Whoever may make pods may have let the runtime, which is ours, fetch an image that we want too.
+        // Whoever may make pods may have let the runtime, which is ours, fetch an image that we want too; a package that is
+        // there is left alone.
         Resource::Image(_)
+        | Resource::Package(_)
         | Resource::EtcdMember(_)
         | Resource::Machine
         | Resource::NodeObject(_)

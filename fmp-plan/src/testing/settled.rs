@@ -97,7 +97,7 @@ fn lay_down(host: &mut Host, name: &NodeName, resource: &Resource) {
             }
         }
         Resource::Image(Image { way: Way::Store(stored), .. }) => {
-            put(&stored.link, Some(stored.tagged().digest), 0o644)
+            put(&stored.link, Some(stored.tagged().digest), 0o644);
         }
         Resource::Image(image) => {
             if let Fact::Known(images) = &mut host.images {

@@ -35,22 +35,22 @@ pub(super) fn refused(
         Fact::Absent => None,
         Fact::Unknown(why) => return of_group(Refused::Unseen(why.clone())),
     };
-    let note = seen.note.as_ref();
-    if let Some(why) = has.and_then(|has| not_ours(has, note, group)) {
+    let entry = seen.note.as_ref();
+    if let Some(why) = has.and_then(|has| not_ours(has, entry, group)) {
         return of_group(why);
     }
     for member in &*group.disks {
         let in_group = has.is_some_and(|has| has.members.contains_key(member.id.as_str()));
-        if let Some(why) = disk(observed, node, (member, in_group), (beneath, note)) {
+        if let Some(why) = disk(observed, node, (member, in_group), (beneath, entry)) {
             return Some(Refusal { what: member.disk.to_string(), why });
         }
     }
-    if note.is_some_and(|note| note.made) { logical(wanted, group, seen, has).and_then(of_group) } else { None }
+    if entry.is_some_and(|entry| entry.made) { logical(wanted, group, seen, has).and_then(of_group) } else { None }
 }
 
 /// A group that holds what the ledger does not name, or lacks a disk that it had.
-fn not_ours(has: &VolumeGroupSeen, note: Option<&VolumeNote>, group: &VolumeGroup) -> Option<Refused> {
-    let ours = |id: &str| note.is_some_and(|note| note.members.values().any(|noted| noted == id));
+fn not_ours(has: &VolumeGroupSeen, entry: Option<&VolumeNote>, group: &VolumeGroup) -> Option<Refused> {
+    let ours = |id: &str| entry.is_some_and(|entry| entry.members.values().any(|noted| noted == id));
     if let Some((id, member)) = has.members.iter().find(|(id, _)| !ours(id)) {
         return Some(Refused::GroupOfOthers { device: member.device.clone(), id: id.clone() });
     }
@@ -58,7 +58,7 @@ fn not_ours(has: &VolumeGroupSeen, note: Option<&VolumeNote>, group: &VolumeGrou
         let disk = group.disks.iter().find(|member| member.id.as_str() == id);
         return Some(Refused::Incomplete(disk.map_or_else(|| id.clone(), |member| member.disk.to_string())));
     }
-    let begun = note.is_some_and(|note| !note.made);
+    let begun = entry.is_some_and(|entry| !entry.made);
     let other = has.volumes.keys().find(|volume| **volume != *group.logical.volume);
     other.filter(|_| begun).map(|volume| Refused::HasVolume(volume.clone()))
 }
@@ -68,7 +68,7 @@ fn disk(
     observed: &Observed,
     node: &NodeName,
     (member, in_group): (&PhysicalVolume, bool),
-    (beneath, note): (&GroupSeen, Option<&VolumeNote>),
+    (beneath, entry): (&GroupSeen, Option<&VolumeNote>),
 ) -> Option<Refused> {
     let disk = match beneath.disks.get(&*member.disk) {
         Some(Fact::Known(disk)) => disk,
@@ -80,7 +80,7 @@ fn disk(
         return None;
     }
     let id = member.id.as_str();
-    let begun = note.is_some_and(|note| note.members.get(&*member.disk).is_some_and(|noted| noted == id));
+    let begun = entry.is_some_and(|entry| entry.members.get(&*member.disk).is_some_and(|noted| noted == id));
     let holds = || if begun { half_made(disk, SIGNATURE, id) } else { not_empty(disk) };
     not_a_disk(disk).or_else(|| elsewhere(observed, node, disk)).or_else(holds)
 }

@@ -33,7 +33,7 @@ pub(super) fn filled(manifest: &[u8], files: &BTreeMap<Digest, PathBuf>) -> Resu
     let mut rest = manifest;
     while let Some(at) = find(rest, FILE.as_bytes()) {
         let (before, mark) = rest.split_at(at);
-        let end = find(mark, &[b'@', b'"']).filter(|end| *end > 0);
+        let end = find(mark, b"@\"").filter(|end| *end > 0);
         let (mark, after) = mark.split_at(end.ok_or_else(|| nothing("a mark for a file's content has no end"))?);
         whole.extend_from_slice(before);
         match content(mark, files)? {

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::hosts::ledger;
 
+/// Words by their names, or what could not be read.
+type Pairs<'a> = Result<Vec<(&'a str, &'a str)>, Garbled>;
+
 /// Where its lines stand.
 const SECTION: &str = "volume";
 
@@ -81,7 +84,7 @@ impl<'a> Told<'a> {
     }
 
     /// What was told of each disk beneath a group, by its name.
-    fn disks(&self) -> impl Iterator<Item = (&'a str, Result<Vec<(&'a str, &'a str)>, Garbled>)> {
+    fn disks(&self) -> impl Iterator<Item = (&'a str, Pairs<'a>)> {
         let begins = |(word, _): &(&str, &str)| *word == "disk";
         self.0.iter().enumerate().filter(move |(_, line)| begins(line)).map(|(at, (_, name))| {
             let lines = self.0[at + 1..].iter().take_while(|(word, _)| *word == "disk of");

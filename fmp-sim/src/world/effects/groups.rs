@@ -41,16 +41,16 @@ impl World {
             return Ok(refused);
         }
         if host.volume.is_none() {
-            let note = VolumeNote { disk: disk.into(), uuid: uuid.to_string(), members: [].into(), made: false };
+            let begun = VolumeNote { disk: disk.into(), uuid: uuid.to_string(), members: [].into(), made: false };
             host.note(key::VOLUME.to_owned(), "volume", |_| "absent".to_owned());
-            self.stroke_on(node, |host| host.volume = Some(note))?;
+            self.stroke_on(node, |host| host.volume = Some(begun))?;
         }
         self.join(node, write)?;
         self.stroke_on(node, |host| {
             let Some(group) = &mut host.group else { return };
             let bytes = group.free();
             let name = write.logical.volume.to_string();
-            group.logical.get_or_insert_with(|| Logical { name, bytes, content: DiskContent::Nothing });
+            group.logical.get_or_insert(Logical { name, bytes, content: DiskContent::Nothing });
         })?;
         for content in [DiskContent::Half, DiskContent::Nothing] {
             // The second time it is finished.

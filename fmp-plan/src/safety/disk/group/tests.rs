@@ -35,9 +35,12 @@ fn empty() -> Lab {
     lab
 }
 
+/// What makes a disk another one.
+type Change = fn(&mut DiskSeen);
+
 #[test]
 fn each_disk_is_judged_as_any_disk() {
-    const REFUSED: &[(fn(&mut DiskSeen), &str)] = &[
+    const REFUSED: &[(Change, &str)] = &[
         (|disk| _ = disk.traits.insert(DiskTrait::Partition), "it is a partition"),
         (|disk| _ = disk.traits.insert(DiskTrait::System), "the system runs from it"),
         (|disk| _ = disk.traits.insert(DiskTrait::Swap), "it is swapped to"),

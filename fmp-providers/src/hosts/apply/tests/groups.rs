@@ -170,9 +170,12 @@ async fn what_was_cut_off_at_any_program_goes_on() {
     }
 }
 
+/// What somebody does to a host.
+type Change = fn(&Lab);
+
 #[tokio::test]
 async fn a_disk_that_holds_anything_is_not_joined() {
-    const HELD: &[(&str, fn(&Lab))] = &[
+    const HELD: &[(&str, Change)] = &[
         ("crypto_LUKS", |lab| poke(lab, 0, b"LUKS\xba\xbe\0\x01aes\0")),
         ("LVM2_member", |lab| poke(lab, 512, &label(&id("another")))),
         ("first or last", |lab| poke(lab, BYTES - 1, b"x")),

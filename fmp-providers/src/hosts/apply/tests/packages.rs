@@ -112,9 +112,12 @@ async fn files_of_the_bundle_are_installed_and_no_repository_is_asked() {
 async fn what_was_cut_off_is_ended_by_the_same_step() {
     for bundle in [false, true] {
         let lab = lab(&[]);
-        let action = || match bundle {
-            false => from_repository(Manager::Dpkg, &["haproxy"]),
-            true => from_bundle(&lab, &["haproxy"], &["haproxy", "liblua"]),
+        let action = || {
+            if bundle {
+                from_bundle(&lab, &["haproxy"], &["haproxy", "liblua"])
+            } else {
+                from_repository(Manager::Dpkg, &["haproxy"])
+            }
         };
         lab.put("/cut", "");
         let failure = lab.apply(action()).await.unwrap_err();
