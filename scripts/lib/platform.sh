@@ -37,7 +37,8 @@ say "filling the store"
 timeout --kill-after=30 "${minutes}m" "$target/debug/fmp" --lock "$lock" --store "$store" \
     bundle build --manifest "$source/bundle.toml" --update
 listed=$("$target/debug/fmp" --lock "$lock" --store "$store" bundle list)
-if made_of | cmp --silent - "$archive.from" && [[ -e $archive/SHA256SUMS ]]; then
+made_of >"$archive.now"
+if cmp --silent "$archive.now" "$archive.from" && [[ -e $archive/SHA256SUMS ]]; then
     say "$archive is there"
     exit
 fi
@@ -53,5 +54,5 @@ image search.tar standin-search-image
     find . -type f ! -name SHA256SUMS -printf '%P\0' | LC_ALL=C sort --zero-terminated | xargs --null sha256sum >SHA256SUMS
 )
 mv "$archive.new" "$archive"
-made_of >"$archive.from"
+mv "$archive.now" "$archive.from"
 say "$archive is there"
