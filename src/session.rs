@@ -56,12 +56,11 @@ pub(crate) fn spec(places: &Places) -> miette::Result<Spec> {
     })?;
     let mut profiles = Profiles::shipped();
     if let Some(path) = spec::profile_path(&text) {
-        let beside = places.file.parent().unwrap_or(Path::new("")).join(&path);
+        let beside = places.folder().join(&path);
         let profile = read(&beside).wrap_err_with(|| format!("the profile {path} can't be read"))?;
         profiles = profiles.with(&path, &profile);
     }
-    let folder = places.file.parent().unwrap_or(Path::new(""));
-    let mut beside = beside::platform(folder, &text)?;
+    let mut beside = beside::platform(places.folder(), &text)?;
     for path in spec::manifest_paths(&text) {
         let objects = manifests_in(places, &path)?;
         beside.manifests = beside.manifests.with(&path, objects);
@@ -71,7 +70,7 @@ pub(crate) fn spec(places: &Places) -> miette::Result<Spec> {
 
 /// The objects in a folder beside the cluster's file.
 fn manifests_in(places: &Places, path: &str) -> miette::Result<Vec<Object>> {
-    let folder = places.file.parent().unwrap_or(Path::new("")).join(path);
+    let folder = places.folder().join(path);
     let is_manifest = |file: &PathBuf| {
         let kind = file.extension().and_then(|kind| kind.to_str());
         kind.is_some_and(|kind| ["yaml", "yml", "json"].contains(&kind))
@@ -95,6 +94,11 @@ pub(crate) fn read(path: &Path) -> miette::Result<String> {
 }
 
 impl Places {
+    /// Where paths in the cluster's file begin.
+    fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     /// Where the bundle's lock lies.
     pub(crate) fn lock_path(&self) -> PathBuf {
         self.lock.clone().unwrap_or_else(|| self.file.with_file_name("bundle.lock"))
@@ -125,7 +129,7 @@ impl Session {
         let lock = lock.ok_or_else(|| {
             miette!(help = "`fmp bundle build` makes one", "there is no bundle lock at {}", path.display())
         })?;
-        let folder = places.file.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = places.folder().to_owned();
         Ok(Self { spec, lock, store: places.open_store()?, world: state_file(&places.file), folder })
     }
 

@@ -6,10 +6,7 @@ use fmp_core::{
     NodeName,
     graph::Desired,
     resource::{PackageSource, Resource, Scope, Way, programs},
-    role::{
-        self,
-        paths::{OPTIONAL_UNITS, unit::REGISTRY},
-    },
+    role::{self, paths::OPTIONAL_UNITS},
     spec::{Role, Spec},
 };
 
@@ -45,11 +42,8 @@ pub fn questions(spec: &Spec, desired: &Desired) -> Questions {
     // Of a node that leaves: what of ours runs there. A main has every unit that there is.
     let wanted = desired.iter().filter_map(|(_, _, resource)| resource.unit().map(|unit| unit.name.clone()));
     let units: BTreeSet<Arc<str>> = wanted.chain(OPTIONAL_UNITS.map(Arc::from)).collect();
-    for (name, node) in &spec.retired {
-        let mut units = units.clone();
-        // Nobody may want it by now.
-        units.extend((node.role == Role::Images).then(|| Arc::from(REGISTRY)));
-        let host = HostQuestions { units, ..HostQuestions::default() };
+    for name in spec.retired.keys() {
+        let host = HostQuestions { units: units.clone(), ..HostQuestions::default() };
         questions.hosts.insert(name.clone(), host);
     }
     for (_, id, resource) in desired.iter() {

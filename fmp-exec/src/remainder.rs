@@ -84,6 +84,7 @@ fn parts(action: &Action) -> usize {
         Action::EstablishTrust { items } => items.len(),
         Action::IssueCertificates { certificates } => certificates.len(),
         Action::StopUnits { units } => units.len(),
+        Action::InstallPackages { packages, from, .. } => packages.len() + from.files().len(),
         _ => 1,
     }
 }
@@ -291,14 +292,10 @@ fn writes_there(action: &Action, fact: &FactKey) -> bool {
             matches!(fact, FactKey::Image { reference, .. } if reference == own)
         }
         Action::InstallPackages { packages, from, .. } => match fact {
-            FactKey::Package { package, .. } => match from {
-                // The repository brings whatever they need.
-                PackagesFrom::Repository => packages.iter().any(|installed| installed.name == *package),
-                PackagesFrom::Bundle(files) => {
-                    packages.iter().any(|installed| installed.name == *package)
-                        || files.iter().any(|file| file.package == *package)
-                }
-            },
+            FactKey::Package { package, .. } => {
+                packages.iter().any(|installed| installed.name == *package)
+                    || from.files().iter().any(|file| file.package == *package)
+            }
             _ => false,
         },
         Action::MakeVolume { .. } | Action::GrowVolume { .. } => matches!(fact, FactKey::Volume { .. }),
@@ -340,8 +337,8 @@ fn is_unit(fact: &FactKey, unit: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use fmp_core::Digest;
-    use fmp_plan::action::FileRemoval;
+    use fmp_core::{Digest, os::Manager};
+    use fmp_plan::action::{FileRemoval, PackageInstall};
 
     use super::*;
 
@@ -394,6 +391,17 @@ mod tests {
         let then = format!("active enabled drop-in {path} sha256:1 started with sha256:2");
         check(write(), unit(), &then, "active enabled needs-daemon-reload started with sha256:2", true);
         check(write(), unit(), &then, "not active disabled no stamp", false);
+    }
+
+    #[test]
+    fn packages_that_came_are_a_part_of_their_step() {
+        let install = |names: &[&str]| {
+            let of = |name: &&str| PackageInstall { name: (*name).into(), quiet: Vec::new() };
+            let (manager, packages) = (Manager::Dpkg, names.iter().map(of).collect());
+            Action::InstallPackages { manager, packages, from: PackagesFrom::Repository }
+        };
+        assert!(has_begun(&install(&["haproxy", "kmod"]), &install(&["kmod"])));
+        assert!(!has_begun(&install(&["kmod"]), &install(&["kmod"])));
     }
 
     #[test]

@@ -274,6 +274,24 @@ pub enum PackagesFrom {
     Bundle(Vec<PackageFile>),
 }
 
+impl PackagesFrom {
+    /// The word in files and on hosts.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Repository => "repository",
+            Self::Bundle(_) => "bundle",
+        }
+    }
+
+    /// The files that come; none where a repository brings whatever is needed.
+    pub fn files(&self) -> &[PackageFile] {
+        match self {
+            Self::Repository => &[],
+            Self::Bundle(files) => files,
+        }
+    }
+}
+
 /// A volume group as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -88,7 +88,7 @@ fn api(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
             None => ("has no Node object".to_owned(), false),
         };
         well &= ready;
-        _ = writeln!(out, "node: {name} {} {} {word}", node.address, role(node.role));
+        _ = writeln!(out, "node: {name} {} {} {word}", node.address, node.role);
     }
     well &= images(out, spec, observed);
     for (name, seen) in api.nodes.iter().filter(|(name, _)| !spec.nodes.contains_key(name.as_str())) {
@@ -115,12 +115,4 @@ fn images(out: &mut String, spec: &Spec, observed: &Observed) -> bool {
     let word = unit.map_or("not there yet", |unit| &unit.active);
     _ = writeln!(out, "images: {name} {} registry {word}", node.address);
     serves
-}
-
-const fn role(role: fmp_core::spec::Role) -> &'static str {
-    match role {
-        fmp_core::spec::Role::Main => "main",
-        fmp_core::spec::Role::Work => "work",
-        fmp_core::spec::Role::Images => "images",
-    }
 }

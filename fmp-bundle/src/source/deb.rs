@@ -27,15 +27,13 @@ pub(super) fn make(bench: Bench<'_>, file: &DebFile, wanted: &str, scratch: &Pat
     apt.args(["--quiet=2", "download"]).arg(format!("{package}:amd64")).current_dir(scratch);
     tool::run(&mut apt, DOWNLOAD_LIMIT)?;
     let archive = downloaded(scratch)?;
-    let mut field = Command::new(&bench.tools.dpkg_deb);
-    let found = tool::run(field.arg("--field").arg(&archive).arg("Version"), UNPACK_LIMIT)?;
-    if upstream(found.trim()) != wanted {
-        let (package, found, wanted) = (package.clone(), found.trim().to_owned(), wanted.to_owned());
+    let found = version(bench, &archive)?;
+    if upstream(&found) != wanted {
+        let (package, wanted) = (package.clone(), wanted.to_owned());
         return Err(SourceError::Package { package, found, wanted });
     }
     let root = scratch.join("root");
-    let mut unpack = Command::new(&bench.tools.dpkg_deb);
-    tool::run(unpack.arg("--extract").arg(&archive).arg(&root), UNPACK_LIMIT)?;
+    unpack(bench, &archive, &root)?;
     let file = root.join(file);
     fs::metadata(&file).map_err(SourceError::file(&file))?;
     Ok(file)
@@ -43,14 +41,32 @@ pub(super) fn make(bench: Bench<'_>, file: &DebFile, wanted: &str, scratch: &Pat
 
 /// The one package that was downloaded: apt names its file.
 fn downloaded(scratch: &Path) -> Result<PathBuf, SourceError> {
-    let packages = || -> io::Result<PathBuf> {
-        let mut packages = Vec::new();
-        for entry in fs::read_dir(scratch)? {
-            packages.extend(Some(entry?.path()).filter(|path| path.extension().is_some_and(|kind| kind == "deb")));
-        }
-        packages.pop().ok_or_else(|| io::Error::other("apt-get ended well and left no package here"))
-    };
-    packages().map_err(SourceError::file(scratch))
+    let package = archives(scratch).map_err(SourceError::file(scratch))?.pop();
+    let nothing = || io::Error::other("apt-get ended well and left no package here");
+    package.ok_or_else(nothing).map_err(SourceError::file(scratch))
+}
+
+/// The packages in a folder.
+pub(super) fn archives(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut archives = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        archives.extend(Some(entry?.path()).filter(|path| path.extension().is_some_and(|kind| kind == "deb")));
+    }
+    Ok(archives)
+}
+
+/// The whole version of a package.
+pub(super) fn version(bench: Bench<'_>, archive: &Path) -> Result<String, SourceError> {
+    let mut field = Command::new(&bench.tools.dpkg_deb);
+    let found = tool::run(field.arg("--field").arg(archive).arg("Version"), UNPACK_LIMIT)?;
+    Ok(found.trim().to_owned())
+}
+
+/// Puts the files of a package below `root`.
+pub(super) fn unpack(bench: Bench<'_>, archive: &Path, root: &Path) -> Result<(), SourceError> {
+    let mut unpack = Command::new(&bench.tools.dpkg_deb);
+    tool::run(unpack.arg("--extract").arg(archive).arg(root), UNPACK_LIMIT)?;
+    Ok(())
 }
 
 /// Upstream's part of a version of Debian: without the epoch before `:` and the revision after the last `-`

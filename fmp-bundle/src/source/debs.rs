@@ -14,10 +14,10 @@ use std::{
 
 use fmp_core::{
     bundle::{ArtifactName, Kind, PackageOf},
-    os::{self, Fit, Need, System},
+    os::{self, Fit, Need, Release, System},
 };
 
-use super::{Bench, Piece, SourceError};
+use super::{Bench, Piece, SourceError, deb};
 use crate::{manifest::Debs, tool};
 
 /// Lists of 15 MB, or packages of 100, over 0.6 Mbit/s.
@@ -156,8 +156,7 @@ impl<'a> Apt<'a> {
     fn files(&self) -> Result<BTreeMap<Package, PathBuf>, SourceError> {
         let folder = self.folder.join("packages");
         let mut files = BTreeMap::new();
-        for entry in fs::read_dir(&folder).map_err(SourceError::file(&folder))? {
-            let path = entry.map_err(SourceError::file(&folder))?.path();
+        for path in deb::archives(&folder).map_err(SourceError::file(&folder))? {
             let mut show = Command::new(&self.bench.tools.dpkg_deb);
             let told = tool::run(show.arg("--field").arg(&path).args(["Package", "Version"]), LOCAL_LIMIT)?;
             let field = |name| field(&told, name).map(str::to_owned);
@@ -171,12 +170,10 @@ impl<'a> Apt<'a> {
 
 /// Whether this computer is of that system: its own repositories serve then.
 fn is_here(system: &System) -> bool {
-    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let value = |key: &str| {
-        let line = text.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| *name == key);
-        line.map_or("", |(_, value)| value.trim_matches(['"', '\'']))
-    };
-    let here = os::find(value("ID"), value("VERSION_ID"));
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (release, astra) = (read(os::RELEASE), read(os::ASTRA_VERSION));
+    let Release { id, version, .. } = Release::read(&release.lines(), astra.lines().next());
+    let here = os::find(&id, &version);
     here.is_some_and(|(found, fit)| found.word == system.word && fit == Fit::Same)
 }
 

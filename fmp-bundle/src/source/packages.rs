@@ -8,7 +8,7 @@
 mod layer;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     process::Command,
@@ -18,8 +18,7 @@ use std::{
 use fmp_core::bundle::Kind;
 
 use super::{
-    Bench, SourceError,
-    deb::{UNPACK_LIMIT, upstream},
+    Bench, SourceError, deb,
     image::{self, Run},
 };
 use crate::{manifest::Packages, tool};
@@ -73,15 +72,11 @@ fn download(bench: Bench<'_>, packages: &Packages, scratch: &Path) -> Result<BTr
 
 /// apt names a file after its package, whose name has no `_`: `redis-server_5%3a7.0.15-1_amd64.deb`.
 fn downloaded(archives: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(archives)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if let Some((package, _)) = name.split_once('_').filter(|_| name.ends_with(".deb")) {
-            found.insert(package.to_owned(), entry.path());
-        }
-    }
-    Ok(found)
+    let named = |path: PathBuf| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        Some((name.split_once('_')?.0.to_owned(), path))
+    };
+    Ok(deb::archives(archives)?.into_iter().filter_map(named).collect())
 }
 
 /// The first package has the version that the release names: the whole of it, or its first numbers, since Debian mends a
@@ -92,18 +87,14 @@ fn has_version(
     archives: &BTreeMap<String, PathBuf>,
     wanted: &str,
 ) -> Result<(), SourceError> {
-    let Some((package, archive)) = packages.install.first().and_then(|first| archives.get_key_value(first)) else {
-        let what = packages.install.first().cloned().unwrap_or_default();
-        return Err(SourceError::Unbrought { what });
-    };
-    let mut field = Command::new(&bench.tools.dpkg_deb);
-    let found = tool::run(field.arg("--field").arg(archive).arg("Version"), UNPACK_LIMIT)?;
-    let found = found.trim();
-    let version = upstream(found);
+    let package = &packages.install[0];
+    let archive = archives.get(package).ok_or_else(|| SourceError::Unbrought { what: package.clone() })?;
+    let found = deb::version(bench, archive)?;
+    let version = deb::upstream(&found);
     if version == wanted || version.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.')) {
         Ok(())
     } else {
-        let (package, found, wanted) = (package.clone(), found.to_owned(), wanted.to_owned());
+        let (package, wanted) = (package.clone(), wanted.to_owned());
         Err(SourceError::Package { package, found, wanted })
     }
 }
@@ -115,15 +106,13 @@ fn unpack(
     archives: &BTreeMap<String, PathBuf>,
     scratch: &Path,
 ) -> Result<PathBuf, SourceError> {
-    let without: BTreeSet<&str> = packages.without.iter().map(String::as_str).collect();
-    if let Some(unmet) = without.iter().find(|package| !archives.contains_key(**package)) {
-        return Err(SourceError::Unbrought { what: (*unmet).to_owned() });
+    if let Some(unmet) = packages.without.iter().find(|package| !archives.contains_key(*package)) {
+        return Err(SourceError::Unbrought { what: unmet.clone() });
     }
     let root = scratch.join("root");
     fs::create_dir(&root).map_err(SourceError::file(&root))?;
-    for (_, archive) in archives.iter().filter(|(package, _)| !without.contains(package.as_str())) {
-        let mut unpack = Command::new(&bench.tools.dpkg_deb);
-        tool::run(unpack.arg("--extract").arg(archive).arg(&root), UNPACK_LIMIT)?;
+    for (_, archive) in archives.iter().filter(|(package, _)| !packages.without.contains(package)) {
+        deb::unpack(bench, archive, &root)?;
     }
     Ok(root)
 }

@@ -248,8 +248,11 @@ fn what_must_differ_between_hosts_is_compared() {
 /// What is found about the links of the local example's nodes under this `mode`, after `change` of some.
 fn about_links(mode: &str, change: fn(&str, &mut HostFacts)) -> Vec<String> {
     let text = include_str!("../../../fixtures/local-7/cluster.toml");
-    let text = text.replace("mode = \"routed\"", &format!("mode = \"{mode}\""));
-    let spec = spec::parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    about_links_of(&text.replace("mode = \"routed\"", &format!("mode = \"{mode}\"")), change)
+}
+
+fn about_links_of(text: &str, change: fn(&str, &mut HostFacts)) -> Vec<String> {
+    let spec = spec::parse("cluster.toml", text, &Profiles::shipped()).unwrap();
     let changed = |name: &NodeName| {
         let mut facts = good(&spec, name.as_str());
         change(name.as_str(), &mut facts);
@@ -274,6 +277,17 @@ fn nodes_that_are_not_on_one_link_are_found_where_pods_are_reached_straight() {
     assert_eq!(about_links("routed", elsewhere), [told]);
     assert_eq!(about_links("flannel", elsewhere), [""; 0]);
     assert_eq!(about_links("external", elsewhere), [""; 0]);
+    // What stores images has no pods.
+    let stored = "images.source = 'storage'\n[cluster]";
+    let machine = "[nodes.images-1]\nrole = 'images'\naddress = '198.18.0.31'\n[nodes.main-1]";
+    let text = include_str!("../../../fixtures/local-7/cluster.toml");
+    let text = text.replacen("[cluster]", stored, 1).replacen("[nodes.main-1]", machine, 1);
+    let elsewhere = |name: &str, facts: &mut HostFacts| {
+        if name == "images-1" {
+            facts.prefixes.values_mut().for_each(|prefix| *prefix = 28);
+        }
+    };
+    assert_eq!(about_links_of(&text, elsewhere), [""; 0]);
     // An end of a line between two hosts has no prefix, and a host that did not tell none either.
     assert_eq!(about_links("routed", |_, facts| facts.prefixes.clear()), [""; 0]);
 }

@@ -29,7 +29,7 @@ pub(super) fn links(spec: &Spec, hosts: &BTreeMap<&NodeName, &HostFacts>) -> Vec
         NetworkMode::Flannel | NetworkMode::External => return Vec::new(),
     }
     let link = |(name, facts): (&&'_ NodeName, &&HostFacts)| -> Option<(NodeName, Ipv4Addr, Cidr)> {
-        let address = spec.nodes.get(*name)?.address;
+        let address = spec.nodes.get(*name).filter(|node| node.role.is_of_kubernetes())?.address;
         let prefix = *facts.prefixes.get(&address)?;
         Some(((*name).clone(), address, Cidr::containing(address, prefix)))
     };

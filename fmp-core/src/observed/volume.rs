@@ -68,6 +68,13 @@ pub struct MemberSeen {
     pub bytes: u64,
 }
 
+impl MemberSeen {
+    /// Whether LVM looks for it and does not find it.
+    pub fn is_missing(&self) -> bool {
+        !self.device.starts_with('/')
+    }
+}
+
 /// A disk, as the kernel and the programs for it describe it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

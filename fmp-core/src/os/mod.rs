@@ -5,6 +5,7 @@
 //! [`System`] first.
 
 mod load;
+mod release;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use load::SystemError;
+pub use release::{ASTRA_VERSION, RELEASE, Release};
 
 use crate::observed::{Cgroup, HostFacts};
 

@@ -69,6 +69,18 @@ fn a_host_has_the_edition_that_it_says() {
 }
 
 #[test]
+fn a_system_says_which_edition_it_is() {
+    let read = |text: &str, astra| {
+        let Release { id, version, .. } = Release::read(&text.lines(), astra);
+        format!("{id} {version}")
+    };
+    assert_eq!(read("NAME=x\nID=debian\nVERSION_ID=\"12\"", Some("1.7.5")), "debian 12");
+    assert_eq!(read("ID=astra\nVERSION_ID=1.7_x86-64", Some("1.7.5.16 ")), "astra 1.7.5.16");
+    assert_eq!(read("ID=astra\nVERSION_ID=1.7_x86-64", Some("unknown")), "astra 1.7_x86-64");
+    assert_eq!(read("", None), " ");
+}
+
+#[test]
 fn a_program_is_in_the_package_of_that_very_system() {
     let package = |word: &str, program: &str| named(word).unwrap().package_of(program);
     assert_eq!(package("debian-12", "conntrack"), Some("conntrack"));

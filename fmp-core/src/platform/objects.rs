@@ -4,10 +4,7 @@
 //! operator's while the object is applied, [`RANDOM`] by the host that applies it, with what the API has for that key
 //! already, and with new random content where it has nothing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use super::{FileBeside, Platform, Server, ServerHost};
 use crate::{resource::Object, tree::Tree};
@@ -37,12 +34,12 @@ const LICENCE_KEY: &str = "licence.prm";
 pub(super) fn all(platform: &Platform) -> Vec<Object> {
     let archive = &platform.archive;
     let databases = platform.own_databases().flat_map(|(_, set)| &set.objects);
-    let brought: Vec<Object> = archive.objects.iter().chain(databases).cloned().collect();
-    let keys: BTreeSet<&str> = brought.iter().map(|object| object.key.as_str()).collect();
-    // An archive may bring more of its own namespace than its name.
+    let mut all: Vec<Object> = archive.objects.iter().chain(databases).cloned().chain(made(platform)).collect();
     let space = namespace(&archive.namespace);
-    let own = [space].into_iter().filter(|space| !keys.contains(space.key.as_str())).chain(made(platform));
-    let mut all: Vec<Object> = own.chain(brought.iter().cloned()).collect();
+    // An archive may bring more of its own namespace than its name.
+    if !all.iter().any(|object| object.key == space.key) {
+        all.push(space);
+    }
     all.sort_by(|one, other| one.key.cmp(&other.key));
     all
 }

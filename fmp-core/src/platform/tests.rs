@@ -72,6 +72,16 @@ fn what_does_not_agree_is_told_at_its_place() {
 }
 
 #[test]
+fn an_archive_that_brings_what_fmp_makes_is_refused() {
+    let mine =
+        format!("{DB}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {INSTALLATION}, namespace: fmp}}\n");
+    let problems = spec_with(archive(&mine), 4, "").unwrap_err();
+    assert_eq!(codes(&problems), [Code::BadPlatform]);
+    let told = problems.iter().next().unwrap().to_string();
+    assert!(told.contains("brings ConfigMap/fmp/fmp-installation, which FMP makes itself"), "{told}");
+}
+
+#[test]
 fn there_is_one_work_node_more_than_copies() {
     assert_eq!(codes(&spec_with(archive(DB), 3, "").unwrap_err()), [Code::TooFewWorkers]);
     assert!(spec_with(archive(DB), 4, "").is_ok());

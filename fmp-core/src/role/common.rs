@@ -2,7 +2,7 @@
 
 use super::{
     LowerError,
-    components::Images,
+    components::{self, Images},
     images::Storage,
     minor::{self, Minor},
     packages::Installing,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     bundle::Lock,
     profile::Settings,
-    resource::{Image, Resource},
+    resource::{Image, Object, Resource},
     spec::Spec,
 };
 
@@ -23,6 +23,8 @@ pub(super) struct Common<'a> {
     pub(super) minor: &'static Minor,
     pub(super) programs: Programs,
     pub(super) images: Images,
+    /// What a person brings, and the platform.
+    pub(super) brought: Vec<Object>,
     /// Where nodes pull images from, where they do.
     pub(super) storage: Option<Storage>,
     pub(super) packages: Installing,
@@ -51,10 +53,11 @@ impl<'a> Common<'a> {
     pub(super) fn new(spec: &'a Spec, lock: &Lock) -> Result<Self, LowerError> {
         let minor = minor::of(spec.kubernetes).ok_or(LowerError::Minor { wanted: spec.kubernetes })?;
         minor.check(spec.kubernetes, lock)?;
-        let (programs, images) = (Programs::read(spec, lock)?, Images::read(spec, lock)?);
+        let brought = components::brought(spec);
+        let (programs, images) = (Programs::read(spec, lock)?, Images::read(spec, lock, &brought)?);
         let storage = Storage::read(spec, lock)?;
         let packages = Installing::read(spec, lock)?;
-        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images, storage, packages })
+        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images, brought, storage, packages })
     }
 
     /// An image of the bundle as it comes to a node.

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     LowerError,
     common::Common,
+    node,
     paths::{self, key},
     pki::{Pair, Subject, local_names},
     programs::{self, REGISTRY},
@@ -18,8 +19,8 @@ use super::{
 };
 use crate::{
     bundle::{Kind, Lock},
-    resource::{Authority, Holding, Image, ImageName, Resource, Stored, Trust, Way},
-    spec::{IMAGES_PORT, ImageSource, Mirror, Spec},
+    resource::{Authority, Holding, Image, ImageName, Resource, Stored, Way},
+    spec::{IMAGES_PORT, ImageSource, Mirror, Role, Spec},
 };
 
 /// Full name of the unit.
@@ -30,7 +31,7 @@ const CONFIG: &str = "/etc/fmp/registry.yaml";
 /// What the storage holds, by reference: every image of the bundle.
 #[derive(Debug)]
 pub(super) struct Storage {
-    stored: BTreeMap<Arc<str>, Image>,
+    stored: BTreeMap<Arc<str>, (Image, Stored)>,
     /// How nodes reach it: `ADDRESS:PORT`.
     endpoint: String,
     /// Who signs its certificate.
@@ -74,20 +75,16 @@ impl Storage {
                 entry.manifest.ok_or_else(|| unfit("bundle.lock does not say the digest of its manifest"))?;
             let link = paths::stored_image(&name.repository(), &name.tag).into();
             let image = programs::image(lock, entry.name.as_str())?;
-            let way = Way::Store(Stored { name, manifest, link });
-            stored.insert(image.reference.clone(), Image { way, ..image });
+            stored.insert(image.reference.clone(), (image, Stored { name, manifest, link }));
         }
         Ok(Some(Self { stored, endpoint, trust }))
     }
 
     /// An image as a node's runtime gets it from here.
     pub(super) fn pulled(&self, image: &Image) -> Image {
-        match self.stored.get(&image.reference).map(|stored| &stored.way) {
-            Some(Way::Store(Stored { manifest, .. })) => {
-                Image { way: Way::Pull { manifest: *manifest }, ..image.clone() }
-            }
-            Some(Way::Import | Way::Pull { .. }) | None => image.clone(),
-        }
+        let stored = self.stored.get(&image.reference);
+        let way = stored.map_or(Way::Import, |(_, stored)| Way::Pull { manifest: stored.manifest });
+        Image { way, ..image.clone() }
     }
 
     /// Every reference.
@@ -96,31 +93,20 @@ impl Storage {
     }
 
     fn names(&self) -> impl Iterator<Item = &ImageName> {
-        self.stored.values().filter_map(|image| match &image.way {
-            Way::Store(Stored { name, .. }) => Some(name),
-            Way::Import | Way::Pull { .. } => None,
-        })
+        self.stored.values().map(|(_, stored)| &stored.name)
     }
 }
 
 /// Adds everything that the machine which stores images has.
 pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>) {
     let Some(storage) = &common.storage else { return };
-    if common.spec.environment.makes_machines() {
-        recipe.same(key::MACHINE, Resource::Machine);
-        recipe.needs(&key::trust(Holding::ClusterId), key::MACHINE);
-    }
-    for what in [Holding::ClusterId, Holding::Authority(Authority::Cluster)] {
-        recipe.trust(Trust { what, private: false });
-    }
-    let program = common.programs.find(REGISTRY).expect("the bundle was asked for it");
-    recipe.program(program);
-    recipe.file(paths::STAMP, include_str!("data/stamp.sh"));
+    node::ground(recipe, common, Role::Images);
+    let program = common.programs.path(REGISTRY);
     let pair = Pair::at("/etc/fmp/registry");
     recipe.certificate(&pair, Authority::Cluster, |node| Subject::server(node.name.as_str(), local_names(node)));
     let (certificate, secret) = (pair.certificate.clone(), pair.key.clone());
     recipe.file_of_each(CONFIG, move |node| config(&certificate, &secret, node));
-    let inputs = [&*program.path, CONFIG, &pair.certificate, &pair.key].map(restart).into();
+    let inputs = [program, CONFIG, &pair.certificate, &pair.key].map(restart).into();
     Service {
         name: UNIT,
         about: "The images of the cluster, for its nodes to pull",
@@ -130,13 +116,14 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>) {
         conditions: Vec::new(),
         kind: ServiceKind::Simple,
         options: hardening(),
-        command: vec![program.path.to_string(), "serve".to_owned(), CONFIG.to_owned()],
+        command: vec![program.to_owned(), "serve".to_owned(), CONFIG.to_owned()],
         inputs,
         ready: Ready::Listening(IMAGES_PORT),
     }
     .add(recipe);
-    for image in storage.stored.values() {
-        let key = recipe.same(&key::stored_image(&image.reference), Resource::Image(image.clone()));
+    for (image, stored) in storage.stored.values() {
+        let image = Image { way: Way::Store(stored.clone()), ..image.clone() };
+        let key = recipe.same(&key::stored_image(&image.reference), Resource::Image(image));
         recipe.noted_on_the_ground(&key);
     }
 }

@@ -221,14 +221,15 @@ fn build(
     known: impl Fn(&NodeName) -> Result<(), String>,
 ) -> Result<Lowered, LowerError> {
     let common = Common::new(spec, lock)?;
-    own_objects_are_ours(&common)?;
+    let components = components::all(&common);
+    own_objects_are_ours(&common, &components)?;
     let pressed = |part| Pressed::new(&common, recipe_of(&common, part));
     let (main, work) = (pressed(Part::Main), pressed(Part::Work));
     let images = spec.image_storage().is_some().then(|| pressed(Part::Images));
     let has_volume = spec.workers().any(|(_, node)| !node.disks.is_empty());
     let stored = has_volume.then(|| pressed(Part::WorkWithVolume));
     let mut builder = Builder::default();
-    let mut cluster = Cluster::add(&mut builder, &common);
+    let mut cluster = Cluster::add(&mut builder, &common, components);
     let mut waiting = Vec::new();
     for (name, node) in &spec.nodes {
         let pods = ranges.get(name).copied();
@@ -256,12 +257,12 @@ fn build(
 }
 
 /// Refuses manifests that bring what FMP brings.
-fn own_objects_are_ours(common: &Common<'_>) -> Result<(), LowerError> {
-    let parts = components::all(common).into_iter().flat_map(|part| part.ground.into_iter().chain([part.workload]));
-    let ours: BTreeSet<String> =
-        objects::of_cluster(common).into_iter().chain(parts).map(|object| object.key).collect();
+fn own_objects_are_ours(common: &Common<'_>, components: &[Component]) -> Result<(), LowerError> {
+    let parts = components.iter().flat_map(|part| part.ground.iter().chain([&part.workload]));
+    let own = objects::of_cluster(common).into_iter().chain(objects::health());
+    let ours: BTreeSet<String> = own.map(|object| object.key).chain(parts.map(|object| object.key.clone())).collect();
     let is_ours = |key: &String| ours.contains(key) || key.starts_with(paths::INVENTORY);
-    match components::objects(common.spec).find(|object| is_ours(&object.key)) {
+    match common.brought.iter().find(|object| is_ours(&object.key)) {
         Some(object) => Err(LowerError::Taken { key: object.key.clone() }),
         None => Ok(()),
     }
@@ -372,7 +373,7 @@ struct Cluster {
 
 impl Cluster {
     /// Adds the cluster's objects. They come first, as their ids do.
-    fn add(builder: &mut Builder, common: &Common<'_>) -> Self {
+    fn add(builder: &mut Builder, common: &Common<'_>, components: Vec<Component>) -> Self {
         let mut cluster = Self::default();
         for object in objects::of_cluster(common) {
             let binding = object.key == objects::FLANNELD_BINDING;
@@ -384,15 +385,14 @@ impl Cluster {
         // Each once the one before it is there.
         let health = objects::health().map(|object| cluster.object(builder, object));
         health.windows(2).for_each(|pair| builder.needs(pair[1], pair[0]));
-        cluster.bring(builder, common);
+        cluster.bring(builder, common, components);
         cluster
     }
 
     /// Adds components and what a person brings: objects of the one may be of kinds that the other defines.
-    fn bring(&mut self, builder: &mut Builder, common: &Common<'_>) {
-        let components = components::all(common);
+    fn bring(&mut self, builder: &mut Builder, common: &Common<'_>, components: Vec<Component>) {
         let grounds = components.iter().flat_map(|component| &component.ground);
-        let (objects, order) = components::ordered(grounds.cloned().chain(components::objects(common.spec)).collect());
+        let (objects, order) = components::ordered(grounds.chain(&common.brought).cloned().collect());
         let needs_images: Vec<bool> = objects.iter().map(|object| common.images.are_needed_by(object)).collect();
         let added: Vec<Added> = objects.into_iter().map(|object| self.object(builder, object)).collect();
         order.into_iter().for_each(|(later, earlier)| builder.needs(added[later], added[earlier]));

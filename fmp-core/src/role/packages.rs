@@ -18,7 +18,7 @@ use super::{
 use crate::{
     bundle::{Kind, Lock},
     os::Need,
-    resource::{Package, PackageFile, PackageSource, Resource, lvm},
+    resource::{Package, PackageFile, PackageSource, Resource, programs},
     spec::{Packages, Role, Spec},
 };
 
@@ -39,9 +39,8 @@ pub(crate) fn needs(spec: &Spec, role: Role, has_volume: bool) -> BTreeSet<Need>
     };
     let entrance = ENTRANCE.into_iter().filter(|_| shares);
     let storage = spec.storage.as_ref().filter(|_| has_volume);
-    let of_lvm = storage.and_then(|storage| storage.logical.as_ref()).map(|_| lvm::NEED);
-    let volume = storage.map(|storage| storage.filesystem.need()).into_iter().chain(of_lvm);
-    EVERYWHERE.into_iter().chain(entrance).chain(volume).collect()
+    let volume = storage.into_iter().flat_map(|storage| programs(storage.filesystem, storage.logical.as_ref()));
+    EVERYWHERE.into_iter().chain(entrance).chain(volume.map(|(_, need)| need)).collect()
 }
 
 /// Where packages come from; nowhere where FMP installs none.

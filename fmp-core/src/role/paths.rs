@@ -175,7 +175,7 @@ pub fn unit_file(name: &str) -> String {
 }
 
 /// Units that a node has or has not, as the file says it: where nothing wants them any more, they are stopped.
-pub const OPTIONAL_UNITS: [&str; 1] = ["fmp-entrance.service"];
+pub const OPTIONAL_UNITS: [&str; 2] = ["fmp-entrance.service", unit::REGISTRY];
 
 /// The keys of resources: what stands after the node's name in an id.
 pub mod key {

@@ -200,6 +200,17 @@ fn a_nodes_part_of_the_pod_range_shrinks_where_room_is_short() {
     }
 }
 
+#[test]
+fn a_machine_that_stores_images_takes_no_part_of_the_pod_range() {
+    let text = format!(
+        "images.source = 'storage'\n{SMALL}{}[nodes.images-1]\nrole = 'images'\naddress = '198.18.9.1'\n[network]\n\
+         pods = '10.244.0.0/16'\n",
+        workers(127)
+    );
+    let spec = parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    assert_eq!(spec.network.node_prefix, 24);
+}
+
 fn workers(count: u32) -> String {
     let node = |n: u32| {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 1, 0).to_bits() + n);

@@ -2,11 +2,8 @@
 
 use fmp_core::{NodeName, Severity, observed::Fact, role::paths::unit::REGISTRY};
 
-use super::{Ailment, Kind, Patient, starts, told};
+use super::{Ailment, Kind, Patient, first, starts, told};
 use crate::{Step, action::Action};
-
-/// More are counted.
-const NAMED: usize = 5;
 
 pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
     let Some((name, _)) = patient.spec.image_storage() else { return Vec::new() };
@@ -57,8 +54,7 @@ fn lacking(patient: &Patient<'_>, name: &NodeName) -> Option<Ailment> {
     if lacking.is_empty() {
         return None;
     }
-    let mut evidence: Vec<String> = lacking.iter().take(NAMED).cloned().collect();
-    evidence.extend((lacking.len() > NAMED).then(|| format!("and {} more", lacking.len() - NAMED)));
+    let evidence = first(&lacking, String::clone);
     Some(Ailment {
         subject: name.to_string(),
         kind: Kind::ImageStorage,

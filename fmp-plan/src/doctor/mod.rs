@@ -32,6 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Plan, Step, StepId};
 
+/// So many of a kind are named; more are counted.
+const NAMED: usize = 5;
+
 /// What ails something, by a stable word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -243,6 +246,13 @@ impl Patient<'_> {
 /// Whether a step starts a unit, on `node` or, without one, anywhere.
 fn starts(step: &Step, node: Option<&NodeName>, unit: &str) -> bool {
     step.action.starts() == Some(unit) && node.is_none_or(|node| step.node() == Some(node))
+}
+
+/// The first few of these in words, and how many more there are.
+fn first<T>(all: &[T], told: impl Fn(&T) -> String) -> Vec<String> {
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.iter().take(NAMED).map(told);
+    named.chain((more > 0).then(|| format!("and {more} more"))).collect()
 }
 
 /// A unit as systemd tells it.

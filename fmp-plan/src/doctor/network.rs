@@ -95,7 +95,7 @@ fn links<'a>(patient: &Patient<'a>) -> BTreeMap<&'a NodeName, (&'a str, u32)> {
         let (link, seen) = health(patient, name)?.links.iter().find(own)?;
         Some((name, (link.as_str(), seen.mtu)))
     };
-    patient.spec.nodes.iter().filter_map(link).collect()
+    patient.spec.nodes.iter().filter(|(_, node)| node.role.is_of_kubernetes()).filter_map(link).collect()
 }
 
 /// Links that take less than most others, or all less than pods send.

@@ -7,11 +7,8 @@ use fmp_core::{
     observed::{Fact, PodSeen},
 };
 
-use super::{Ailment, Fix, Kind, Patient};
+use super::{Ailment, Fix, Kind, Patient, first};
 use crate::{Step, action::Action};
-
-/// Pods that are named.
-const NAMED: usize = 5;
 
 /// Where everything stands that FMP brings, and what others bring for the cluster as a whole.
 const OF_CLUSTER: &str = "kube-system";
@@ -100,8 +97,7 @@ fn ailment(patient: &Patient<'_>, trouble: Trouble, pods: &[&PodSeen]) -> Ailmen
         let message = if pod.message.is_empty() { String::new() } else { format!(": {}", pod.message) };
         format!("{}/{}{place}: {}{message}", pod.namespace, pod.name, pod.trouble)
     };
-    let mut evidence: Vec<String> = pods.iter().take(NAMED).map(told).collect();
-    evidence.extend((pods.len() > NAMED).then(|| format!("and {} more", pods.len() - NAMED)));
+    let evidence = first(pods, told);
     // What the cluster itself runs is missed by everybody.
     let of_cluster = pods.iter().any(|pod| pod.namespace == OF_CLUSTER);
     Ailment {

@@ -7,10 +7,7 @@ use fmp_core::{
     observed::{Fact, LoadBalancerSeen},
 };
 
-use super::{Ailment, Fix, Kind, Patient};
-
-/// Services that are named.
-const NAMED: usize = 5;
+use super::{Ailment, Fix, Kind, Patient, first};
 
 pub(super) fn ailments(patient: &Patient<'_>) -> Vec<Ailment> {
     let health = patient.observed.api.known().and_then(|api| api.health.as_ref());
@@ -51,8 +48,7 @@ fn ailment(patient: &Patient<'_>, services: &[&LoadBalancerSeen], trouble: Troub
         let at = if addresses.is_empty() { "no address".to_owned() } else { addresses.join(" and ") };
         format!("{namespace}/{name}: {at}")
     };
-    let mut evidence: Vec<String> = services.iter().take(NAMED).map(told).collect();
-    evidence.extend((services.len() > NAMED).then(|| format!("and {} more", services.len() - NAMED)));
+    let evidence = first(services, told);
     let (one, several) = match trouble {
         Trouble::Waiting { .. } => ("has no address", "have no address"),
         Trouble::Astray => ("has an address that no entrance has", "have addresses that no entrance has"),

@@ -225,7 +225,7 @@ fn group(words: &mut String, seen: &GroupSeen) {
 fn volume_group(seen: &VolumeGroupSeen) -> String {
     let mut words = format!("{} bytes free", seen.free_bytes);
     for (id, member) in &seen.members {
-        let missing = if member.device.starts_with('/') { "" } else { " missing" };
+        let missing = if member.is_missing() { " missing" } else { "" };
         _ = write!(words, ", {id} of {} bytes{missing}", member.bytes);
     }
     seen.volumes.iter().for_each(|(name, bytes)| _ = write!(words, ", {name} of {bytes} bytes"));

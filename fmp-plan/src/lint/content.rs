@@ -222,13 +222,9 @@ fn wrong_package<'a>(
     from: &'a PackagesFrom,
     is_unit: impl Fn(&str) -> bool,
 ) -> Option<&'a str> {
-    let files = match from {
-        PackagesFrom::Repository => &[][..],
-        PackagesFrom::Bundle(files) => files,
-    };
     let begins = |c: char| c.is_ascii_alphanumeric();
     let good = |name: &str| name.starts_with(begins) && name.chars().all(|c| begins(c) || "+-._".contains(c));
-    let names = packages.iter().map(|package| &*package.name).chain(files.iter().map(|file| &*file.package));
+    let names = packages.iter().map(|package| &*package.name).chain(from.files().iter().map(|file| &*file.package));
     let units = packages.iter().flat_map(|package| &package.quiet).map(|unit| &**unit);
     let wrong_unit = units.into_iter().find(|unit| !is_unit(unit));
     names.into_iter().find(|name| !good(name)).or(wrong_unit)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fmp_core::NodeName;
+use fmp_core::{NodeName, resource::lvm};
 
 use super::{Findings, Rule, graph::Graph};
 use crate::action::{Action, MemberBefore};
@@ -77,9 +77,10 @@ impl Life {
             Action::InstallPackages { packages, .. } => {
                 self.installs.extend(packages.iter().map(|package| (package.name.to_string(), at)));
             }
-            Action::MakeVolume { filesystem, .. } => {
+            Action::MakeVolume { filesystem, group, .. } => {
                 self.make.push(at);
                 self.runs.push((filesystem.need().as_str(), at));
+                self.runs.extend(group.as_ref().map(|_| (lvm::NEED.as_str(), at)));
             }
             Action::MountVolume { .. } => self.mount.push(at),
             Action::GrowVolume { .. } => self.grow.push(at),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     Digest,
+    os::Manager,
     resource::{Capability, Check},
 };
 
@@ -498,6 +499,24 @@ fn a_program_that_runs_before_its_package_came() {
         for step in &mut plan.steps {
             step.after.retain(|id| id.as_str() != "work-1/packages");
         }
+    });
+}
+
+#[test]
+fn a_volume_of_a_group_that_is_made_before_lvm_came() {
+    let mut lab = Lab::joined(3, 1);
+    lab.clear_with_disk("work-1");
+    check(Rule::StartOrder, lab.plan(), |plan| {
+        let before = "work-1/trust".to_owned();
+        let install = Action::InstallPackages {
+            manager: Manager::Dpkg,
+            packages: vec![PackageInstall { name: "lvm2".into(), quiet: Vec::new() }],
+            from: PackagesFrom::Repository,
+        };
+        let mut packages = step(plan, &before).clone();
+        (packages.id, packages.action) = (StepId::new("work-1/packages"), install);
+        plan.steps.push(packages);
+        plan.steps.sort_by(|one, other| one.id.cmp(&other.id));
     });
 }
 

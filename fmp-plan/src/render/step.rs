@@ -5,7 +5,7 @@ use fmp_core::resource::PackageFile;
 use super::{text::line, words};
 use crate::{
     Action, Step,
-    action::{DiskBefore, GroupWrite, PackageInstall, PackagesFrom},
+    action::{DiskBefore, GroupWrite, PackageInstall},
 };
 
 /// One step in full.
@@ -49,14 +49,10 @@ fn details(step: &Step) -> Vec<String> {
                 let quiet = package.quiet.iter().map(|unit| format!(", keep {unit} off"));
                 format!("{manager}: {}{}", package.name, quiet.collect::<String>())
             };
-            let files = match from {
-                PackagesFrom::Repository => &[][..],
-                PackagesFrom::Bundle(files) => files,
-            };
             let file = |file: &PackageFile| {
                 format!("file: {} {}, {} bytes, {}", file.package, file.version, file.bytes, file.digest)
             };
-            packages.iter().map(one).chain(files.iter().map(file)).collect()
+            packages.iter().map(one).chain(from.files().iter().map(file)).collect()
         }
         Action::MakeVolume { disk, uuid, before, group, .. } => {
             let seen = before.iter().map(seen);

@@ -94,6 +94,7 @@ fn step_of(plan: &Plan, resource: &str) -> String {
             if writes(plan, &format!("{node}/node-files"), path) { "node-files" } else { "files" }
         }
         "certificate" => "certificates",
+        "package" => "packages",
         "trust" => "trust",
         // The last link of a member's chain, which starts etcd's unit too.
         _ => {
@@ -229,6 +230,13 @@ mod tests {
 
     use super::*;
     use crate::testing::Lab;
+
+    #[test]
+    fn a_package_waits_for_the_step_that_installs_it() {
+        let mut lab = Lab::packed(1, 1, "repository");
+        lab.package("work-1", "haproxy", None);
+        assert_eq!(step_of(&lab.plan(), "work-1/package/haproxy"), "work-1/packages");
+    }
 
     #[test]
     fn what_a_host_says_moves_no_cursor() {

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{LowerError, common::Common, objects::inventory, paths::key, programs, recipe::Recipe};
 use crate::{
     bundle::Lock,
-    platform::Platform,
+    platform::{INSTALLATION, Platform},
     resource::{Image, Object},
     spec::{Dns, Ingress, Metrics, Role, Spec, Volumes},
 };
@@ -43,11 +43,11 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Looks them up.
+    /// Looks them up, those of `objects` that a person brings among them.
     ///
     /// # Errors
     /// The bundle lacks one.
-    pub(super) fn read(spec: &Spec, lock: &Lock) -> Result<Self, LowerError> {
+    pub(super) fn read(spec: &Spec, lock: &Lock, objects: &[Object]) -> Result<Self, LowerError> {
         spec.platform.iter().try_for_each(|platform| archived(platform, lock))?;
         let coredns = match &spec.components.dns {
             Dns::Coredns { .. } => Some(programs::image(lock, coredns::IMAGE)?),
@@ -73,7 +73,7 @@ impl Images {
             _ => Some(programs::image(lock, metallb::IMAGE)?),
         };
         let mut images = Self { coredns, metrics_server, local_path, traefik, metallb, brought: BTreeMap::new() };
-        let mut brought = brought_images(spec, lock);
+        let mut brought = brought_images(lock, objects);
         // What nodes have anyway they have once.
         brought.remove(&programs::image(lock, programs::PAUSE)?.reference);
         images.all().for_each(|(image, _)| drop(brought.remove(&image.reference)));
@@ -108,12 +108,12 @@ fn archived(platform: &Platform, lock: &Lock) -> Result<(), LowerError> {
     Ok(())
 }
 
-fn brought_images(spec: &Spec, lock: &Lock) -> BTreeMap<Arc<str>, (Image, bool)> {
+fn brought_images(lock: &Lock, objects: &[Object]) -> BTreeMap<Arc<str>, (Image, bool)> {
     let bundled = lock.entries().filter_map(|entry| programs::image(lock, entry.name.as_str()).ok());
     let bundled: BTreeMap<Arc<str>, Image> = bundled.map(|image| (image.reference.clone(), image)).collect();
     let mut brought: BTreeMap<Arc<str>, (Image, bool)> = BTreeMap::new();
-    for object in objects(spec) {
-        let manifests::Pods { images, tolerant } = manifests::pods(&object);
+    for object in objects {
+        let manifests::Pods { images, tolerant } = manifests::pods(object);
         for image in images.iter().filter_map(|reference| bundled.get(&**reference)) {
             brought.entry(image.reference.clone()).or_insert_with(|| (image.clone(), false)).1 |= tolerant;
         }
@@ -122,20 +122,29 @@ fn brought_images(spec: &Spec, lock: &Lock) -> BTreeMap<Arc<str>, (Image, bool)>
 }
 
 /// Everything that a person brings, and the platform.
-pub(super) fn objects(spec: &Spec) -> impl Iterator<Item = Object> {
-    let brought = spec.components.manifests.values().flat_map(|bundled| bundled.objects.clone());
-    brought.chain(spec.platform.iter().flat_map(Platform::objects))
+pub(super) fn brought(spec: &Spec) -> Vec<Object> {
+    let manifests = spec.components.manifests.values().flat_map(|bundled| bundled.objects.iter().cloned());
+    manifests.chain(spec.platform.iter().flat_map(Platform::objects)).collect()
 }
 
 /// These objects with what notes their kinds, and pairs of positions there, the later one first.
 pub(super) fn ordered(mut all: Vec<Object>) -> (Vec<Object>, Vec<(usize, usize)>) {
     let mut order = manifests::order(&all);
+    order.extend(of_one_installation(&all));
     for (kind, positions) in manifests::foreign(&all) {
         // A kind is noted before there is anything of it.
         order.extend(positions.into_iter().map(|at| (at, all.len())));
         all.push(inventory(&kind));
     }
     (all, order)
+}
+
+/// Whose platform it is stands first in its namespace: where the cluster has another one, nothing of this one is applied.
+fn of_one_installation(all: &[Object]) -> Vec<(usize, usize)> {
+    let is_who = |object: &Object| object.kind() == "ConfigMap" && object.name() == INSTALLATION;
+    let Some(who) = all.iter().position(is_who) else { return Vec::new() };
+    let same = |at: &usize| *at != who && all[*at].namespace() == all[who].namespace();
+    (0..all.len()).filter(same).map(|at| (at, who)).collect()
 }
 
 /// All components.

@@ -93,6 +93,7 @@ fn config(common: &Common<'_>) -> String {
         (&settings.directories.containerd, paths::CONTAINERD_SOCKET, &common.programs.pause.reference);
     let systemd = settings.cgroup_driver == CgroupDriver::Systemd;
     let (snapshotter, restrict) = (settings.snapshotter.as_str(), settings.restrict_oom_score_adj);
+    let registries = paths::REGISTRY_HOSTS;
     let plugins = common.programs.cni.as_deref().unwrap_or(FOREIGN_PLUGINS);
     format!(
         r#"version = 2
@@ -121,7 +122,7 @@ state = "/run/containerd"
   conf_dir = "/etc/cni/net.d"
 
 [plugins."io.containerd.grpc.v1.cri".registry]
-  config_path = "/etc/containerd/certs.d"
+  config_path = "{registries}"
 "#
     )
 }

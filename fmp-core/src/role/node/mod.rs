@@ -30,6 +30,7 @@ use crate::{
 /// Adds what every node of `role` has to its recipe.
 pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Role) {
     ground(recipe, common, role);
+    recipe.file_of_each(paths::NODE_ENV, environment);
     host::add(recipe, common);
     balancer::add(recipe, common, role);
     let images = containerd::add(recipe, common, role);
@@ -44,8 +45,8 @@ pub(super) fn add<'a>(recipe: &mut Recipe<'a>, common: &'a Common<'_>, role: Rol
     }
 }
 
-/// The machine, its identity, shared things, programs, the node's own values.
-fn ground(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
+/// What every machine of `role` stands on: its identity, shared things, programs.
+pub(super) fn ground(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
     if common.spec.environment.makes_machines() {
         recipe.same(key::MACHINE, Resource::Machine);
         // Everything else on the host needs its identity.
@@ -61,7 +62,6 @@ fn ground(recipe: &mut Recipe<'_>, common: &Common<'_>, role: Role) {
         recipe.program(artifact);
     }
     recipe.file(paths::STAMP, include_str!("../data/stamp.sh"));
-    recipe.file_of_each(paths::NODE_ENV, environment);
 }
 
 /// The node's own values.

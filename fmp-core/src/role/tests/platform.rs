@@ -52,4 +52,9 @@ fn pods_come_after_their_namespace_their_secrets_and_their_images() {
         assert!(desired.dependencies(pods).contains(&earlier), "{}", desired.id(earlier));
     }
     assert!(desired.dependencies(object("Secret/fmp/db")).contains(&object("Namespace//fmp")));
+    // Another installation there blocks the note of who it is, and so all of it.
+    for later in ["StatefulSet/fmp/db", "Secret/fmp/db", "Service/fmp/web"] {
+        let who = object("ConfigMap/fmp/fmp-installation");
+        assert!(desired.dependencies(object(later)).contains(&who), "{later}");
+    }
 }

@@ -42,9 +42,13 @@ pub(super) fn resolve(sink: &Sink, raw: &RawNetwork, nodes: &BTreeMap<NodeName, 
     let mode = *raw.mode.as_ref()?.get_ref();
     let pods = raw.pods.as_ref()?;
     let wanted = raw.node_prefix.as_ref();
+    // What only stores images has no pods. A role that can't be read may be any.
+    let has_pods = |node: &&RawNode| node.role.as_ref().is_none_or(|role| role.get_ref().is_of_kubernetes());
     let node_prefix = match mode {
         NetworkMode::External => wanted.map_or(USUAL_PREFIX, |prefix| *prefix.get_ref()),
-        NetworkMode::Routed | NetworkMode::Flannel => sink.ok(node_prefix(pods, wanted, nodes.len()))?,
+        NetworkMode::Routed | NetworkMode::Flannel => {
+            sink.ok(node_prefix(pods, wanted, nodes.values().filter(has_pods).count()))?
+        }
     };
     let services = *raw.services.as_ref()?.get_ref();
     let domain = raw.domain.as_ref()?.get_ref().clone();

@@ -47,10 +47,16 @@ pub(super) fn resolve(sink: &Sink, raw: &Raw, beside: &Beside) -> Option<Option<
     }))
 }
 
-/// Notes objects that the platform and a folder of manifests both bring.
+/// Notes objects that two bring: the archive and FMP, or the platform and a folder of manifests.
 pub(super) fn apart(sink: &Sink, raw: &Raw, platform: Option<&Platform>, brought: &BTreeMap<String, Bundled>) {
     let (Some(platform), Some(wanted)) = (platform, &raw.platform) else { return };
-    let keys: BTreeSet<String> = platform.objects().into_iter().map(|object| object.key).collect();
+    let objects = platform.objects();
+    if let Some([twice, _]) = objects.array_windows().find(|[one, next]| one.key == next.key) {
+        let message = format!("the archive {} brings {}, which FMP makes itself", platform.path, twice.key);
+        let problem = Problem::new(Code::BadPlatform, message, wanted.place.clone(), "the platform");
+        sink.note(problem.help("take the object out of the archive's manifests, and list them again in SHA256SUMS"));
+    }
+    let keys: BTreeSet<String> = objects.into_iter().map(|object| object.key).collect();
     for (name, bundled) in brought {
         let Some(twice) = bundled.objects.iter().find(|object| keys.contains(&object.key)) else { continue };
         let message = format!("the platform brings {}, and so does {}", twice.key, bundled.path);

@@ -54,7 +54,7 @@ fn not_ours(has: &VolumeGroupSeen, entry: Option<&VolumeNote>, group: &VolumeGro
     if let Some((id, member)) = has.members.iter().find(|(id, _)| !ours(id)) {
         return Some(Refused::GroupOfOthers { device: member.device.clone(), id: id.clone() });
     }
-    if let Some((id, _)) = has.members.iter().find(|(_, member)| !member.device.starts_with('/')) {
+    if let Some((id, _)) = has.members.iter().find(|(_, member)| member.is_missing()) {
         let disk = group.disks.iter().find(|member| member.id.as_str() == id);
         return Some(Refused::Incomplete(disk.map_or_else(|| id.clone(), |member| member.disk.to_string())));
     }

@@ -5,8 +5,10 @@ use fmp_exec::{Applied, Failure};
 use fmp_plan::action::Before;
 
 use super::{Work, before_word, nothing, upload};
-use crate::hosts::ledger;
+use crate::{hosts::ledger, transport::Input};
 
+/// What the steps of a node's image share.
+const RUNTIME: &str = include_str!("scripts/image-runtime.sh");
 const IMPORT: &str = include_str!("scripts/image.sh");
 const STORE: &str = include_str!("scripts/image-store.sh");
 const PULL: &str = include_str!("scripts/image-pull.sh");
@@ -17,7 +19,7 @@ pub(super) async fn import(work: Work<'_>, reference: &str, archive: Digest, byt
     let (bytes, hex) = (bytes.to_string(), archive.hex());
     let name = ledger::file_name(&key::image(reference));
     let words = [reference, &bytes, &hex, &name, work.packing.unpack()];
-    let answer = work.run(work.host()?, IMPORT, &words, content).await;
+    let answer = work.run(work.host()?, &[RUNTIME, IMPORT].join("\n"), &words, content).await;
     upload::whose_fault(work.store, reference, archive, answer).await
 }
 
@@ -50,5 +52,5 @@ pub(super) async fn pull(work: Work<'_>, reference: &str, manifest: Digest) -> R
     let by_digest = format!("{domain}/{path}@{manifest}");
     let name = ledger::file_name(&key::image(reference));
     let words = [reference, &by_digest, &manifest.hex(), &name];
-    work.run(work.host()?, PULL, &words, crate::transport::Input::Empty).await
+    work.run(work.host()?, &[RUNTIME, PULL].join("\n"), &words, Input::Empty).await
 }

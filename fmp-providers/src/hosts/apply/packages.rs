@@ -2,7 +2,7 @@
 
 use fmp_bundle::Store;
 use fmp_core::{os::Manager, resource::PackageFile};
-use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry};
+use fmp_exec::{Applied, Failure};
 use fmp_plan::action::{PackageInstall, PackagesFrom};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -21,11 +21,8 @@ pub(super) async fn install(
     packages: &[PackageInstall],
     from: &PackagesFrom,
 ) -> Result<Applied, Failure> {
-    let (source, files) = match from {
-        PackagesFrom::Repository => ("repository", &[][..]),
-        PackagesFrom::Bundle(files) => ("bundle", files.as_slice()),
-    };
-    let mut words = vec![manager.as_str().to_owned(), source.to_owned()];
+    let files = from.files();
+    let mut words = vec![manager.as_str().to_owned(), from.as_str().to_owned()];
     for PackageInstall { name, quiet } in packages {
         let units = if quiet.is_empty() { "-".to_owned() } else { quiet.join(",") };
         words.extend([name.to_string(), units]);
@@ -48,15 +45,9 @@ pub(super) async fn install(
 async fn contents(store: &Store, files: &[PackageFile]) -> Result<Input, Failure> {
     let mut all: Option<Box<dyn AsyncRead + Send + Unpin>> = None;
     for file in files {
-        let opened = tokio::fs::File::open(store.path(file.digest)).await.map_err(|error| Failure {
-            effect: Effect::None,
-            retry: Retry::Never,
-            kind: FailureKind::Bundle(format!(
-                "the package {} ({}) can't be read from the bundle; run `fmp bundle build`",
-                file.package, file.digest
-            )),
-            source: Some(Box::new(error)),
-        })?;
+        let opened = tokio::fs::File::open(store.path(file.digest)).await;
+        let what = || format!("the package {} ({})", file.package, file.digest);
+        let opened = opened.map_err(|error| upload::unread(what(), error))?;
         all = Some(match all {
             None => Box::new(opened),
             Some(before) => Box::new(before.chain(opened)),

@@ -1,5 +1,7 @@
 //! Programs.
 
+use std::{error::Error, fmt::Display};
+
 use fmp_bundle::{Fault, Store};
 use fmp_core::{Digest, role::paths::key};
 use fmp_exec::{Applied, Effect, Failure, FailureKind, Retry};
@@ -62,16 +64,16 @@ pub(super) async fn whose_fault(
 
 /// The content of `digest` as it goes over the wire.
 pub(super) async fn content(store: &Store, packing: Packing, digest: Digest) -> Result<Input, Failure> {
-    let bundle = |source: Box<dyn std::error::Error + Send + Sync>| Failure {
-        effect: Effect::None,
-        retry: Retry::Never,
-        kind: FailureKind::Bundle(format!("{digest} can't be read from the bundle; run `fmp bundle build`")),
-        source: Some(source),
-    };
     let path = match packing {
         Packing::Plain => store.path(digest),
-        Packing::Gzip => store.compressed(digest).map_err(|error| bundle(Box::new(error)))?.path,
+        Packing::Gzip => store.compressed(digest).map_err(|error| unread(digest, error))?.path,
     };
-    let file = tokio::fs::File::open(path).await.map_err(|error| bundle(Box::new(error)))?;
+    let file = tokio::fs::File::open(path).await.map_err(|error| unread(digest, error))?;
     Ok(Input::Reader(Box::new(file)))
+}
+
+/// Something of the bundle that this computer has not, or can't read.
+pub(super) fn unread(what: impl Display, source: impl Error + Send + Sync + 'static) -> Failure {
+    let kind = FailureKind::Bundle(format!("{what} can't be read from the bundle; run `fmp bundle build`"));
+    Failure { effect: Effect::None, retry: Retry::Never, kind, source: Some(Box::new(source)) }
 }

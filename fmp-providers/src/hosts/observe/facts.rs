@@ -6,7 +6,10 @@ use std::{
     ops::RangeInclusive,
 };
 
-use fmp_core::observed::{Cgroup, ClockSync, Disk, HostFacts};
+use fmp_core::{
+    observed::{Cgroup, ClockSync, Disk, HostFacts},
+    os::{self, Release},
+};
 use fmp_exec::provider::HostQuestions;
 
 use super::{
@@ -63,7 +66,7 @@ pub(super) fn facts(
     asked_ms: &RangeInclusive<i64>,
 ) -> Result<HostFacts, Garbled> {
     let named = Named::read(sections)?;
-    let os = OsRelease(texts);
+    let os = Release::read(&texts.lines(os::RELEASE).iter().copied(), texts.line(os::ASTRA_VERSION));
     let number = |name, text: Option<&str>| text.and_then(|text| text.parse().ok()).ok_or(Garbled::Missing(name));
     let root: Vec<u64> = named.required("root")?.split(' ').filter_map(|word| word.parse().ok()).collect();
     let &[block, total, free] = root.as_slice() else { return Err(Garbled::Missing("root")) };
@@ -72,9 +75,9 @@ pub(super) fn facts(
         hostname: texts.line("/proc/sys/kernel/hostname").ok_or(Garbled::Missing("hostname"))?.to_owned(),
         machine_id: texts.line("/etc/machine-id").unwrap_or_default().to_owned(),
         architecture: named.required("architecture")?.to_owned(),
-        os_id: os.value("ID"),
-        os_version: os.version(),
-        os_name: os.value("PRETTY_NAME"),
+        os_id: os.id,
+        os_version: os.version,
+        os_name: os.name,
         kernel: texts.line("/proc/sys/kernel/osrelease").ok_or(Garbled::Missing("kernel"))?.to_owned(),
         systemd: u32::try_from(number("systemd", named.required("systemd")?.split(' ').nth(1))?).unwrap_or_default(),
         cpus: texts.line("/sys/devices/system/cpu/online").map_or(0, cpus),
@@ -93,29 +96,6 @@ pub(super) fn facts(
         addresses: addresses(sections).map(|(address, _)| address).collect(),
         prefixes: addresses(sections).filter_map(|(address, prefix)| Some((address, prefix?))).collect(),
     })
-}
-
-/// Where Astra Linux says which update it is: `1.7.5.16`.
-const ASTRA_VERSION: &str = "/etc/astra/build_version";
-
-/// `os-release`: shell assignments.
-struct OsRelease<'a>(&'a Texts<'a>);
-
-impl OsRelease<'_> {
-    fn value(&self, key: &str) -> String {
-        let lines = self.0.lines("/etc/os-release").iter();
-        let value = lines.filter_map(|line| line.split_once('=')).find(|(name, _)| *name == key);
-        value.map_or_else(String::new, |(_, value)| value.trim_matches(['"', '\'']).to_owned())
-    }
-
-    /// Astra Linux writes `1.7_x86-64` here for each of its updates, and says elsewhere which of them it is.
-    fn version(&self) -> String {
-        let build = self.0.line(ASTRA_VERSION).filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
-        match (self.value("ID").as_str(), build) {
-            ("astra", Some(build)) => build.trim().to_owned(),
-            (_, _) => self.value("VERSION_ID"),
-        }
-    }
 }
 
 /// The number of processors in a list such as `0-3,6`.

@@ -18,25 +18,17 @@ impl World {
         // What a repository has, it has in a version of its own.
         let mut all: BTreeMap<String, String> =
             packages.iter().map(|package| (package.name.to_string(), "1".to_owned())).collect();
-        let bytes = match from {
-            PackagesFrom::Repository => 0,
-            PackagesFrom::Bundle(files) => {
-                all.extend(files.iter().map(|file| (file.package.to_string(), file.version.to_string())));
-                files.iter().map(|file| file.bytes).sum()
-            }
-        };
+        all.extend(from.files().iter().map(|file| (file.package.to_string(), file.version.to_string())));
+        let bytes = from.files().iter().map(|file| file.bytes).sum();
         let host = self.with_room(node, "/var/lib/fmp/packages", bytes)?;
         let is_whole = |host: &Host, name: &str| {
             matches!(host.packages.get(name), Some(PackageSeen::Installed(_))) && !host.begun.contains(name)
         };
-        if packages.iter().all(|package| is_whole(host, &package.name)) {
+        let missing = packages.iter().filter(|package| !is_whole(host, &package.name));
+        let missing: Vec<String> = missing.map(|package| package.name.to_string()).collect();
+        if missing.is_empty() {
             return Ok(Applied::AlreadyDone);
         }
-        let missing: Vec<String> = packages
-            .iter()
-            .filter(|package| !is_whole(host, &package.name))
-            .map(|package| package.name.to_string())
-            .collect();
         host.note(key::PACKAGES.to_owned(), "packages", |_| "absent".to_owned());
         self.stroke_on(node, |host| host.begun.extend(missing.iter().cloned()))?;
         for (name, version) in all {

@@ -6,16 +6,12 @@ slack=$2
 shift 2
 
 lock
-seen=$(volume_facts "$disk" '' "$filesystem" "$directory")
-made_here
-is directory "$directory${tab}ours$tab/" || stale "$directory" "the volume" "$(told "directory$tab$directory" | tr "$tab" ' ')"
-size=$(told filesystem)
+mounted_at "$directory"
 device_bytes=$(told bytes)
-[ -n "$size" ] || { echo "the size of the file system at $directory can't be told" >&2; exit 1; }
 look_at_group
 our_group
 in_group "lv$tab$logical" || stale "the volume group $group" "$logical" none
-each judge_disk "$@"
+each 4 judge_disk "$@"
 
 # exceeds MORE LESS: whether there is more by what is worth a step.
 exceeds() { [ $(($1 - $2)) -ge "$slack" ]; }
@@ -25,7 +21,7 @@ left=0
 count() {
     if ! in_group "pv$tab$2" || has_grown "$1" "$2"; then left=$((left + 1)); fi
 }
-each count "$@"
+each 4 count "$@"
 ! exceeds "$(printf '%s\n' "$grouped" | sed -n "s/^free$tab//p")" 0 || left=$((left + 1))
 ! exceeds "$device_bytes" "$size" || left=$((left + 1))
 [ "$left" -gt 0 ] || answer already-done
@@ -35,7 +31,7 @@ join "$@"
 resize_member() {
     ! has_grown "$1" "$2" || pvresize --quiet "$(device "$1")" >&2 </dev/null || exit 1
 }
-each resize_member "$@"
+each 4 resize_member "$@"
 look_at_group
 if [ "$(printf '%s\n' "$grouped" | sed -n "s/^free$tab//p")" -gt 0 ]; then
     lvextend --quiet --extents +100%FREE "$group/$logical" >&2 </dev/null || exit 1

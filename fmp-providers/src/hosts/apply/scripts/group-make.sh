@@ -3,15 +3,11 @@
 
 lock
 seen=$(volume_facts "$disk" '' "$filesystem")
-same_volume
-if has made; then
-    is uuid "$uuid" && answer already-done
-    stale "$disk" "$uuid" "$(told uuid)"
-fi
+unless_made
 half_made "$disk" "$filesystem" "$uuid"
 look_at_group
 our_group
-each judge_disk "$@"
+each 4 judge_disk "$@"
 other=$(printf '%s\n' "$grouped" | sed -n "s/^lv$tab\([^$tab]*\)$tab.*/\1/p" | grep -vxF -e "$logical" | head -n 1)
 [ -z "$other" ] || stale "the volume group $group" "no volume but $logical" "$other"
 begin

@@ -9,16 +9,6 @@ group=$1
 logical=$2
 shift 2
 
-# each FUNCTION DISK ID BYTES IDENTITY…: calls it for each disk.
-each() {
-    call=$1
-    shift
-    while [ $# -gt 0 ]; do
-        "$call" "$1" "$2" "$3" "$4"
-        shift 4
-    done
-}
-
 # in_group WORD: whether that line, or the beginning of one, was seen of the group.
 in_group() { case $nl$grouped$nl in *"$nl$1$nl"* | *"$nl$1$tab"*) return 0 ;; *) return 1 ;; esac }
 # of_group WORD KEY FIELD: that field of the first such line.
@@ -52,12 +42,8 @@ noted_members=
 note_member() { noted_members="$noted_members${nl}member $1 $2"; }
 # note_disks DISK ID BYTES IDENTITY…: the ledger names them all before the first one is written.
 note_disks() {
-    each note_member "$@"
-    (
-        IFS=$nl
-        # shellcheck disable=SC2086
-        note volume volume absent "disk $disk" "uuid $uuid" ${noted_members#"$nl"} && keep_notes
-    ) || exit 1
+    each 4 note_member "$@"
+    note_volume "disk $disk${nl}uuid $uuid$noted_members"
 }
 
 # make_member DISK ID: the whole disk becomes a physical volume of that id.
@@ -73,7 +59,7 @@ make_member() {
 # join DISK ID BYTES IDENTITY…: all of them belong to the group.
 join() {
     joining=
-    each make_member "$@"
+    each 4 make_member "$@"
     [ -n "$joining" ] || return 0
     if in_group "group${tab}present"; then
         # shellcheck disable=SC2086

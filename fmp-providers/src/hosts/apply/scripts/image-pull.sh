@@ -1,7 +1,6 @@
 # An image of the storage: `REFERENCE PINNED MANIFEST NAME`; PINNED is the reference by digest. The pull is a unit of its own:
 # it ends, or is seen to run, whatever happens to the connection.
 
-reference=$1
 pinned=$2
 manifest=$3
 name=$4
@@ -9,18 +8,6 @@ name=$4
 # What a node waits for at most: gigabytes over a slow wire.
 limit=1800
 
-ctr=$(sed -n 's/^program //p' ./var/lib/fmp/ledger/artifact%2Fctr 2>/dev/null | tail -n 1)
-[ -x ".$ctr" ] || stale ctr "the runtime's client" absent
-images() { ".$ctr" -n k8s.io images "$@"; }
-
-pin() { images label "$reference" io.cri-containerd.image=managed io.cri-containerd.pinned=pinned >/dev/null || exit 1; }
-
-lock
-held=$(images ls -q "name==$reference") || exit 1
-if [ -n "$held" ]; then
-    pin
-    answer already-done
-fi
 begin
 note "$name" image absent
 keep_notes

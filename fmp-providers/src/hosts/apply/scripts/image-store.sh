@@ -20,14 +20,9 @@ tag=.${path%/current/link}
 temp=$storage/.fmp-tmp-image-$$
 piece=$storage/.fmp-tmp-image-part-$$
 
-# sum [FILE]: the digest of a file, or of what comes.
-sum() {
-    line=$(sha256sum "$@") && printf '%s\n' "${line%% *}"
-}
-
 # link FOLDER HEX: a file that names content. It holds no line break.
 link() {
-    mkdir -p "$1" && printf 'sha256:%s' "$2" >"$1/link.new" && sync "$1/link.new" && mv -f "$1/link.new" "$1/link"
+    mkdir -p "$1" && printf 'sha256:%s' "$2" >"$1/link.$$" && sync "$1/link.$$" && mv -f "$1/link.$$" "$1/link"
 }
 
 wanted=$(printf 'sha256:%s' "$manifest" | sum) || exit 1
@@ -90,6 +85,8 @@ link "$repository/_manifests/revisions/sha256/$manifest" "$manifest" || exit 1
 link "$tag/index/sha256/$manifest" "$manifest" || exit 1
 # All of it is on the disk before anything says that it is there.
 sync -f "$storage" || exit 1
+# Once it is stored, no run of this step comes by that would sweep.
+rm -f "$temp" "$piece"
 
 lock
 judge

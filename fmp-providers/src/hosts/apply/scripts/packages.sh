@@ -80,14 +80,17 @@ for name in $missing; do
     ! is_partly_there "$name" || how=begun
 done
 bytes=0
-count=0
-for word; do
-    count=$((count + 1))
-    case $((count % 3)) in
-        1) ! is_partly_there "$word" || how=begun ;;
-        2) bytes=$((bytes + word)) ;;
-    esac
-done
+# weigh NAME BYTES HEX…: what comes, and whether some of it is there by half.
+weigh() {
+    while [ $# -gt 0 ]; do
+        ! is_partly_there "$1" || how=begun
+        bytes=$((bytes + $2))
+        shift 3
+    done
+}
+weigh "$@"
+folder=./var/lib/fmp/.fmp-tmp-packages-$$
+sweep ./var/lib/fmp
 # What a file holds is packed to about a quarter.
 room $((bytes * 5)) ./var/lib/fmp/packages
 begin
@@ -96,17 +99,12 @@ for name in $missing; do printf 'begun %s\n' "$name" >>"$entry" || exit 1; done
 keep_notes
 unlock
 
-folder=./var/lib/fmp/packages-$$
-for left in ./var/lib/fmp/packages-*; do
-    [ ! -d "$left" ] || [ -d "/proc/${left##*-}" ] || rm -rf "$left"
-done
-trap 'rm -rf "$folder"; rm -f "$running"' EXIT
+temps=$folder
 mkdir -p "$folder" || exit 1
 while [ $# -gt 0 ]; do
     file=$folder/$1.$kind
     head -c "$2" >"$file" || room $((bytes * 5)) "$file"
-    sum=$(sha256sum "$file")
-    [ "${sum%% *}" = "$3" ] || answer torn
+    [ "$(sum "$file")" = "$3" ] || answer torn
     # One that came meanwhile stays as it is.
     ! is_there "$1" || is_begun "$1" || rm -f "$file"
     shift 3

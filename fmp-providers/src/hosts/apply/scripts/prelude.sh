@@ -83,14 +83,24 @@ room() {
     [ $(($free)) -ge "$needed" ] || answer no-room "${2#.}" "$needed"
 }
 
-# What a run that was killed left in a folder. What streams without the lock keeps its file as long as it lives.
+# What a run that was killed left in a folder. What streams without the lock keeps its own as long as it lives.
 sweep() {
     for left in "$1"/.fmp-tmp-*; do
         case $left in
-            *-upload-* | *-image-*) [ ! -d "/proc/${left##*-}" ] || continue ;;
+            *-upload-* | *-image-* | *-packages-*) [ ! -d "/proc/${left##*-}" ] || continue ;;
         esac
-        [ ! -e "$left" ] || rm -f "$left"
+        [ ! -e "$left" ] || rm -rf "$left"
     done
+}
+
+# sum [FILE]: the digest of a file, or of what comes, by the system's library where that knows the processor's own
+# instructions.
+sum() {
+    if command -v openssl >/dev/null; then
+        line=$(openssl dgst -sha256 -r "$@")
+    else
+        line=$(sha256sum "$@")
+    fi && printf '%s\n' "${line%% *}"
 }
 
 # restore_labels PATH…: what SELinux, where it is on, expects of a new file.
@@ -102,7 +112,7 @@ restore_labels() {
 # locked as long as this process and those that it starts live.
 temps=
 running=./run/fmp/running/$command.$$
-trap 'IFS=$nl; rm -f $temps "$running"' EXIT
+trap 'IFS=$nl; rm -rf $temps "$running"' EXIT
 
 mkdir -p ./run/fmp/running ./var/lib/fmp/ledger || exit 1
 exec 8>"$running"

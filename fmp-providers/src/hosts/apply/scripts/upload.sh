@@ -9,15 +9,6 @@ before=$4
 name=$5
 unpack=$6
 
-# sum FILE: its digest, by the system's library where that knows the processor's own instructions.
-sum() {
-    if command -v openssl >/dev/null; then
-        line=$(openssl dgst -sha256 -r "$1")
-    else
-        line=$(sha256sum "$1")
-    fi && printf '%s\n' "${line%% *}"
-}
-
 judge() {
     found=absent
     if [ -f ".$path" ]; then

@@ -4,11 +4,7 @@ directory=$1
 slack=$2
 
 lock
-seen=$(volume_facts "$disk" '' "$filesystem" "$directory")
-made_here
-is directory "$directory${tab}ours$tab/" || stale "$directory" "the volume" "$(told "directory$tab$directory" | tr "$tab" ' ')"
-size=$(told filesystem)
-[ -n "$size" ] || { echo "the size of the file system at $directory can't be told" >&2; exit 1; }
+mounted_at "$directory"
 [ $(($(told bytes) - size)) -ge "$slack" ] || answer already-done
 begin
 grow "$directory" || exit 1

@@ -6,13 +6,9 @@ id=$2
 
 lock
 seen=$(volume_facts "$disk" deep "$filesystem")
-same_volume
+unless_made
 begun=
 ! has_begun || begun=1
-if has made; then
-    is uuid "$uuid" && answer already-done
-    stale "$disk" "$uuid" "$(told uuid)"
-fi
 free_disk "$disk" "$bytes" "$id"
 if [ -n "$begun" ]; then
     half_made "$disk" "$filesystem" "$uuid"
@@ -20,8 +16,7 @@ else
     empty_disk "$disk"
 fi
 begin
-note volume volume absent "disk $disk" "uuid $uuid"
-keep_notes
+note_volume "disk $disk${nl}uuid $uuid"
 if ! { [ -n "$begun" ] && is uuid "$uuid" && check; }; then
     make || exit 1
 fi

@@ -1,18 +1,9 @@
 # A volume is mounted: `UNIT DIRECTORY` for each place, first the volume itself. A directory that holds anything is left as it
 # is: a mount would hide it.
 
-# each FUNCTION UNIT DIRECTORY…: calls it for each place.
-each() {
-    call=$1
-    shift
-    while [ $# -gt 0 ]; do
-        "$call" "$1" "$2"
-        shift 2
-    done
-}
 directories=
 collect() { directories=$directories$nl$2; }
-each collect "$@"
+each 2 collect "$@"
 volume=$2
 look() {
     seen=$(
@@ -48,17 +39,13 @@ note_unit() { noted_units="$noted_units${nl}mount $1"; }
 lock
 look
 made_here
-each judge "$@"
+each 2 judge "$@"
 [ "$left" -gt 0 ] || answer already-done
 begin
-each note_unit "$@"
-(
-    IFS=$nl
-    # shellcheck disable=SC2086
-    note volume volume absent ${noted_units#"$nl"} && keep_notes
-) || exit 1
-each begin_one "$@"
+each 2 note_unit "$@"
+note_volume "$noted_units"
+each 2 begin_one "$@"
 look
 confirm() { is_mounted "$2" || { echo "$1 runs, and the volume is not mounted at $2" >&2; exit 1; }; }
-each confirm "$@"
+each 2 confirm "$@"
 answer done

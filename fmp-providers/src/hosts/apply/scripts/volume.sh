@@ -12,6 +12,16 @@ is() { case $nl$seen$nl in *"$nl$1$tab$2$nl"*) return 0 ;; *) return 1 ;; esac }
 # told WORD: the first value that was seen of it.
 told() { printf '%s\n' "$seen" | sed -n "s|^$1$tab||p" | head -n 1; }
 
+# each MANY FUNCTION WORD…: calls it for each so many words.
+each() {
+    many=$1 call=$2
+    shift 2
+    while [ $# -gt 0 ]; do
+        "$call" "$@"
+        shift "$many"
+    done
+}
+
 # The disk, or another one, as the kernel calls it, for programs.
 device() { readlink -f ".${1-$disk}"; }
 
@@ -71,6 +81,13 @@ same_volume() {
     other=$(sed -n 's/^disk //p; s/^uuid //p' "$entry" 2>/dev/null | grep -vxF -e "$disk" -e "$uuid" | tr '\n' ' ')
     [ -z "$other" ] || stale "the volume of the ledger" "$disk $uuid" "$other"
 }
+# unless_made: goes on where none was finished.
+unless_made() {
+    same_volume
+    has made || return 0
+    is uuid "$uuid" && answer already-done
+    stale "$disk" "$uuid" "$(told uuid)"
+}
 has_begun() { has "disk $disk" && has "uuid $uuid"; }
 
 # made_here: the volume was finished, and its disk is there.
@@ -78,4 +95,21 @@ made_here() {
     same_volume
     has made || stale "$disk" "the volume" "none that was finished"
     is uuid "$uuid" || stale "$disk" "$uuid" "$(told uuid)"
+}
+# mounted_at DIRECTORY: goes on where it is mounted there; `size` is then that of the file system.
+mounted_at() {
+    seen=$(volume_facts "$disk" '' "$filesystem" "$1")
+    made_here
+    is directory "$1${tab}ours$tab/" || stale "$1" "the volume" "$(told "directory$tab$1" | tr "$tab" ' ')"
+    size=$(told filesystem)
+    [ -n "$size" ] || { echo "the size of the file system at $1 can't be told" >&2; exit 1; }
+}
+
+# note_volume LINES: the ledger says these of the volume, each after a line break.
+note_volume() {
+    (
+        IFS=$nl
+        # shellcheck disable=SC2086
+        note volume volume absent ${1#"$nl"} && keep_notes
+    ) || exit 1
 }

@@ -105,7 +105,7 @@ async fn files_of_the_bundle_are_installed_and_no_repository_is_asked() {
     let names: Vec<&str> = install.split(' ').filter_map(|word| word.rsplit_once('/')).map(|(_, name)| name).collect();
     assert_eq!(names, ["haproxy.deb", "liblua.deb"], "what is there stays as it is");
     assert!(install.starts_with("dpkg --force-confold --force-confdef --install "), "{install}");
-    assert_eq!(lab.left("/var/lib/fmp").into_iter().filter(|name| name.starts_with("packages-")).count(), 0);
+    assert_eq!(lab.left("/var/lib/fmp").into_iter().filter(|name| name.starts_with(".fmp-tmp-")).count(), 0);
 }
 
 #[tokio::test]
