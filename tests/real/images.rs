@@ -11,7 +11,8 @@ use crate::{
     runner::say,
 };
 
-const STORED: &str = "
+/// A machine more, and nodes that pull from it.
+pub(crate) const STORED: &str = "
 [images]
 source = \"storage\"
 
@@ -77,7 +78,10 @@ fn nobody_writes(lab: &Lab) {
     let authority = authority(lab);
     let authority = authority.to_str().expect("the path is text");
     let asks = |words: &[&str]| {
-        let status = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--cacert", authority];
+        // To whoever does not say that he knows it, a manifest of OCI's is not there.
+        let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
+        let status = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--header", accept];
+        let status = [&status[..], &["--cacert", authority]].concat();
         lab.nearby("curl", &[&status[..], words].concat()).out
     };
     let at = |path: &str| format!("{ENDPOINT}/{path}");

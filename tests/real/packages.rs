@@ -48,8 +48,8 @@ pub(crate) fn run(lab: &Lab) {
 /// What a package starts by itself neither runs nor will; ours does.
 fn quiet(lab: &Lab, node: &str) {
     for unit in ["haproxy.service", "keepalived.service"] {
-        let state =
-            lab.sh(node, &format!("systemctl is-active {unit}; systemctl is-enabled {unit} 2>/dev/null || true"));
+        let state = lab
+            .sh(node, &format!("systemctl is-active {unit} || true; systemctl is-enabled {unit} 2>/dev/null || true"));
         assert!(
             !state.lines().any(|line| matches!(line, "active" | "enabled" | "masked-runtime")),
             "{node} {unit}: {state}"
@@ -58,7 +58,7 @@ fn quiet(lab: &Lab, node: &str) {
     let state = lab.sh(node, "systemctl is-active fmp-balancer.service");
     assert_eq!(state.trim(), "active", "{node}");
     assert_eq!(lab.sh(node, "dpkg --audit"), "", "{node}");
-    assert_eq!(lab.sh(node, "ls -d /var/lib/fmp/packages-* 2>/dev/null || true"), "", "{node}");
+    assert_eq!(lab.sh(node, "ls -d /var/lib/fmp/.fmp-tmp-* 2>/dev/null || true"), "", "{node}");
 }
 
 /// dpkg is killed between unpacking and setting up: the run fails, the next one ends what was begun.
