@@ -104,7 +104,7 @@ fn main() {
         bench.fmp(&["destroy", "--name", NAME]);
         runtime.block_on(async {
             for (name, node) in &spec.nodes {
-                machines.create(name, node.address).await.unwrap();
+                machines.create(name, node.address, node.virtual_machine().as_ref()).await.unwrap();
             }
         });
         let plan = codec::read(&bench.run(&["plan", "--format", "json"], 2).out).unwrap();

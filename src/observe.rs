@@ -30,7 +30,7 @@ pub fn questions(spec: &Spec, lock: &Lock) -> Result<Questions, role::LowerError
 pub fn add_requirements(questions: &mut Questions, spec: &Spec) {
     questions.network_policies = !spec.network.mode.may_enforce_policies();
     for (name, node) in &spec.nodes {
-        let wanted = check::questions(spec, node.role);
+        let wanted = check::questions(spec, spec.profile_of(node), node.role);
         if let Some(host) = questions.hosts.get_mut(name) {
             host.programs_wanted.extend(wanted.programs);
             host.modules = wanted.modules;

@@ -13,13 +13,13 @@ use fmp::core::{
     manifest::{self, ManifestFile},
     profile::Profiles,
     resource::Object,
-    spec::{self, Environment, Node, Role, Spec},
+    spec::{self, Environment, MachineKind, Node, Role, Spec},
 };
 use fmp_bundle::Store;
 use fmp_exec::Provider;
 use fmp_providers::{
     environment::{Local, LocalLink, MachineProvider},
-    hosts::{HostProvider, Managed, Packing},
+    hosts::{HostProvider, Managed, Pace, Packing},
     simulated::{SimWorld, state_file},
     transport::{Endpoint, Ssh, Transport},
 };
@@ -155,7 +155,11 @@ impl Session {
             let transport = links[name].clone();
             // A main that leaves is asked for nothing that the others do for the cluster.
             let main = node.role == Role::Main && self.spec.nodes.contains_key(name);
-            (name.clone(), Managed { transport, address: node.address, main })
+            let pace = match node.machine {
+                MachineKind::Container => Pace::Own,
+                MachineKind::Vm => Pace::Emulated,
+            };
+            (name.clone(), Managed { transport, address: node.address, main, pace })
         };
         let packing = match self.spec.environment {
             // Between machines of one computer the wire is faster than gzip.

@@ -285,7 +285,7 @@ fn disturb(seen: &mut Observed, key: &FactKey) -> &'static str {
             match &mut seen.machines {
                 Fact::Known(machines) => {
                     if machines.remove(node).is_none() {
-                        machines.insert(node.clone(), Machine { running: true });
+                        machines.insert(node.clone(), Machine { running: true, kind: None });
                     }
                 }
                 other => turn(other),

@@ -12,7 +12,7 @@ use std::{
 use fmp_core::{
     Digest, NodeName,
     observed::{Fact, Machine, Observed},
-    resource::{Check, Filesystem, Holding},
+    resource::{Check, Filesystem, Holding, VirtualMachine},
 };
 use fmp_plan::{Step, step::Subject};
 use serde::{Deserialize, Serialize};
@@ -60,11 +60,17 @@ pub trait Environment: Send + Sync {
     /// Every machine of this cluster. What is not among them is known to be absent.
     fn machines(&self) -> Task<'_, Fact<BTreeMap<NodeName, Machine>>>;
 
-    /// Makes a machine, starts it, returns when it answers.
+    /// Makes a machine, starts it, returns when it answers. With `vm` it is such a virtual machine; an environment whose
+    /// machines are all alike is never asked for one.
     ///
     /// # Errors
     /// With what is known of the effect.
-    fn create<'a>(&'a self, node: &'a NodeName, address: Ipv4Addr) -> Task<'a, Result<Applied, Failure>>;
+    fn create<'a>(
+        &'a self,
+        node: &'a NodeName,
+        address: Ipv4Addr,
+        vm: Option<&'a VirtualMachine>,
+    ) -> Task<'a, Result<Applied, Failure>>;
 
     /// Switches a machine on or off. Off is a power cut.
     ///

@@ -10,7 +10,7 @@ use fmp_core::{
     Digest, NodeName,
     os::Manager,
     resource::{
-        CertificateRequest, Filesystem, Holding, NodeObject, PackageFile, Uuid,
+        CertificateRequest, Filesystem, Holding, NodeObject, PackageFile, Uuid, VirtualMachine,
         lvm::{LogicalVolume, LvmId},
     },
 };
@@ -26,6 +26,9 @@ pub enum Action {
     CreateMachine {
         /// Its address.
         address: Ipv4Addr,
+        /// What it is, where it is a virtual machine among others that are none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vm: Option<VirtualMachine>,
     },
     /// The environment starts a machine that is switched off.
     StartMachine,

@@ -47,7 +47,7 @@ async fn up(local: &Local, prefix: &str, count: u8) -> Result<(), Failed> {
         let (local, node) = (local.clone(), format!("h-{n}").parse::<NodeName>()?);
         let address: Ipv4Addr = format!("{prefix}.{}", 10 + n).parse()?;
         all.spawn(async move {
-            let done = local.create(&node, address).await.map_err(|error| format!("{error}; {}", error.remedy()));
+            let done = local.create(&node, address, None).await.map_err(|error| format!("{error}; {}", error.remedy()));
             (node, done, started.elapsed())
         });
     }

@@ -9,16 +9,19 @@
 use std::{fs, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use fmp_bundle::Store;
-use fmp_core::{NodeName, resource::Check};
+use fmp_core::{
+    NodeName,
+    resource::{Check, VirtualMachine},
+};
 use fmp_exec::{Environment, Provider, Task};
 use fmp_plan::step::Subject;
 use fmp_providers::{
     conformance::{self as provider_conformance, Bed},
     environment::{
         Local, MachineProvider, conformance as environment_conformance,
-        local::{Done, missing_programs},
+        local::{Done, missing_for_vms, missing_programs},
     },
-    hosts::{HostProvider, Managed},
+    hosts::{HostProvider, Managed, Pace},
     transport::{Endpoint, HostKeys, Input, Ssh, Transport, TransportError, conformance},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -54,7 +57,7 @@ impl Lab {
         let ssh = runtime.block_on(async {
             // What a test that was killed left behind.
             local.delete(&node).await.unwrap();
-            local.create(&node, Ipv4Addr::new(198, 18, 7, 11)).await.unwrap();
+            local.create(&node, Ipv4Addr::new(198, 18, 7, 11), None).await.unwrap();
             Ssh::new(local.endpoint(&node).unwrap())
         });
         Some(Self { local, node, ssh, runtime, _turn: turn })
@@ -132,6 +135,7 @@ impl<'a> HostBed<'a> {
             transport: Arc::new(transport),
             address: Ipv4Addr::new(198, 18, 7, 11),
             main: false,
+            pace: Pace::Own,
         };
         // Nobody listens on the port of those who discard everything.
         let silent = Ssh::new(Endpoint { port: 9, ..lab.endpoint() });
@@ -188,12 +192,15 @@ fn real_host_provider_conforms() {
 }
 
 /// A machine beside the one that all tests share: the environment keeps its network and its key.
-struct MachineBed<'a>(&'a Lab);
+struct MachineBed<'a> {
+    lab: &'a Lab,
+    vm: Option<VirtualMachine>,
+}
 
 impl MachineBed<'_> {
     async fn sh(&self, script: &str) -> Result<String, String> {
         let endpoint =
-            self.0.local.endpoint(&environment_conformance::Bed::node(self)).map_err(|error| error.to_string())?;
+            self.lab.local.endpoint(&environment_conformance::Bed::node(self)).map_err(|error| error.to_string())?;
         let run = async { Ssh::new(endpoint).run("sh", &["-c", script], Input::Empty).await };
         let output = timeout(BACK, run).await.map_err(|_| "it hangs".to_owned())?.map_err(|error| error.to_string())?;
         if output.success() { Ok(output.text().into_owned()) } else { Err(output.complaint().into_owned()) }
@@ -202,7 +209,7 @@ impl MachineBed<'_> {
 
 impl environment_conformance::Bed for MachineBed<'_> {
     fn environment(&self) -> &dyn Environment {
-        &self.0.local
+        &self.lab.local
     }
 
     fn node(&self) -> NodeName {
@@ -211,6 +218,10 @@ impl environment_conformance::Bed for MachineBed<'_> {
 
     fn address(&self) -> Ipv4Addr {
         Ipv4Addr::new(198, 18, 7, 19)
+    }
+
+    fn vm(&self) -> Option<VirtualMachine> {
+        self.vm.clone()
     }
 
     fn other_address(&self) -> Ipv4Addr {
@@ -232,7 +243,16 @@ impl environment_conformance::Bed for MachineBed<'_> {
 
 #[test]
 fn real_environment_of_this_computer_conforms() {
-    with_machine(async |lab| environment_conformance::all(&MachineBed(lab)).await);
+    with_machine(async |lab| environment_conformance::all(&MachineBed { lab, vm: None }).await);
+}
+
+#[test]
+fn real_full_virtual_machines_of_this_computer_conform() {
+    assert_eq!(missing_for_vms(), Vec::<&str>::new(), "missing here; scripts/full installs it");
+    with_machine(async |lab| {
+        let vm = VirtualMachine { disks: ["a", "b"].map(|serial| serial.parse().unwrap()).into() };
+        environment_conformance::all(&MachineBed { lab, vm: Some(vm) }).await;
+    });
 }
 
 #[test]
@@ -373,8 +393,8 @@ fn real_machine_has_control_groups_of_its_own() {
 fn real_machine_is_made_once_and_deleted_whole() {
     with_machine(async |lab| {
         let address = Ipv4Addr::new(198, 18, 7, 11);
-        assert_eq!(lab.local.create(&lab.node, address).await.unwrap(), Done::Before);
-        let error = lab.local.create(&lab.node, Ipv4Addr::new(198, 18, 7, 12)).await.unwrap_err();
+        assert_eq!(lab.local.create(&lab.node, address, None).await.unwrap(), Done::Before);
+        let error = lab.local.create(&lab.node, Ipv4Addr::new(198, 18, 7, 12), None).await.unwrap_err();
         assert!(!error.may_have_happened(), "{error}");
         assert_eq!(lab.local.delete(&lab.node).await.unwrap(), Done::Now);
         assert_eq!(lab.local.delete(&lab.node).await.unwrap(), Done::Before);

@@ -9,8 +9,10 @@ pub(crate) async fn run(places: &Places) -> miette::Result<Exit> {
     let session = Session::open(places)?;
     let reach = session.reach()?;
     let observed = super::look(&session, &reach, super::Depth::Requirements).await?;
-    for relaxed in &session.spec.profile.relaxes {
-        output::print(&format!("profile {} relaxes: {relaxed}\n", session.spec.profile.name));
+    for profile in session.spec.profiles() {
+        for relaxed in &profile.relaxes {
+            output::print(&format!("profile {} relaxes: {relaxed}\n", profile.name));
+        }
     }
     let mut silent = Vec::new();
     let mut seen = 0;

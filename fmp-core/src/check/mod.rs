@@ -103,7 +103,8 @@ const OF_IMAGES: &[&str] = &[
 /// What is wrong with the host of `node`. A node that the specification does not name has no requirements.
 pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
     let Some(node) = spec.nodes.get(name) else { return Vec::new() };
-    let size = spec.profile.size(spec.machines, node.role);
+    let profile = spec.profile_of(node);
+    let size = profile.size(spec.machines, node.role);
     let (shared, ingress) = (entrance::shared(spec, node.role), entrance::ingress(spec, node.role));
     let storage = spec.storage.as_ref();
     let shared = shared.as_ref();
@@ -111,7 +112,7 @@ pub fn host(spec: &Spec, name: &NodeName, facts: &HostFacts) -> Vec<Finding> {
         Packages::None => BTreeSet::new(),
         Packages::Repository | Packages::Bundle => packages::needs(spec, node.role, !node.disks.is_empty()),
     };
-    let (installed, profile) = (&installed, &spec.profile);
+    let installed = &installed;
     let case = |check| Case { check, name, node, profile, size, shared, ingress, storage, installed, facts };
     let looks = |word: &str| node.role.is_of_kubernetes() || OF_IMAGES.contains(&word);
     CHECKS.iter().filter(|(word, _)| looks(word)).flat_map(|(word, check)| check(&case(word))).collect()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{entrance, ports, programs};
 use crate::{
-    profile::Ports,
+    profile::{Ports, Profile},
     spec::{Role, Spec},
 };
 
@@ -24,9 +24,8 @@ pub struct Questions {
     pub ports: Vec<Ports>,
 }
 
-/// What to ask hosts of `role`, for their profile and for what the cluster has besides.
-pub fn questions(spec: &Spec, role: Role) -> Questions {
-    let profile = &spec.profile;
+/// What to ask hosts of `role` for this profile, and for what the cluster has besides.
+pub fn questions(spec: &Spec, profile: &Profile, role: Role) -> Questions {
     let own = ports::of_images(role).map(|port| Ports(port..=port));
     let mut questions = Questions {
         programs: programs::wanted(&profile.host, role).map(str::to_owned).collect(),

@@ -7,7 +7,7 @@ use crate::{
     observed::{Cgroup, ClockSync, Disk, Listener},
     profile::Profiles,
     resource::lvm::LogicalVolume,
-    spec::{self, Ingress, Role},
+    spec::{self, Ingress, MachineKind, Role},
 };
 
 const GB: u64 = 1_000_000_000;
@@ -27,7 +27,7 @@ fn example(file: &str) -> Spec {
 fn good(spec: &Spec, name: &str) -> HostFacts {
     let node = &spec.nodes[name];
     let size = spec.profile.size(spec.machines, node.role);
-    let asked = questions(spec, node.role);
+    let asked = questions(spec, &spec.profile, node.role);
     let system = &spec.profile.systems[0];
     let version = if system.id == "debian" { "12" } else { "22.04" };
     HostFacts {
@@ -211,6 +211,19 @@ fn the_local_profile_lets_machines_share_a_computer() {
     assert_eq!(found(&spec, "work-1", change), [""; 0]);
 }
 
+#[test]
+fn a_virtual_machine_is_compared_with_its_own_profile() {
+    let mut spec = example("local-7");
+    spec.nodes.get_mut("work-1").unwrap().machine = MachineKind::Vm;
+    for (name, asks) in [("work-1", true), ("work-2", false)] {
+        let told = found(&spec, name, |facts| {
+            (facts.swap_bytes, facts.memory_bytes) = (1 << 30, 1 << 30);
+        });
+        let refused = |check: &str| told.iter().any(|line| line.contains(check) && line.contains("profile local-vm"));
+        assert_eq!((refused("swap: "), refused("memory: ")), (asks, asks), "{name}: {told:?}");
+    }
+}
+
 /// Findings about all hosts of the example together, after `change` of some.
 fn together(change: fn(&str, &mut HostFacts)) -> Vec<String> {
     let spec = example("ssh-7");
@@ -307,7 +320,7 @@ fn one_wrong_clock_does_not_accuse_the_right_ones() {
 #[test]
 fn questions_depend_on_the_role() {
     let spec = example("ssh-7");
-    let asks = |role, port| questions(&spec, role).ports.iter().any(|ports| ports.0.contains(&port));
+    let asks = |role, port| questions(&spec, &spec.profile, role).ports.iter().any(|ports| ports.0.contains(&port));
     assert!(asks(spec::Role::Main, 2380) && !asks(spec::Role::Work, 2380));
     assert!(asks(spec::Role::Work, 31000) && asks(spec::Role::Main, 10250));
 }
@@ -406,7 +419,7 @@ fn work_nodes_that_share_an_address_need_what_moves_it() {
     let asks = "`kind = \"keepalived\"` under [entrance.apps] asks for it";
     assert_eq!(without("work-1"), [format!("entrance: `keepalived` is not installed, {asks}")]);
     assert_eq!(without("main-1"), [""; 0]);
-    let asked = |name: &str| questions(&spec, spec.nodes[name].role).programs.contains("keepalived");
+    let asked = |name: &str| questions(&spec, &spec.profile, spec.nodes[name].role).programs.contains("keepalived");
     assert!(asked("work-1") && !asked("main-1"));
 }
 
@@ -438,7 +451,7 @@ fn nobody_else_answers_where_the_ingress_does() {
     let found = |spec: &Spec| {
         let mut facts = good(spec, "main-1");
         facts.listeners.insert(443, Listener { owner: "nginx.service".to_owned() });
-        let asked = questions(spec, Role::Main).ports.iter().any(|ports| ports.0.contains(&443));
+        let asked = questions(spec, &spec.profile, Role::Main).ports.iter().any(|ports| ports.0.contains(&443));
         let findings = host(spec, &"main-1".parse().unwrap(), &facts);
         (asked, findings.into_iter().map(|found| format!("{}: {}", found.check, found.message)).collect::<Vec<_>>())
     };
@@ -457,7 +470,7 @@ fn a_machine_that_stores_images_is_asked_for_what_it_needs() {
     let text = include_str!("../../../fixtures/ssh-7/cluster.toml");
     let own = "[images]\nsource = \"storage\"\n[nodes.images-1]\nrole = \"images\"\naddress = \"192.0.2.31\"\n";
     let spec = spec::parse("cluster.toml", &format!("{text}\n{own}"), &Profiles::shipped()).unwrap();
-    let asked = questions(&spec, Role::Images);
+    let asked = questions(&spec, &spec.profile, Role::Images);
     assert_eq!(asked.programs, ["flock", "tar"].map(str::to_owned).into());
     assert!(asked.ports.iter().all(|ports| ports.0 == (5000..=5000)), "{:?}", asked.ports);
     let found = |change: Change| {

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use volume::{DirectorySeen, DiskSeen, DiskTrait, GroupSeen, MemberSeen, VolumeGroupSeen, VolumeNote, VolumeSeen};
 pub use workload::PodSet;
 
-use crate::NodeName;
+use crate::{NodeName, spec::MachineKind};
 
 /// An answer to one question. What was not asked is `Unknown`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,9 @@ pub struct Observed {
 pub struct Machine {
     /// Whether it is switched on.
     pub running: bool,
+    /// What it was made as. None where all machines of its environment are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<MachineKind>,
 }
 
 /// No cluster has seen so many runs. What hosts count with, shells, counts further.

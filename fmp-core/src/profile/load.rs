@@ -66,6 +66,7 @@ impl Profiles {
             ("fmp-23.12", include_str!("data/fmp-23.12.toml")),
             ("fmp-23.12-early", include_str!("data/fmp-23.12-early.toml")),
             ("local", include_str!("data/local.toml")),
+            ("local-vm", include_str!("data/local-vm.toml")),
         ];
         Self(shipped.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect())
     }
@@ -82,19 +83,35 @@ impl Profiles {
         self.0.keys().map(String::as_str)
     }
 
-    /// Reads the profile `name` and what it inherits.
+    /// Reads the profile `name`, what it inherits, and what it names for virtual machines.
     ///
     /// # Errors
     /// No such profile, not TOML, unknown keys, another schema, or values that contradict each other.
     pub fn load(&self, name: &str) -> Result<Profile, ProfileError> {
-        let content = |message: String| ProfileError::Content { name: name.to_owned(), message };
-        let mut profile: Profile =
-            self.table(name, GENERATIONS)?.try_into().map_err(|error: toml::de::Error| content(one_line(&error)))?;
-        name.clone_into(&mut profile.name);
-        contradiction(&profile).map_or(Ok(()), |message| Err(content(message)))?;
-        let meaning = toml::to_string(&profile).map_err(|error| content(error.to_string()))?;
-        profile.digest = Digest::of(meaning);
+        let (profile, vm) = self.read(name)?;
+        let mut profile = finished(profile)?;
+        if let Some(vm) = vm {
+            // What a virtual machine's own profile says of virtual machines means nothing.
+            let (mut vm, _) = self.read(&vm)?;
+            // Where data lies is one answer for all nodes of a cluster.
+            vm.settings.directories = profile.settings.directories.clone();
+            profile.vm = Some(Box::new(finished(vm)?));
+        }
         Ok(profile)
+    }
+
+    /// The profile `name` without its digest, and the name of the one for virtual machines.
+    fn read(&self, name: &str) -> Result<(Profile, Option<String>), ProfileError> {
+        let mut table = self.table(name, GENERATIONS)?;
+        let vm = match table.remove("vm") {
+            None => None,
+            Some(Value::String(vm)) => Some(vm),
+            Some(_) => return Err(content(name, "`vm` is the name of a profile".to_owned())),
+        };
+        let mut profile: Profile =
+            table.try_into().map_err(|error: toml::de::Error| content(name, one_line(&error)))?;
+        name.clone_into(&mut profile.name);
+        Ok((profile, vm))
     }
 
     /// The profile's table with all that it inherits.
@@ -126,6 +143,20 @@ impl Default for Profiles {
     fn default() -> Self {
         Self::shipped()
     }
+}
+
+fn content(name: &str, message: String) -> ProfileError {
+    ProfileError::Content { name: name.to_owned(), message }
+}
+
+/// The profile with the digest of its meaning, unless it contradicts itself.
+fn finished(mut profile: Profile) -> Result<Profile, ProfileError> {
+    if let Some(message) = contradiction(&profile) {
+        return Err(content(&profile.name, message));
+    }
+    let meaning = toml::to_string(&profile).map_err(|error| content(&profile.name, error.to_string()))?;
+    profile.digest = Digest::of(meaning);
+    Ok(profile)
 }
 
 /// `parent` with what `child` says: tables are merged key by key, what is relaxed is added, all else is replaced.
@@ -216,11 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_local_profile_relaxes_requirements() {
+    fn only_local_profiles_relax_requirements() {
         let profiles = Profiles::shipped();
         let relaxed: Vec<&str> =
             profiles.names().filter(|name| !profiles.load(name).unwrap().relaxes.is_empty()).collect();
-        assert_eq!(relaxed, ["local"]);
+        assert_eq!(relaxed, ["local", "local-vm"]);
     }
 
     #[test]
@@ -260,6 +291,34 @@ mod tests {
     }
 
     #[test]
+    fn virtual_machines_are_asked_for_what_the_product_is() {
+        let profiles = Profiles::shipped();
+        let vm = profiles.load("local").unwrap().vm.unwrap();
+        let real = profiles.load("fmp-23.12").unwrap();
+        assert_eq!(
+            (&vm.settings, vm.host.swap, vm.host.kernel_is),
+            (&real.settings, real.host.swap, real.host.kernel_is)
+        );
+        assert_eq!((vm.name.as_str(), vm.vm.is_none(), real.vm.is_none()), ("local-vm", true, true));
+    }
+
+    #[test]
+    fn a_cluster_has_one_place_for_its_data() {
+        let own = own("schema = 1\ninherits = 'local'\n[settings.directories]\nkubelet = '/data/kubelet'\n").unwrap();
+        let [vm, usual] = [own.vm.unwrap(), Profiles::shipped().load("local-vm").unwrap().into()];
+        assert_eq!(vm.settings.directories.kubelet, "/data/kubelet");
+        assert_ne!(vm.digest, usual.digest);
+    }
+
+    #[test]
+    fn what_is_asked_of_virtual_machines_changes_nothing_for_others() {
+        let with = |text: &str| own(&format!("schema = 1\ninherits = 'local'\n{text}")).unwrap();
+        let (one, other) = (with("vm = 'fmp-23.12'"), with(""));
+        assert_eq!(one.digest, other.digest);
+        assert_ne!(one.vm.unwrap().digest, other.vm.unwrap().digest);
+    }
+
+    #[test]
     fn what_is_relaxed_is_inherited() {
         let relaxes = |text: &str| own(&format!("schema = 1\ninherits = 'local'\n{text}")).unwrap().relaxes;
         assert_eq!(relaxes("relaxes = ['more']").len(), relaxes("").len() + 1);
@@ -295,6 +354,8 @@ mod tests {
             ("schema = 1\ninherits = 'local'\n[settings.directories]\netcd = '/var/lib/kubelet'", "are the same"),
             ("schema = 1\ninherits = 'nobody'", "there is no profile `nobody`; known: "),
             ("schema = 1\ninherits = 'own.toml'", "inherits from itself"),
+            ("schema = 1\ninherits = 'local'\nvm = 1", "`vm` is the name of a profile"),
+            ("schema = 1\ninherits = 'local'\nvm = 'nobody'", "there is no profile `nobody`; known: "),
             ("schema = 1\ntitle = 'half'", "missing field"),
         ] {
             let error = own(text).expect_err(text).to_string();

@@ -43,7 +43,11 @@ pub struct Profile {
     pub host: HostRules,
     /// What roles set on hosts.
     pub settings: Settings,
-    /// Digest of the profile's meaning: comments and order don't change it.
+    /// What is asked of virtual machines among others that share this computer's kernel. None: the same.
+    #[serde(skip)]
+    pub vm: Option<Box<Self>>,
+    /// Digest of the profile's meaning: comments and order don't change it. What is asked of virtual machines has a digest of its
+    /// own.
     #[serde(skip, default = "unread")]
     pub digest: Digest,
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bundle::Lock,
-    profile::Settings,
+    profile::{Profile, Settings},
     resource::{Image, Object, Resource},
     spec::Spec,
 };
@@ -19,6 +19,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Common<'a> {
     pub(super) spec: &'a Spec,
+    /// What hosts of these nodes are.
+    pub(super) profile: &'a Profile,
     pub(super) settings: &'a Settings,
     pub(super) minor: &'static Minor,
     pub(super) programs: Programs,
@@ -46,18 +48,19 @@ pub(super) const CIPHERS: [&str; 6] = [
 pub(super) const HTTP2_HEALTH: &str = "Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=10 HTTP2_PING_TIMEOUT_SECONDS=5";
 
 impl<'a> Common<'a> {
-    /// Looks up what all roles need.
+    /// Looks up what all roles need, on nodes of this profile.
     ///
     /// # Errors
     /// A version of Kubernetes that FMP can't write for, or a bundle without something that is needed.
-    pub(super) fn new(spec: &'a Spec, lock: &Lock) -> Result<Self, LowerError> {
+    pub(super) fn new(spec: &'a Spec, profile: &'a Profile, lock: &Lock) -> Result<Self, LowerError> {
         let minor = minor::of(spec.kubernetes).ok_or(LowerError::Minor { wanted: spec.kubernetes })?;
         minor.check(spec.kubernetes, lock)?;
         let brought = components::brought(spec);
         let (programs, images) = (Programs::read(spec, lock)?, Images::read(spec, lock, &brought)?);
         let storage = Storage::read(spec, lock)?;
         let packages = Installing::read(spec, lock)?;
-        Ok(Self { spec, settings: &spec.profile.settings, minor, programs, images, brought, storage, packages })
+        let settings = &profile.settings;
+        Ok(Self { spec, profile, settings, minor, programs, images, brought, storage, packages })
     }
 
     /// An image of the bundle as it comes to a node.

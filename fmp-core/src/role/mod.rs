@@ -44,7 +44,7 @@ use crate::{
     observed::{Fact, Observed},
     os::Need,
     resource::{Object, Resource, ResourceId},
-    spec::{NetworkMode, Role, Spec},
+    spec::{MachineKind, NetworkMode, Node, Role, Spec},
 };
 
 /// What is wanted, as far as it can be said now.
@@ -220,14 +220,16 @@ fn build(
     ranges: &BTreeMap<&NodeName, Cidr>,
     known: impl Fn(&NodeName) -> Result<(), String>,
 ) -> Result<Lowered, LowerError> {
-    let common = Common::new(spec, lock)?;
+    let common = Common::new(spec, &spec.profile, lock)?;
+    let vms = spec.profiles().nth(1).map(|vm| Common::new(spec, vm, lock)).transpose()?;
     let components = components::all(&common);
     own_objects_are_ours(&common, &components)?;
-    let pressed = |part| Pressed::new(&common, recipe_of(&common, part));
-    let (main, work) = (pressed(Part::Main), pressed(Part::Work));
-    let images = spec.image_storage().is_some().then(|| pressed(Part::Images));
-    let has_volume = spec.workers().any(|(_, node)| !node.disks.is_empty());
-    let stored = has_volume.then(|| pressed(Part::WorkWithVolume));
+    let pressed = |(machine, part): (MachineKind, Part)| {
+        let common = vms.as_ref().filter(|_| machine == MachineKind::Vm).unwrap_or(&common);
+        ((machine, part), Pressed::new(common, recipe_of(common, part)))
+    };
+    let kinds: BTreeSet<_> = spec.nodes.values().map(|node| (node.machine, Part::of(node))).collect();
+    let roles: BTreeMap<_, _> = kinds.into_iter().map(pressed).collect();
     let mut builder = Builder::default();
     let mut cluster = Cluster::add(&mut builder, &common, components);
     let mut waiting = Vec::new();
@@ -235,12 +237,7 @@ fn build(
         let pods = ranges.get(name).copied();
         match known(name).and_then(|()| ranged(spec, node.role, pods)) {
             Ok(()) => {
-                let role = match (node.role, &stored, &images) {
-                    (Role::Main, ..) => &main,
-                    (Role::Work, Some(stored), _) if !node.disks.is_empty() => stored,
-                    (Role::Images, _, Some(images)) => images,
-                    (Role::Work, ..) | (Role::Images, _, None) => &work,
-                };
+                let role = &roles[&(node.machine, Part::of(node))];
                 cluster.join(role, &role.stamp.press(&mut builder, &ThisNode { name, node, pods }));
             }
             Err(why) => {
@@ -281,7 +278,7 @@ fn ranged(spec: &Spec, role: Role, pods: Option<Cidr>) -> Result<(), String> {
 }
 
 /// What is stamped out as one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Main,
     Work,
@@ -292,6 +289,15 @@ enum Part {
 }
 
 impl Part {
+    fn of(node: &Node) -> Self {
+        match (node.role, node.disks.is_empty()) {
+            (Role::Main, _) => Self::Main,
+            (Role::Work, true) => Self::Work,
+            (Role::Work, false) => Self::WorkWithVolume,
+            (Role::Images, _) => Self::Images,
+        }
+    }
+
     const fn role(self) -> Role {
         match self {
             Self::Main => Role::Main,

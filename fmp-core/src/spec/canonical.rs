@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, ImageSource, Ingress, Metrics, Mirror,
-    Network, Node, Packages, SharedAddress, Spec, Storage, Volumes,
+    ApiEntrance, AppsAddress, AppsBalancer, AppsEntrance, Components, Dns, ImageSource, Ingress, MachineKind, Metrics,
+    Mirror, Network, Node, Packages, SharedAddress, Spec, Storage, Volumes,
 };
 use crate::{
     Digest, NodeName,
@@ -45,6 +45,8 @@ fn write(out: &mut String, spec: &Spec) -> fmt::Result {
         digest: _,
     } = spec;
     writeln!(out, "name {name}\nkubernetes {kubernetes}\nprofile {} {}", profile.name, profile.digest)?;
+    // Of virtual machines nothing is said where there are none, as in files that were written before there could be.
+    spec.profiles().skip(1).try_for_each(|vm| writeln!(out, "profile.vm {} {}", vm.name, vm.digest))?;
     writeln!(out, "environment {}\nmachines {machines}", environment.as_str())?;
     write_network(out, network)?;
     match api_entrance {
@@ -145,10 +147,14 @@ fn write_components(out: &mut String, components: &Components) -> fmt::Result {
 }
 
 fn write_node(out: &mut String, name: &NodeName, node: &Node) -> fmt::Result {
-    let Node { role, address, ssh, labels, disks } = node;
+    let Node { role, address, ssh, labels, machine, disks } = node;
     writeln!(out, "node {name} {role} {address}\nssh {}@{} {}", ssh.user, ssh.host, ssh.port)?;
     for (what, value) in [("host-key", &ssh.host_key), ("identity", &ssh.identity)] {
         value.iter().try_for_each(|value| writeln!(out, "ssh {what} {value}"))?;
+    }
+    match machine {
+        MachineKind::Container => {}
+        MachineKind::Vm => writeln!(out, "machine {}", machine.as_str())?,
     }
     disks.iter().try_for_each(|disk| writeln!(out, "disk {disk}"))?;
     labels.iter().try_for_each(|(key, value)| writeln!(out, "label {key} {value}"))

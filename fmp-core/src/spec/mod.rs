@@ -41,7 +41,7 @@ use crate::{
     net::Cidr,
     platform::{Archive, Platform},
     profile::{Machines, Profile, Profiles},
-    resource::{Filesystem, lvm::LogicalVolume},
+    resource::{Filesystem, Serial, VirtualMachine, lvm::LogicalVolume},
 };
 
 /// Reads `text`, the content of the file `name`, with the profiles that it may name.
@@ -273,8 +273,20 @@ pub struct Node {
     pub ssh: SshTarget,
     /// Labels besides the role's own.
     pub labels: BTreeMap<String, String>,
+    /// What its machine is, where the environment makes it.
+    pub machine: MachineKind,
     /// The stable names of the disks that its volume is made on: `/dev/disk/by-id/…`. Several only with LVM.
     pub disks: BTreeSet<String>,
+}
+
+/// What a machine is that FMP makes on this computer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MachineKind {
+    /// It shares the computer's kernel.
+    Container,
+    /// It has a kernel and disks of its own.
+    Vm,
 }
 
 /// What a node does.
@@ -323,6 +335,21 @@ impl Spec {
     /// The role of the nodes on which components run: work nodes, and mains where there are none.
     pub fn component_role(&self) -> Role {
         if self.workers().next().is_some() { Role::Work } else { Role::Main }
+    }
+
+    /// The requirements and settings of a node: virtual machines among others may have a profile of their own.
+    pub fn profile_of(&self, node: &Node) -> &Profile {
+        match (node.machine, &self.profile.vm) {
+            (MachineKind::Vm, Some(vm)) => vm,
+            (MachineKind::Vm, None) | (MachineKind::Container, _) => &self.profile,
+        }
+    }
+
+    /// Every profile that a node of this cluster has, the cluster's own first.
+    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        let is_vm = |node: &Node| node.machine == MachineKind::Vm;
+        let vm = self.profile.vm.as_deref().filter(|_| self.nodes.values().any(is_vm));
+        [&self.profile].into_iter().chain(vm)
     }
 
     /// The nodes of a role, in name order.
@@ -387,6 +414,28 @@ impl Environment {
         match self {
             Self::Ssh => false,
             Self::Local | Self::Sim => true,
+        }
+    }
+}
+
+impl Node {
+    /// The virtual machine that it is, where it is one.
+    pub fn virtual_machine(&self) -> Option<VirtualMachine> {
+        match self.machine {
+            MachineKind::Container => None,
+            MachineKind::Vm => {
+                Some(VirtualMachine { disks: self.disks.iter().filter_map(|disk| Serial::of_disk(disk)).collect() })
+            }
+        }
+    }
+}
+
+impl MachineKind {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Vm => "vm",
         }
     }
 }

@@ -80,6 +80,8 @@ codes! {
     BadLabel = "bad_label",
     /// Not the name of a disk that stays the same.
     BadDisk = "bad_disk",
+    /// A machine that can't be what the file says.
+    BadMachine = "bad_machine",
     /// Not a directory that a volume may be mounted at.
     BadMount = "bad_mount",
     /// One disk for two nodes.

@@ -10,7 +10,7 @@ use toml::{
 };
 
 use super::{
-    Environment, ImageSource, NetworkMode, Packages, Role,
+    Environment, ImageSource, MachineKind, NetworkMode, Packages, Role,
     components::{self, RawComponents},
     decode::{Section, Value, wrong_type},
     entrance::{self, Entrances},
@@ -87,6 +87,7 @@ pub(super) struct RawNode {
     pub(super) user: Option<Spanned<String>>,
     pub(super) host_key: Option<Spanned<String>>,
     pub(super) identity: Option<Spanned<String>>,
+    pub(super) machine: Option<Spanned<MachineKind>>,
     /// From `disk` or from `disks`.
     pub(super) disks: Vec<Spanned<String>>,
 }
@@ -238,6 +239,8 @@ fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> Ra
     let roles = Role::ALL.map(|role| (role.as_str(), role));
     let role = section.required("role", "\"work\"", |value| shapes::choice(value, &roles, &[]));
     let address = section.required("address", "\"192.0.2.21\"", shapes::address);
+    let kinds = [MachineKind::Container, MachineKind::Vm].map(|kind| (kind.as_str(), kind));
+    let machine = section.optional("machine", |value| shapes::choice(value, &kinds, &[]));
     let labels = section.section("labels");
     let labelled = labels.written();
     let labels = self::labels(sink, labels);
@@ -262,6 +265,7 @@ fn node(sink: &Sink, within: &str, key: &Spanned<&str>, value: &Value<'_>) -> Ra
         user: ssh.or("user", "root".to_owned(), shapes::user),
         host_key: ssh.optional("host-key", shapes::host_key),
         identity: ssh.optional("identity", shapes::reference),
+        machine,
         disks,
     };
     ssh.finish();

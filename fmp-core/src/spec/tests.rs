@@ -185,6 +185,34 @@ fn the_digest_is_of_the_meaning() {
 }
 
 #[test]
+fn a_virtual_machine_has_a_profile_of_its_own_where_there_is_one() {
+    let parsed = |text: &str, profiles: &Profiles| parse("cluster.toml", text, profiles).unwrap();
+    let vm = format!("{SMALL}[nodes.work-9]\nrole = 'work'\naddress = '198.18.0.29'\nmachine = 'vm'\n");
+    let container = vm.replace("'vm'", "'container'");
+    let spec = parsed(&vm, &Profiles::shipped());
+    let named = |node: &str| spec.profile_of(&spec.nodes[node]).name.clone();
+    assert_eq!((&*named("main-1"), &*named("work-9")), ("local", "local-vm"));
+    assert_eq!(spec.profiles().count(), 2);
+    // What is asked of virtual machines means something only where there is one.
+    let own = Profiles::shipped().with("own.toml", "schema = 1\ninherits = 'local-vm'\n[settings]\nmax-pods = 9\n");
+    let own = own.with("local", &include_str!("../profile/data/local.toml").replace("local-vm", "own.toml"));
+    assert_ne!(parsed(&vm, &own).digest, spec.digest);
+    assert_eq!(parsed(&container, &own).digest, parsed(&container, &Profiles::shipped()).digest);
+    assert_eq!(parsed(&container, &own).profiles().count(), 1);
+}
+
+#[test]
+fn a_virtual_machine_is_made_with_its_disks() {
+    let text = read("spec/bad-disk-of-a-vm.toml")
+        .replace("wwn-0x5000c500a1b2c3d4", "virtio-vm1-b")
+        .replace("virtio-a.serial", "virtio-vm1-c");
+    let spec = parse("cluster.toml", &text, &Profiles::shipped()).unwrap();
+    let vm = spec.nodes["work-1"].virtual_machine().unwrap();
+    assert_eq!(vm.disks.iter().map(Serial::as_str).collect::<Vec<_>>(), ["vm1-a", "vm1-b", "vm1-c"]);
+    assert_eq!(spec.nodes["main-1"].virtual_machine(), None);
+}
+
+#[test]
 fn a_nodes_part_of_the_pod_range_shrinks_where_room_is_short() {
     for (pods, nodes, prefix) in [
         ("10.244.0.0/16", 7, 24),

@@ -147,8 +147,11 @@ mod tests {
     fn a_storage_that_is_off_is_started_where_fmp_made_its_machine() {
         let mut lab = Lab::pulling(1, 1);
         lab.spec.environment = Environment::Local;
-        let machines =
-            lab.spec.nodes.keys().map(|name| (name.clone(), Machine { running: name.as_str() != "images-1" }));
+        let machines = lab
+            .spec
+            .nodes
+            .keys()
+            .map(|name| (name.clone(), Machine { running: name.as_str() != "images-1", kind: None }));
         lab.seen.machines = Fact::Known(machines.collect());
         lab.seen.hosts.insert("images-1".parse().unwrap(), Fact::Unknown("no route to host".into()));
         assert_eq!(ids(&lab.plan()), ["images-1/machine"]);

@@ -20,9 +20,9 @@ use std::collections::BTreeSet;
 
 use fmp_core::{
     graph::{Desired, Handle},
-    observed::{Fact, Observed},
+    observed::{Fact, Machine, Observed},
     resource::{Capability, Resource, Scope},
-    spec::Spec,
+    spec::{Node, Spec},
 };
 
 pub(crate) use certificate::{DAY_S, expiring};
@@ -211,18 +211,51 @@ fn changed_inputs<'a>(desired: &'a Desired, unit: Handle, deltas: &[Delta]) -> V
     desired.dependencies(unit).iter().filter(changes).map(|handle| desired.resource(*handle)).collect()
 }
 
+/// Whether a machine was made as what its node is not.
+fn is_another(machine: Option<&Machine>, node: &Node) -> bool {
+    machine.and_then(|machine| machine.kind).is_some_and(|kind| kind != node.machine)
+}
+
 fn machine(sides: Sides<'_>, host: &HostView<'_>) -> Delta {
     let facts = vec![FactKey::Machine { node: host.name.clone() }];
     let Some(node) = sides.spec.nodes.get(host.name) else { return Delta::InSync };
     match &sides.observed.machines {
         Fact::Unknown(why) => Delta::blocked(format!("the environment says which machines it has: {why}")),
+        Fact::Known(machines) if is_another(machines.get(host.name), node) => Delta::blocked(format!(
+            "its machine is made as `machine = \"{}\"`: it was made as another one, and none becomes another; write what it \
+             is, or retire the node first",
+            node.machine.as_str()
+        )),
         Fact::Known(machines) if machines.get(host.name).is_some_and(|machine| machine.running) => Delta::InSync,
         Fact::Known(machines) if machines.contains_key(host.name) => {
             Delta::from(Work::new(Verb::Update, Task::One(Action::StartMachine), facts).because(["it is switched off"]))
         }
         Fact::Known(_) | Fact::Absent => {
-            let action = Action::CreateMachine { address: node.address };
+            let action = Action::CreateMachine { address: node.address, vm: node.virtual_machine() };
             Delta::from(Work::new(Verb::Create, Task::One(action), facts))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fmp_core::spec::{Environment, MachineKind};
+
+    use super::*;
+    use crate::{
+        render::text,
+        testing::{Lab, node},
+    };
+
+    #[test]
+    fn a_machine_does_not_become_another_one() {
+        let mut lab = Lab::settled(1, 1);
+        lab.spec.environment = Environment::Local;
+        let made = |kind| Machine { running: true, kind };
+        for (kind, waits) in [(Some(MachineKind::Vm), true), (Some(MachineKind::Container), false), (None, false)] {
+            lab.seen.machines = Fact::Known([(node("main-1"), made(None)), (node("work-1"), made(kind))].into());
+            let told = text(&lab.plan());
+            assert_eq!(told.contains("work-1/machine waits until its machine is made as"), waits, "{kind:?}: {told}");
         }
     }
 }

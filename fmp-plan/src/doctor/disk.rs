@@ -37,7 +37,8 @@ pub(super) fn ailments(patient: &Patient<'_>, name: &NodeName) -> Vec<Ailment> {
 }
 
 fn full(patient: &Patient<'_>, name: &NodeName, path: &str, room: &FileSystem) -> Option<Ailment> {
-    let evicts = patient.spec.profile.settings.eviction_hard.get("nodefs.available");
+    let profile = patient.spec.nodes.get(name).map_or(&patient.spec.profile, |node| patient.spec.profile_of(node));
+    let evicts = profile.settings.eviction_hard.get("nodefs.available");
     let least = evicts.and_then(|text| text.strip_suffix('%')?.parse().ok()).unwrap_or(LITTLE_PERCENT);
     let lacks_room = room.free_bytes < room.bytes / 100 * least;
     let lacks_files = room.inodes > 0 && room.free_inodes < room.inodes / 100 * FEW_FILES_PERCENT;

@@ -115,7 +115,8 @@ fn a_host_that_is_silent_may_live() {
 /// The machine of `work-1` is off.
 fn switched_off(mut lab: Lab) -> Lab {
     lab.silence("work-1");
-    let machines = lab.spec.nodes.keys().map(|name| (name.clone(), Machine { running: *name != node("work-1") }));
+    let machines =
+        lab.spec.nodes.keys().map(|name| (name.clone(), Machine { running: *name != node("work-1"), kind: None }));
     lab.seen.machines = Fact::Known(machines.collect());
     lab
 }

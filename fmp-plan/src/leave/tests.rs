@@ -268,7 +268,7 @@ fn a_machine_that_is_off_or_wiped_can_do_nothing() {
             lab.clear("work-2");
         } else {
             lab.silence("work-2");
-            let off = Machine { running: false };
+            let off = Machine { running: false, kind: None };
             lab.seen.machines = Fact::Known([(node("work-2"), off)].into());
         }
         let plan = lab.plan();
@@ -311,11 +311,11 @@ fn a_plan_is_stale_once_what_was_gone_comes_back() {
     lab.api().nodes.get_mut("work-2").unwrap().ready = false;
     let there = lab.seen.hosts[&node("work-2")].clone();
     lab.silence("work-2");
-    lab.seen.machines = Fact::Known([(node("work-2"), Machine { running: false })].into());
+    lab.seen.machines = Fact::Known([(node("work-2"), Machine { running: false, kind: None })].into());
     let plan = lab.plan();
     check_chain(&plan, "work-2", &["delete"]);
     lab.seen.hosts.insert(node("work-2"), there);
-    lab.seen.machines = Fact::Known([(node("work-2"), Machine { running: true })].into());
+    lab.seen.machines = Fact::Known([(node("work-2"), Machine { running: true, kind: None })].into());
     let changed: Vec<String> = crate::changed(&plan, &lab.seen).iter().map(|it| it.fact.to_string()).collect();
     assert_eq!(changed, ["work-2: machine", "work-2: identity"]);
 }

@@ -77,8 +77,10 @@ fn details(step: &Step) -> Vec<String> {
             vec![format!("archive: {archive}"), format!("manifest: {manifest}"), format!("path: {path}")]
         }
         Action::PullImage { manifest, .. } => vec![format!("manifest: {manifest}")],
-        Action::CreateMachine { .. }
-        | Action::StartMachine
+        Action::CreateMachine { vm, .. } => {
+            vm.iter().flat_map(|vm| &vm.disks).map(|serial| format!("empty disk: {}", serial.disk())).collect()
+        }
+        Action::StartMachine
         | Action::StartUnit { .. }
         | Action::RestartUnit { .. }
         | Action::ReloadUnit { .. }
@@ -112,8 +114,16 @@ fn members(group: Option<&GroupWrite>) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use fmp_core::{
+        observed::Fact,
+        spec::{Environment, MachineKind},
+    };
+
     use super::*;
-    use crate::testing::{Lab, step as found};
+    use crate::{
+        codec,
+        testing::{Lab, node, step as found},
+    };
 
     #[test]
     fn one_step_in_full_says_why_and_what_it_takes_away() {
@@ -124,5 +134,27 @@ mod tests {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         assert_eq!(lines[..2], ["main-2/unit/kube-scheduler.service", "does: restart"]);
         assert!(lines.contains(&"disrupts: scheduler on main-2") && lines.contains(&"unit of disruption: main-2"));
+    }
+
+    #[test]
+    fn a_virtual_machine_is_made_with_its_empty_disks() {
+        let mut lab = Lab::bare(1, 1);
+        lab.spec.environment = Environment::Local;
+        lab.seen.machines = Fact::Known([].into());
+        let vm = lab.spec.nodes.get_mut(&node("work-1")).unwrap();
+        vm.machine = MachineKind::Vm;
+        vm.disks = ["a", "b"].map(|serial| format!("/dev/disk/by-id/virtio-{serial}")).into();
+        let plan = lab.plan();
+        let told = step(found(&plan, "work-1/machine"));
+        for words in
+            ["make the virtual machine with 2 empty disks", "/dev/disk/by-id/virtio-a", "/dev/disk/by-id/virtio-b"]
+        {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        let mut json = Vec::new();
+        codec::write(&plan, &mut json).unwrap();
+        let json = String::from_utf8(json).unwrap();
+        assert_eq!(json.matches("\"vm\"").count(), 1, "nothing is said of machines that are none");
+        assert_eq!(codec::read(&json).unwrap(), plan);
     }
 }

@@ -1,6 +1,6 @@
 //! Actions, checks and verbs in words.
 
-use fmp_core::resource::{Capability, Check};
+use fmp_core::resource::{Capability, Check, VirtualMachine};
 
 use crate::{
     action::{Action, Evict, MemberBefore, PackagesFrom, TrustSource, UnitBefore},
@@ -16,10 +16,17 @@ pub(super) const fn sign(verb: Verb) -> char {
     }
 }
 
+fn machine(vm: Option<&VirtualMachine>) -> String {
+    vm.map_or_else(
+        || "make the machine and start it".to_owned(),
+        |VirtualMachine { disks }| format!("make the virtual machine with {} empty disks and start it", disks.len()),
+    )
+}
+
 /// What an action does, in a few words.
 pub(super) fn action(action: &Action) -> String {
     match action {
-        Action::CreateMachine { .. } => "make the machine and start it".to_owned(),
+        Action::CreateMachine { vm, .. } => machine(vm.as_ref()),
         Action::StartMachine => "switch the machine on".to_owned(),
         Action::EstablishTrust { items } => {
             let made = items.iter().filter(|item| item.from == TrustSource::Create).count();

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use fmp_core::{
     NodeName,
     observed::{Fact, Machine},
+    resource::VirtualMachine,
 };
 use fmp_exec::{Applied, Effect, Environment, Failure, Task, provider::Power};
 
@@ -24,6 +25,11 @@ pub trait Bed: Send + Sync {
 
     /// Its address.
     fn address(&self) -> Ipv4Addr;
+
+    /// The virtual machine that it is to be, where it is to be one.
+    fn vm(&self) -> Option<VirtualMachine> {
+        None
+    }
 
     /// Another address of the same network.
     fn other_address(&self) -> Ipv4Addr;
@@ -61,18 +67,18 @@ pub async fn what_is_not_there_is_known_to_be_absent(bed: &dyn Bed) {
 
 /// Whoever is told that a machine is made can use it at once; making it again changes nothing.
 pub async fn a_machine_is_made_once_and_answers(bed: &dyn Bed) {
-    let create = async || bed.environment().create(&bed.node(), bed.address()).await;
+    let create = async || create(bed, bed.address()).await;
     is(create().await, &Applied::Done, "making a machine");
     answering(bed).await;
     bed.write("made once").await;
     is(create().await, &Applied::AlreadyDone, "making it again");
     assert_eq!(bed.read().await.as_deref(), Some("made once"), "making it again keeps its disk");
-    assert_eq!(seen(bed).await, Some(Machine { running: true }));
+    assert_eq!(runs(bed).await, Some(true));
 }
 
 /// A machine that is there is not moved to another address, nor made anew.
 pub async fn an_address_is_for_life(bed: &dyn Bed) {
-    let Err(failure) = bed.environment().create(&bed.node(), bed.other_address()).await else {
+    let Err(failure) = create(bed, bed.other_address()).await else {
         panic!("a machine that has {} was made again with {}", bed.address(), bed.other_address());
     };
     assert_eq!(failure.effect, Effect::None, "nothing can have happened: {failure}");
@@ -85,12 +91,12 @@ pub async fn power_is_cut_and_comes_back(bed: &dyn Bed) {
     is(power(Power::On).await, &Applied::AlreadyDone, "switching on what runs");
     bed.write("before the cut").await;
     is(power(Power::Off).await, &Applied::Done, "cutting the power");
-    assert_eq!(seen(bed).await, Some(Machine { running: false }), "after its power was cut");
+    assert_eq!(runs(bed).await, Some(false), "after its power was cut");
     assert!(bed.answers().await.is_err(), "a machine without power answers");
     is(power(Power::Off).await, &Applied::AlreadyDone, "cutting it again");
     is(power(Power::On).await, &Applied::Done, "switching on");
     answering(bed).await;
-    assert_eq!(seen(bed).await, Some(Machine { running: true }));
+    assert_eq!(runs(bed).await, Some(true));
     assert_eq!(bed.read().await.as_deref(), Some("before the cut"), "what was on its disk");
 }
 
@@ -101,7 +107,7 @@ pub async fn what_is_deleted_is_gone(bed: &dyn Bed) {
     assert_eq!(seen(bed).await, None, "after it was deleted");
     assert!(bed.answers().await.is_err(), "a machine that was deleted answers");
     is(delete().await, &Applied::AlreadyDone, "deleting it again");
-    is(bed.environment().create(&bed.node(), bed.address()).await, &Applied::Done, "making one of the same name");
+    is(create(bed, bed.address()).await, &Applied::Done, "making one of the same name");
     answering(bed).await;
     assert_eq!(bed.read().await, None, "the disk of the one before");
     is(delete().await, &Applied::Done, "deleting the second one");
@@ -112,6 +118,15 @@ async fn seen(bed: &dyn Bed) -> Option<Machine> {
     let machines: Fact<BTreeMap<NodeName, Machine>> = bed.environment().machines().await;
     let Fact::Known(mut machines) = machines else { panic!("its own machines are unknown: {machines:?}") };
     machines.remove(&bed.node())
+}
+
+/// Whether the bed's machine runs, where there is one.
+async fn runs(bed: &dyn Bed) -> Option<bool> {
+    seen(bed).await.map(|machine| machine.running)
+}
+
+async fn create(bed: &dyn Bed, address: Ipv4Addr) -> Result<Applied, Failure> {
+    bed.environment().create(&bed.node(), address, bed.vm().as_ref()).await
 }
 
 async fn answering(bed: &dyn Bed) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 use fmp_core::{
     NodeName,
     observed::{Fact, Machine, Observed},
-    resource::Check,
+    resource::{Check, VirtualMachine},
 };
 use fmp_exec::{
     Applied, Context, Effect, Environment, Failure, FailureKind, Provider, Questions, Retry, Task, Watched,
@@ -15,7 +15,7 @@ use fmp_plan::{Action, Step, step::Subject};
 
 use super::{
     Local,
-    local::{Done, EnvironmentError},
+    local::{Done, EnvironmentError, MachineSeen},
 };
 
 /// Carries out steps on machines by way of their environment.
@@ -47,8 +47,8 @@ impl<E: Environment> Provider for MachineProvider<E> {
     fn apply<'a>(&'a self, _: &'a Context, step: &'a Step) -> Task<'a, Result<Applied, Failure>> {
         Box::pin(async move {
             match (&step.subject, &step.action) {
-                (Subject::Machine(node), Action::CreateMachine { address }) => {
-                    self.environment.create(node, *address).await
+                (Subject::Machine(node), Action::CreateMachine { address, vm }) => {
+                    self.environment.create(node, *address, vm.as_ref()).await
                 }
                 (Subject::Machine(node), Action::StartMachine) => self.environment.power(node, Power::On).await,
                 _ => Err(Failure {
@@ -77,20 +77,29 @@ fn absent_hosts(
     unmade.map(|node| (node.clone(), Fact::Absent)).collect()
 }
 
+impl From<MachineSeen> for Machine {
+    fn from(MachineSeen { running, kind, address: _ }: MachineSeen) -> Self {
+        Self { running, kind: Some(kind) }
+    }
+}
+
 impl Environment for Local {
     fn machines(&self) -> Task<'_, Fact<BTreeMap<NodeName, Machine>>> {
         Box::pin(async {
             match Self::machines(self) {
-                Ok(seen) => Fact::Known(
-                    seen.into_iter().map(|(node, seen)| (node, Machine { running: seen.running })).collect(),
-                ),
+                Ok(seen) => Fact::Known(seen.into_iter().map(|(node, seen)| (node, seen.into())).collect()),
                 Err(error) => Fact::Unknown(error.to_string()),
             }
         })
     }
 
-    fn create<'a>(&'a self, node: &'a NodeName, address: Ipv4Addr) -> Task<'a, Result<Applied, Failure>> {
-        Box::pin(async move { applied(Self::create(self, node, address).await) })
+    fn create<'a>(
+        &'a self,
+        node: &'a NodeName,
+        address: Ipv4Addr,
+        vm: Option<&'a VirtualMachine>,
+    ) -> Task<'a, Result<Applied, Failure>> {
+        Box::pin(async move { applied(Self::create(self, node, address, vm).await) })
     }
 
     fn power<'a>(&'a self, node: &'a NodeName, want: Power) -> Task<'a, Result<Applied, Failure>> {

@@ -13,7 +13,7 @@ mod settle;
 pub(crate) mod testing;
 mod watch;
 
-use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 pub use fence::Fenced;
 use fmp_bundle::Store;
@@ -38,6 +38,29 @@ pub struct Managed {
     pub address: Ipv4Addr,
     /// Whether etcd and the API can be reached through it.
     pub main: bool,
+    /// How fast it is.
+    pub pace: Pace,
+}
+
+/// How fast a host's processors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// As fast as processors are.
+    #[default]
+    Own,
+    /// They are emulated.
+    Emulated,
+}
+
+impl Pace {
+    /// How long is waited for what takes `usual` at most on other hosts. An emulated processor needs ten times as long for
+    /// everything, of which the usual bounds have room for a part.
+    pub(crate) const fn patience(self, usual: Duration) -> Duration {
+        match self {
+            Self::Own => usual,
+            Self::Emulated => usual.saturating_mul(4),
+        }
+    }
 }
 
 /// How programs and images go over the wire.

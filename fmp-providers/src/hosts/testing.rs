@@ -17,7 +17,7 @@ use fmp_plan::{
 use tempfile::TempDir;
 
 use crate::{
-    hosts::{HostProvider, Managed},
+    hosts::{HostProvider, Managed, Pace},
     transport::{Input, LocalShell, Output, Stream, Traffic, Transport, TransportError},
 };
 
@@ -73,7 +73,7 @@ impl Lab {
             fs::create_dir_all(root.join("programs")).unwrap();
             let root = root.to_str().unwrap().to_owned();
             let transport = Arc::new(Folder { shell: LocalShell::new(), root, arguments: arguments.clone() });
-            (name.parse().unwrap(), Managed { transport, address: [192, 0, 2, 1].into(), main: true })
+            (name.parse().unwrap(), Managed { transport, address: [192, 0, 2, 1].into(), main: true, pace: Pace::Own })
         };
         let store = fmp_bundle::Store::open(folder.path().join("store")).unwrap();
         let provider = HostProvider::new([host("a"), host("b")].into(), store);

@@ -91,7 +91,8 @@ impl<'a> Wait<'a> {
             source: None,
         };
         let host = hosts.get(node).ok_or_else(unreachable)?;
-        Ok(Self { node, host, limit_s, end: Instant::now() + Duration::from_secs(limit_s) })
+        let limit = host.pace.patience(Duration::from_secs(limit_s));
+        Ok(Self { node, host, limit_s: limit.as_secs(), end: Instant::now() + limit })
     }
 
     async fn unit(&self, unit: &str, port: Option<u16>) -> Result<Watched, Failure> {

@@ -51,7 +51,7 @@ impl World {
             Environment::Ssh => Fact::Unknown("the environment makes no machines".to_owned()),
             Environment::Local | Environment::Sim => {
                 let there = self.hosts.iter().filter(|(_, host)| host.power != Power::Absent);
-                let machine = |host: &Host| Machine { running: host.power.is_on() };
+                let machine = |host: &Host| Machine { running: host.power.is_on(), kind: None };
                 Fact::Known(there.map(|(node, host)| (node.clone(), machine(host))).collect())
             }
         }

@@ -44,13 +44,13 @@ fn modules(common: &Common<'_>) -> String {
         Snapshotter::Overlayfs => true,
         Snapshotter::Native => *module != "overlay",
     };
-    lines(common.spec.profile.host.modules.iter().filter(needed).cloned())
+    lines(common.profile.host.modules.iter().filter(needed).cloned())
 }
 
 /// A kernel that others share keeps what is not this machine's: the network is, and a limit that is raised hurts
 /// nobody.
 fn sysctls(common: &Common<'_>) -> String {
-    let host = &common.spec.profile.host;
+    let host = &common.profile.host;
     let ours = |key: &str| match host.kernel_is {
         KernelIs::Own => true,
         KernelIs::Shared => key.starts_with("net.") || key.contains(".max_"),

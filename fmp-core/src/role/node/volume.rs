@@ -68,7 +68,7 @@ fn volume(common: &Common<'_>, node: &ThisNode<'_>, storage: &Storage, beneath: 
 /// What is mounted. Its name under /dev makes systemd wait for the disk at a boot; machines that share a kernel have no
 /// udev, which alone makes such names.
 fn device(common: &Common<'_>, uuid: &Uuid) -> String {
-    match common.spec.profile.host.kernel_is {
+    match common.profile.host.kernel_is {
         KernelIs::Own => format!("/dev/disk/by-uuid/{uuid}"),
         KernelIs::Shared => format!("UUID={uuid}"),
     }

@@ -3,6 +3,7 @@
 mod components;
 mod entrance;
 mod images;
+mod machines;
 mod minors;
 mod packages;
 mod platform;

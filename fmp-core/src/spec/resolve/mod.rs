@@ -2,6 +2,7 @@
 
 mod consents;
 mod entrance;
+mod machines;
 mod manifests;
 mod network;
 mod nodes;
@@ -11,7 +12,7 @@ mod storage;
 use toml::Spanned;
 
 use super::{
-    Beside, Environment, Node, Spec, SshTarget, canonical, images,
+    Beside, Environment, MachineKind, Node, Spec, SshTarget, canonical, images,
     problem::{Code, Problem, Sink},
     raw::{Raw, RawNode},
 };
@@ -35,6 +36,7 @@ pub(super) fn resolve(sink: &Sink, raw: Raw, profiles: &Profiles, beside: &Besid
         kubernetes(sink, profile, version);
     }
     nodes::check(sink, &raw.nodes, &raw.retired);
+    machines::check(sink, &raw, environment);
     nodes::check_retired(sink, &raw.nodes, &raw.retired);
     if raw.countable {
         nodes::count(sink, &raw, profile.as_ref(), machines);
@@ -124,6 +126,7 @@ fn node(raw: RawNode) -> Option<Node> {
         address,
         ssh,
         labels: raw.labels,
+        machine: raw.machine.map_or(MachineKind::Container, Spanned::into_inner),
         disks: raw.disks.into_iter().map(Spanned::into_inner).collect(),
     })
 }

@@ -62,14 +62,19 @@ impl Environment for Memory {
     fn machines(&self) -> Task<'_, Fact<BTreeMap<NodeName, Machine>>> {
         Box::pin(async {
             match &*self.machine.lock().unwrap() {
-                Some(made) => Fact::Known([(self.node(), Machine { running: made.running })].into()),
+                Some(made) => Fact::Known([(self.node(), Machine { running: made.running, kind: None })].into()),
                 None if self.wrong == Wrong::Vague => Fact::Unknown("who knows".into()),
                 None => Fact::Known([].into()),
             }
         })
     }
 
-    fn create<'a>(&'a self, _: &'a NodeName, address: Ipv4Addr) -> Task<'a, Result<Applied, Failure>> {
+    fn create<'a>(
+        &'a self,
+        _: &'a NodeName,
+        address: Ipv4Addr,
+        _: Option<&'a VirtualMachine>,
+    ) -> Task<'a, Result<Applied, Failure>> {
         Box::pin(async move {
             let mut machine = self.machine.lock().unwrap();
             match &mut *machine {
@@ -93,7 +98,7 @@ impl Environment for Memory {
     fn power<'a>(&'a self, node: &'a NodeName, want: Power) -> Task<'a, Result<Applied, Failure>> {
         Box::pin(async move {
             if self.wrong == Wrong::Makes && self.machine.lock().unwrap().is_none() {
-                return self.create(node, self.address()).await;
+                return self.create(node, self.address(), None).await;
             }
             let mut machine = self.machine.lock().unwrap();
             let Some(made) = &mut *machine else { return Err(refused("no machine")) };

@@ -1,6 +1,7 @@
 //! The file system that all local machines begin with.
 //!
-//! Built once by debootstrap and kept by the digest of its recipe: another recipe is another folder.
+//! Built once by debootstrap and kept by the digest of its recipe: another recipe is another folder. Virtual machines have
+//! one of their own, with a kernel in it.
 
 use std::{
     fs,
@@ -25,7 +26,7 @@ const BUILD: Duration = Duration::from_mins(20);
 const RELEASE: &str = "bookworm";
 
 /// What a host of FMP needs from its distribution. containerd, CNI and all of Kubernetes come from the bundle.
-const PACKAGES: &[&str] = &[
+pub(super) const PACKAGES: &[&str] = &[
     "ca-certificates",
     "conntrack",
     "dbus",
@@ -49,9 +50,11 @@ const PACKAGES: &[&str] = &[
     "util-linux",
 ];
 
+/// The unit that gives a machine its address: in a container it prepares mounts and control groups, too.
+pub(super) const UNIT: &str = "etc/systemd/system/fmp-machine.service";
+
 /// Files that make a Debian a machine of ours.
-const FILES: &[(&str, &str)] = &[
-    ("etc/systemd/system/fmp-machine.service", include_str!("fmp-machine.service")),
+pub(super) const FILES: &[(&str, &str)] = &[
     // The operator's key is the only way in.
     ("etc/ssh/sshd_config.d/fmp.conf", "PasswordAuthentication no\nUseDNS no\nMaxStartups 100\n"),
     // Empty: systemd writes a new one at the first start, so every machine has its own. It would take D-Bus's, if that
@@ -82,45 +85,75 @@ const MASKED: &[&str] = &[
 
 /// The folder of the base in `cache`, built if it is not there.
 pub(super) async fn ensure(cache: &Path) -> Result<PathBuf, EnvironmentError> {
-    let done = cache.join(format!("base-{}", key().short()));
+    let files: Vec<_> = [(UNIT, include_str!("fmp-machine.service"))].iter().chain(FILES).copied().collect();
+    let system = System { packages: PACKAGES.to_vec(), masked: MASKED.to_vec(), files };
+    kept(cache, "base", system.key(), async |partial| {
+        tracing::info!(folder = %partial.display(), "building the base of local machines, once");
+        system.build(partial).await
+    })
+    .await
+}
+
+/// The folder of this name and of what is made by the recipe that `key` is the digest of, made by `build` if it is not
+/// there. One that `build` did not finish is made anew.
+pub(super) async fn kept(
+    cache: &Path,
+    name: &str,
+    key: Digest,
+    build: impl AsyncFnOnce(&Path) -> Result<(), EnvironmentError>,
+) -> Result<PathBuf, EnvironmentError> {
+    let done = cache.join(format!("{name}-{}", key.short()));
     if done.exists() {
         return Ok(done);
     }
     fs::create_dir_all(cache).map_err(file("creating", cache))?;
-    let _lock = locked(&cache.join("base.lock"), Turn::Alone).await?;
+    let _lock = locked(&cache.join(format!("{name}.lock")), Turn::Alone).await?;
     if !done.exists() {
         let partial = done.with_extension("partial");
+        // What a build that was killed left behind, its mounts included.
+        mounts::remove(&partial).await?;
         build(&partial).await?;
         fs::rename(&partial, &done).map_err(file("renaming", &partial))?;
     }
     Ok(done)
 }
 
-/// The digest of the recipe.
-fn key() -> Digest {
-    let lists = [PACKAGES.join(" "), MASKED.join(" "), RELEASE.to_owned(), std::env::consts::ARCH.to_owned()];
-    let files = FILES.iter().flat_map(|&(path, content)| [path.to_owned(), content.to_owned()]);
-    Digest::of(lists.into_iter().chain(files).collect::<Vec<_>>().join("\n"))
+/// The recipe of a Debian that machines begin with.
+pub(super) struct System {
+    /// What is installed, besides what every Debian has.
+    pub(super) packages: Vec<&'static str>,
+    /// Units that never run.
+    pub(super) masked: Vec<&'static str>,
+    /// Files, by path, and what is in them.
+    pub(super) files: Vec<(&'static str, &'static str)>,
 }
 
-async fn build(root: &Path) -> Result<(), EnvironmentError> {
-    // What a build that was killed left behind, its mounts included.
-    mounts::remove(root).await?;
-    tracing::info!(folder = %root.display(), "building the base of local machines, once");
-    let include = format!("--include={}", PACKAGES.join(","));
-    tool::run("debootstrap", &["--variant=minbase", &include, RELEASE, arg(root)], BUILD).await?;
-    configure(root)
+impl System {
+    /// The recipe's digest.
+    pub(super) fn key(&self) -> Digest {
+        let lists =
+            [self.packages.join(" "), self.masked.join(" "), RELEASE.to_owned(), std::env::consts::ARCH.to_owned()];
+        let files = self.files.iter().flat_map(|&(path, content)| [path.to_owned(), content.to_owned()]);
+        Digest::of(lists.into_iter().chain(files).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Makes it in the folder `root`.
+    pub(super) async fn build(&self, root: &Path) -> Result<(), EnvironmentError> {
+        let include = format!("--include={}", self.packages.join(","));
+        tool::run("debootstrap", &["--variant=minbase", &include, RELEASE, arg(root)], BUILD).await?;
+        configure(root, &self.files, &self.masked)
+    }
 }
 
-fn configure(root: &Path) -> Result<(), EnvironmentError> {
-    for (path, content) in FILES {
+fn configure(root: &Path, files: &[(&str, &str)], masked: &[&str]) -> Result<(), EnvironmentError> {
+    for (path, content) in files {
         let path = root.join(path);
         fs::write(&path, content).map_err(file("writing", &path))?;
     }
     let units = root.join("etc/systemd/system");
     let wanted = units.join("multi-user.target.wants/fmp-machine.service");
     symlink("../fmp-machine.service", &wanted).map_err(file("linking", &wanted))?;
-    for unit in MASKED {
+    for unit in masked {
         let path = units.join(unit);
         let _ = fs::remove_file(&path);
         symlink("/dev/null", &path).map_err(file("masking", &path))?;

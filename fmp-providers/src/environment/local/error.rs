@@ -44,6 +44,14 @@ pub enum EnvironmentError {
         /// How long it was given.
         waited: Duration,
     },
+    /// A disk's image could not be written.
+    #[error("writing into the file system on {disk}: {said}")]
+    Image {
+        /// The image.
+        disk: PathBuf,
+        /// What `debugfs` said.
+        said: String,
+    },
     /// A file of ours could not be read or written.
     #[error("{doing} {path}")]
     File {
@@ -123,9 +131,10 @@ impl EnvironmentError {
         match self {
             Self::NotRoot => "run fmp as root (`sudo fmp …`), or use `kind = \"ssh\"` with machines of your own",
             Self::Missing { .. } | Self::Start { .. } => {
-                "on Debian and Ubuntu: `apt-get install systemd-container debootstrap iproute2 util-linux`"
+                "on Debian and Ubuntu: `apt-get install systemd-container debootstrap iproute2 util-linux`, for virtual \
+                 machines `e2fsprogs qemu-system-x86` besides"
             }
-            Self::Program { .. } | Self::Slow { .. } => {
+            Self::Program { .. } | Self::Slow { .. } | Self::Image { .. } => {
                 "the message above is the program's own; `fmp destroy` removes what is half made"
             }
             Self::File { .. } => "check that the folder exists, has room and is on a local disk that is no overlay",

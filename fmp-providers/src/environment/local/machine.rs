@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fmp_core::NodeName;
+use fmp_core::{NodeName, resource::VirtualMachine, spec::MachineKind};
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, Command},
@@ -18,10 +18,12 @@ use tokio::{
 use super::{
     EnvironmentError,
     cgroup::Groups,
+    container,
     error::file,
     keys, mounts,
-    network::{BRIDGE, Network, gateway, machine_name, with_prefix},
-    tool::{self, PATH, QUICK, arg, tail},
+    network::{Network, gateway, machine_name, with_prefix},
+    tool::{PATH, arg, tail},
+    vm,
 };
 use crate::transport::{Dialer as _, NamespaceDialer};
 
@@ -32,7 +34,8 @@ const BOOT: Duration = Duration::from_secs(90);
 /// How long one attempt to reach a machine that boots may take.
 const KNOCK: Duration = Duration::from_secs(1);
 
-/// Stays while the machine is switched on and starts it again after a reboot, for which nspawn ends with status 133.
+/// Stays while the machine is switched on and starts it again after a reboot, for which nspawn ends with status 133. QEMU
+/// reboots by itself.
 const KEEPER: &str = r#"
 for group in $KEEPER_GROUPS; do echo $$ > "$group/cgroup.procs" || exit 1; done
 while :; do
@@ -43,6 +46,22 @@ while :; do
     nsenter --net="$NAMESPACE" ip link delete "vb-$MACHINE" 2>/dev/null
 done
 "#;
+
+/// What a machine has of its own: path below its root, mode, content.
+pub(super) type Files = Vec<(&'static str, u32, Vec<u8>)>;
+
+/// What a machine is made like.
+pub(super) enum Like<'a> {
+    /// An overlay on this base.
+    Base(&'a Path),
+    /// A virtual machine on a copy of this image.
+    Vm {
+        /// The image's folder.
+        image: &'a Path,
+        /// What else it has.
+        vm: &'a VirtualMachine,
+    },
+}
 
 /// One machine of a cluster, whether it exists or not.
 #[derive(Debug)]
@@ -70,24 +89,32 @@ impl Machine {
         self.groups.running()
     }
 
+    /// What it was made as.
+    pub(super) fn kind(&self) -> MachineKind {
+        if vm::is(&self.folder) { MachineKind::Vm } else { MachineKind::Container }
+    }
+
     /// Its host key's public half.
     pub(super) fn host_key(&self) -> Result<String, EnvironmentError> {
         keys::public(&self.host_key_path())
     }
 
-    /// Makes its file system on `base`. It does not exist before it has answered once ([`Machine::answered`]): one that
-    /// was cut off before is half made, and is made anew.
-    pub(super) async fn create(&self, base: &Path, address: Ipv4Addr, operator: &str) -> Result<(), EnvironmentError> {
+    /// Makes it, with what it has of its own. It does not exist before it has answered once ([`Machine::answered`]): one
+    /// that was cut off before is half made, and is made anew.
+    pub(super) async fn create(
+        &self,
+        like: Like<'_>,
+        address: Ipv4Addr,
+        operator: &str,
+    ) -> Result<(), EnvironmentError> {
         self.delete().await?;
-        for part in ["up", "work", "root"] {
-            let path = self.folder.join(part);
-            fs::create_dir_all(&path).map_err(file("creating", path))?;
-        }
+        fs::create_dir_all(&self.folder).map_err(file("creating", &self.folder))?;
         keys::ensure(&self.host_key_path())?;
-        let base_link = self.folder.join("base");
-        std::os::unix::fs::symlink(base, &base_link).map_err(file("linking", base_link))?;
-        self.mount().await?;
-        self.write_files(address, operator)
+        let files = self.files(address, operator)?;
+        match like {
+            Like::Base(base) => container::create(&self.folder, base, &files).await,
+            Like::Vm { image, vm } => vm::create(&self.folder, image, vm, &files).await,
+        }
     }
 
     /// Notes that it is whole: it exists from here on.
@@ -100,11 +127,21 @@ impl Machine {
     pub(super) async fn start(&self, address: Ipv4Addr) -> Result<(), EnvironmentError> {
         self.groups.kill(&self.node).await?;
         self.network.ensure(address).await?;
-        self.network.unplug(&machine_name(&self.node)).await?;
-        self.mount().await?;
+        let name = machine_name(&self.node);
+        self.network.unplug(&name).await?;
+        let (command, boot) = match self.kind() {
+            MachineKind::Container => {
+                container::mount(&self.folder).await?;
+                (container::command(&self.folder, &self.node, &name), BOOT)
+            }
+            MachineKind::Vm => {
+                let cable = self.network.plug(&name).await?;
+                (vm::command(&self.folder, &cable, address)?, vm::BOOT)
+            }
+        };
         self.groups.create()?;
-        let mut keeper = self.spawn()?;
-        self.answers(address, &mut keeper).await
+        let mut keeper = self.spawn(&name, command)?;
+        self.answers(address, boot, &mut keeper).await
     }
 
     /// Cuts its power.
@@ -128,28 +165,10 @@ impl Machine {
         self.folder.join("host_key")
     }
 
-    fn root(&self) -> PathBuf {
-        self.folder.join("root")
-    }
-
-    /// Mounts its file system over the base, if it is not mounted already.
-    async fn mount(&self) -> Result<(), EnvironmentError> {
-        let root = self.root();
-        if mounts::below(&root)?.contains(&root) {
-            return Ok(());
-        }
-        let base_link = self.folder.join("base");
-        let base = fs::read_link(&base_link).map_err(file("reading", base_link))?;
-        let [up, work] = ["up", "work"].map(|part| self.folder.join(part));
-        let options = format!("lowerdir={},upperdir={},workdir={}", arg(&base), arg(&up), arg(&work));
-        tool::run("mount", &["-t", "overlay", "overlay", "-o", &options, arg(&root)], QUICK).await.map(drop)
-    }
-
-    fn write_files(&self, address: Ipv4Addr, operator: &str) -> Result<(), EnvironmentError> {
-        let (root, node, gateway) = (self.root(), &self.node, gateway(address));
-        let ssh = root.join("root/.ssh");
-        fs::create_dir_all(&ssh).map_err(file("creating", &ssh))?;
-        let files = [
+    /// What this machine has of its own.
+    fn files(&self, address: Ipv4Addr, operator: &str) -> Result<Files, EnvironmentError> {
+        let (node, gateway) = (&self.node, gateway(address));
+        let texts = [
             ("etc/hostname", format!("{node}\n")),
             ("etc/hosts", format!("127.0.0.1 localhost\n{address} {node}\n")),
             // Nobody answers there. The computer's own servers must not be reached from an air-gapped machine.
@@ -157,35 +176,29 @@ impl Machine {
             ("etc/fmp-machine", format!("ADDRESS={}\nGATEWAY={gateway}\n", with_prefix(address))),
             ("root/.ssh/authorized_keys", format!("{operator}\n")),
         ];
-        for (path, content) in files {
-            let path = root.join(path);
-            fs::write(&path, content).map_err(file("writing", &path))?;
-        }
-        // A copy keeps the mode: the private half is readable by root only.
-        for end in ["", ".pub"] {
-            let from = self.folder.join(format!("host_key{end}"));
-            let to = root.join(format!("etc/ssh/ssh_host_ed25519_key{end}"));
-            fs::copy(&from, &to).map_err(file("copying", to))?;
-        }
-        Ok(())
+        let mut files: Files = texts.into_iter().map(|(path, text)| (path, 0o644, text.into_bytes())).collect();
+        let secret = self.host_key_path();
+        files.push(("etc/ssh/ssh_host_ed25519_key", 0o600, fs::read(&secret).map_err(file("reading", secret))?));
+        files.push(("etc/ssh/ssh_host_ed25519_key.pub", 0o644, format!("{}\n", self.host_key()?).into_bytes()));
+        Ok(files)
     }
 
     /// Starts the keeper in a session of its own, so that it outlives `fmp`.
-    fn spawn(&self) -> Result<Child, EnvironmentError> {
+    fn spawn(&self, name: &str, command: Vec<String>) -> Result<Child, EnvironmentError> {
         let path = self.folder.join("console.log");
         let console = fs::File::create(&path).map_err(file("creating", &path))?;
         let again = console.try_clone().map_err(file("opening", &path))?;
-        let name = machine_name(&self.node);
         Command::new("setsid")
             .args(["sh", "-c", KEEPER, &format!("fmp-machine-{}", self.node)])
-            .args(self.nspawn(&name))
+            .args(command)
+            .current_dir(&self.folder)
             .env_clear()
             .env("PATH", PATH)
             .env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "1")
             .env("KEEPER_GROUPS", words(&self.groups.keeper))
             .env("MACHINE_GROUPS", words(&self.groups.machine))
             .env("NAMESPACE", self.network.path())
-            .env("MACHINE", &name)
+            .env("MACHINE", name)
             .stdin(Stdio::null())
             .stdout(console)
             .stderr(again)
@@ -193,35 +206,8 @@ impl Machine {
             .map_err(|source| EnvironmentError::Start { program: "setsid".to_owned(), source })
     }
 
-    /// The command that is the machine.
-    ///
-    /// Without the system-call filter runc fails at "unable to create session key"; without /dev/kmsg kubelet does not
-    /// start.
-    fn nspawn(&self, name: &str) -> Vec<String> {
-        let plain = [
-            "systemd-nspawn",
-            "--quiet",
-            "--register=no",
-            "--keep-unit",
-            "--resolv-conf=off",
-            "--timezone=off",
-            "--link-journal=no",
-            "--capability=all",
-            "--system-call-filter=@keyring bpf perf_event_open",
-            "--bind=/dev/kmsg",
-            "--boot",
-        ];
-        let own = [
-            format!("--directory={}", arg(&self.root())),
-            format!("--machine={name}"),
-            format!("--hostname={}", self.node),
-            format!("--network-bridge={BRIDGE}"),
-        ];
-        plain.into_iter().map(str::to_owned).chain(own).collect()
-    }
-
     /// Knocks until the SSH server greets, or the machine is dead, or time is up.
-    async fn answers(&self, address: Ipv4Addr, keeper: &mut Child) -> Result<(), EnvironmentError> {
+    async fn answers(&self, address: Ipv4Addr, boot: Duration, keeper: &mut Child) -> Result<(), EnvironmentError> {
         let dialer = NamespaceDialer::new(self.network.path()).patient(KNOCK);
         let host = address.to_string();
         let started = Instant::now();
@@ -230,7 +216,7 @@ impl Machine {
                 return Ok(());
             }
             let dead = !matches!(keeper.try_wait(), Ok(None));
-            if dead || started.elapsed() > BOOT {
+            if dead || started.elapsed() > boot {
                 let console = fs::read(self.folder.join("console.log")).unwrap_or_default();
                 let console = tail(&String::from_utf8_lossy(&console));
                 return Err(EnvironmentError::Silent { node: self.node.clone(), waited: started.elapsed(), console });

@@ -1,10 +1,10 @@
-//! Machines on this computer: systemd-nspawn in a network namespace of their own.
+//! Machines on this computer: systemd-nspawn in a network namespace of their own, virtual ones beside them.
 //!
 //! Owns their folders, their network and their life. A cluster's machines reach each other and nothing else. They stay
 //! when `fmp` ends, and everything is found again by the cluster's and the node's name.
 //!
-//! Each machine is an overlay on one base, a control group and an SSH key that was made here, so its
-//! [`Endpoint`] is known before it has ever answered.
+//! Each machine is an overlay on one base, or a virtual machine with a copy of one image, a control group and an SSH key
+//! that was made here, so its [`Endpoint`] is known before it has ever answered.
 
 use std::{
     collections::BTreeMap,
@@ -14,24 +14,26 @@ use std::{
     sync::Arc,
 };
 
-use fmp_core::NodeName;
+use fmp_core::{NodeName, resource::VirtualMachine, spec::MachineKind};
 
 use crate::transport::{Endpoint, HostKeys, NamespaceDialer};
 
 mod base;
 mod cgroup;
+mod container;
 mod error;
 mod keys;
 mod machine;
 mod mounts;
 mod network;
 mod tool;
+mod vm;
 
 pub use error::EnvironmentError;
 use error::file;
-use machine::Machine;
+use machine::{Like, Machine};
 use network::Network;
-pub use tool::missing_programs;
+pub use tool::{missing_for_vms, missing_programs};
 
 /// Whether something had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct MachineSeen {
     pub running: bool,
     /// Its address.
     pub address: Ipv4Addr,
+    /// What it was made as.
+    pub kind: MachineKind,
 }
 
 /// The machines of one cluster on this computer.
@@ -88,7 +92,7 @@ impl Local {
             };
             let machine = self.machine(&node);
             if let Some(address) = machine.address() {
-                machines.insert(node, MachineSeen { running: machine.running(), address });
+                machines.insert(node, MachineSeen { running: machine.running(), address, kind: machine.kind() });
             }
         }
         Ok(machines)
@@ -98,8 +102,13 @@ impl Local {
     ///
     /// # Errors
     /// See [`EnvironmentError`]; what is half made is found and removed by the next call.
-    pub async fn create(&self, node: &NodeName, address: Ipv4Addr) -> Result<Done, EnvironmentError> {
-        preflight()?;
+    pub async fn create(
+        &self,
+        node: &NodeName,
+        address: Ipv4Addr,
+        vm: Option<&VirtualMachine>,
+    ) -> Result<Done, EnvironmentError> {
+        preflight(if vm.is_some() { missing_for_vms() } else { missing_programs() })?;
         let _one_at_a_time = self.turn_with(node).await?;
         let machine = self.machine(node);
         match machine.address() {
@@ -110,9 +119,10 @@ impl Local {
             None => {}
         }
         let _others_may_too = self.turn(Turn::Shared).await?;
-        let base = base::ensure(&self.cache).await?;
+        let from = if vm.is_some() { vm::ensure(&self.cache).await } else { base::ensure(&self.cache).await }?;
+        let like = vm.map_or(Like::Base(&from), |vm| Like::Vm { image: &from, vm });
         let operator = self.operator_key(address).await?;
-        machine.create(&base, address, &operator).await?;
+        machine.create(like, address, &operator).await?;
         machine.start(address).await?;
         machine.answered(address)?;
         Ok(Done::Now)
@@ -123,7 +133,7 @@ impl Local {
     /// # Errors
     /// See [`EnvironmentError`].
     pub async fn switch_on(&self, node: &NodeName) -> Result<Done, EnvironmentError> {
-        preflight()?;
+        preflight(missing_programs())?;
         let _one_at_a_time = self.turn_with(node).await?;
         let machine = self.existing(node)?;
         let address = machine.address().ok_or_else(|| EnvironmentError::Absent(node.clone()))?;
@@ -135,7 +145,7 @@ impl Local {
     /// # Errors
     /// See [`EnvironmentError`].
     pub async fn cut_power(&self, node: &NodeName) -> Result<Done, EnvironmentError> {
-        preflight()?;
+        preflight(missing_programs())?;
         let machine = self.existing(node)?;
         let done = if machine.running() { Done::Now } else { Done::Before };
         machine.cut().await?;
@@ -147,7 +157,7 @@ impl Local {
     /// # Errors
     /// See [`EnvironmentError`].
     pub async fn delete(&self, node: &NodeName) -> Result<Done, EnvironmentError> {
-        preflight()?;
+        preflight(missing_programs())?;
         let machine = self.machine(node);
         let done = if machine.address().is_some() { Done::Now } else { Done::Before };
         machine.delete().await?;
@@ -225,11 +235,10 @@ impl Local {
 }
 
 /// Whether local machines can be made here at all.
-fn preflight() -> Result<(), EnvironmentError> {
+fn preflight(programs: Vec<&'static str>) -> Result<(), EnvironmentError> {
     if !rustix::process::geteuid().is_root() {
         return Err(EnvironmentError::NotRoot);
     }
-    let programs = missing_programs();
     if programs.is_empty() { Ok(()) } else { Err(EnvironmentError::Missing { programs }) }
 }
 

@@ -57,11 +57,19 @@ impl Network {
     /// Removes the cable of a machine that was killed, if the kernel has not done so yet: nspawn refuses to start
     /// beside it.
     pub(super) async fn unplug(&self, machine: &str) -> Result<(), EnvironmentError> {
-        let cable = format!("vb-{machine}");
+        let cable = cable(machine);
         match self.ip(&["link", "delete", &cable]).await {
             Err(EnvironmentError::Program { said, .. }) if is_gone(&said) => Ok(()),
             other => other,
         }
+    }
+
+    /// Makes the outer end of a virtual machine's cable, which `unplug` removes, and plugs it in.
+    pub(super) async fn plug(&self, machine: &str) -> Result<String, EnvironmentError> {
+        let cable = cable(machine);
+        self.ip(&["tuntap", "add", "dev", &cable, "mode", "tap"]).await?;
+        self.ip(&["link", "set", &cable, "master", BRIDGE, "up"]).await?;
+        Ok(cable)
     }
 
     /// Removes the namespace and all that is in it.
@@ -75,6 +83,11 @@ impl Network {
     async fn ip(&self, args: &[&str]) -> Result<(), EnvironmentError> {
         ip(&[&["-n", &self.name], args].concat()).await
     }
+}
+
+/// What the outer end of a machine's cable is called: nspawn's own name for it.
+fn cable(machine: &str) -> String {
+    format!("vb-{machine}")
 }
 
 async fn ip(args: &[&str]) -> Result<(), EnvironmentError> {

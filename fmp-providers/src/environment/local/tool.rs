@@ -1,10 +1,16 @@
 //! Programs of this computer, each with a bound.
 
-use std::{env, ffi::OsStr, path::Path, process::Stdio, time::Duration};
+use std::{
+    env,
+    ffi::OsStr,
+    path::Path,
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use tokio::process::Command;
 
-use super::EnvironmentError;
+use super::{EnvironmentError, vm};
 
 /// What local machines are made with, all of it in the packages that [`EnvironmentError::remedy`] names.
 const PROGRAMS: &[&str] = &["debootstrap", "systemd-nspawn", "ip", "nsenter", "mount", "umount", "setsid", "sh"];
@@ -17,12 +23,32 @@ pub(super) const QUICK: Duration = Duration::from_secs(30);
 
 /// The needed programs that this computer lacks.
 pub fn missing_programs() -> Vec<&'static str> {
+    missing(PROGRAMS)
+}
+
+/// The programs that this computer lacks for virtual machines.
+pub fn missing_for_vms() -> Vec<&'static str> {
+    missing(&[PROGRAMS, vm::PROGRAMS].concat())
+}
+
+fn missing(programs: &[&'static str]) -> Vec<&'static str> {
     let there = |program: &&str| env::split_paths(PATH).any(|folder| folder.join(program).is_file());
-    PROGRAMS.iter().copied().filter(|program| !there(program)).collect()
+    programs.iter().copied().filter(|program| !there(program)).collect()
 }
 
 /// Runs a program to its end.
 pub(super) async fn run(program: &str, args: &[&str], within: Duration) -> Result<String, EnvironmentError> {
+    let output = ended(program, args, within).await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The same for one that ends well whatever happens: what it complained.
+pub(super) async fn complaints(program: &str, args: &[&str], within: Duration) -> Result<String, EnvironmentError> {
+    let output = ended(program, args, within).await?;
+    Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+async fn ended(program: &str, args: &[&str], within: Duration) -> Result<Output, EnvironmentError> {
     let command = || [&[program], args].concat().join(" ");
     let running = Command::new(program)
         .args(args)
@@ -36,7 +62,7 @@ pub(super) async fn run(program: &str, args: &[&str], within: Duration) -> Resul
         .map_err(|_| EnvironmentError::Slow { command: command(), waited: within })?
         .map_err(|source| EnvironmentError::Start { program: program.to_owned(), source })?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok(output);
     }
     // debootstrap complains on its standard output.
     let said = if output.stderr.is_empty() { output.stdout } else { output.stderr };

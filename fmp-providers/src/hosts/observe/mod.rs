@@ -73,8 +73,9 @@ pub(super) async fn observe(
             continue;
         };
         let (transport, nonce, deep) = (host.transport.clone(), nonce.clone(), ask.deep);
+        let within = host.pace.patience(if deep { DEEP_DEADLINE } else { DEADLINE });
         let (node, questions, directories) = (node.clone(), questions.clone(), directories.clone());
-        probes.spawn(async move { (node, probe(&*transport, &questions, &directories, &nonce, deep).await) });
+        probes.spawn(async move { (node, probe(&*transport, &questions, &directories, (&nonce, deep), within).await) });
     }
     let mains: Vec<_> = managed.iter().filter(|(node, host)| host.main && ask.hosts.contains_key(*node)).collect();
     let (answers, seen) = tokio::join!(probes.join_all(), cluster::observe(&mains, ask));
@@ -106,10 +107,9 @@ async fn probe(
     transport: &dyn Transport,
     ask: &HostQuestions,
     directories: &Directories,
-    nonce: &str,
-    deep: bool,
+    (nonce, deep): (&str, bool),
+    deadline: Duration,
 ) -> Result<Host, ObserveError> {
-    let deadline = if deep { DEEP_DEADLINE } else { DEADLINE };
     let script = ask::script(ask, directories, nonce, deep);
     let begun = unix_ms();
     let run = transport.run("sh", &["-c", r#"eval "$(cat)""#], Input::Bytes(script.into_bytes()));

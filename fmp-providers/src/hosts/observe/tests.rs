@@ -15,7 +15,7 @@ use fmp_exec::{
 use fmp_plan::action::{Action, TrustItem, TrustSource};
 
 use crate::{
-    hosts::{Managed, testing::Lab},
+    hosts::{Managed, Pace, testing::Lab},
     transport::{Input, Output, Stream, Traffic, Transport, TransportError},
 };
 
@@ -205,7 +205,15 @@ async fn another_key_than_the_known_one_is_a_fact_and_not_just_silence() {
     ];
     let names: Vec<NodeName> = refusals.iter().map(|(name, _)| name.parse().unwrap()).collect();
     let hosts = names.iter().zip(refusals).map(|(name, (_, error))| {
-        (name.clone(), Managed { transport: Arc::new(Refuses(error)), address: [192, 0, 2, 1].into(), main: false })
+        (
+            name.clone(),
+            Managed {
+                transport: Arc::new(Refuses(error)),
+                address: [192, 0, 2, 1].into(),
+                main: false,
+                pace: Pace::Own,
+            },
+        )
     });
     let ask = Questions {
         hosts: names.iter().map(|name| (name.clone(), HostQuestions::default())).collect(),

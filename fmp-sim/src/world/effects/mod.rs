@@ -121,7 +121,7 @@ impl World {
     fn act(&mut self, cx: &Context, step: &Step, by: Option<&NodeName>) -> Result<Applied, Failure> {
         let node = || node(step);
         match &step.action {
-            Action::CreateMachine { address } => self.create_machine(node()?, *address),
+            Action::CreateMachine { address, vm: _ } => self.create_machine(node()?, *address),
             Action::StartMachine => self.start_machine(node()?),
             Action::EstablishTrust { items } => self.establish_trust(node()?, items),
             Action::Upload { name, digest, path, bytes, before } => {
