@@ -115,7 +115,7 @@ each_real_part() {
             "$call" real "$limit" "${tests[@]}" real -- --skip real_crash "${left_out[@]}"
             "$call" real-crash "$limit" env FMP_LAB=crash "${tests[@]}" real -- real_crash
         else
-            "$call" "$name" "$limit" "${tests[@]}" "$name" -- --test-threads=1
+            "$call" "$name" "$limit" "${tests[@]}" "$name" -- --test-threads=1 "${left_out[@]}"
         fi
     done
 }

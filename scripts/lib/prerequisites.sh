@@ -32,6 +32,10 @@ need_builders() {
     apt-cache show busybox-static >/dev/null 2>&1 || apt-get update --quiet=2
 }
 
+# What virtual machines take besides, which only scripts/full makes: a hundred megabytes.
+vm_programs=(debugfs:e2fsprogs mkfs.ext4:e2fsprogs qemu-system-x86_64:qemu-system-x86)
+need_virtual_machines() { install_packages $(packages_for "${vm_programs[@]}"); }
+
 # The same for machines: systemd-nspawn, and the kernel modules that the machines can't load themselves.
 need_machines() {
     [[ $EUID -eq 0 ]] || die "machines of this computer need root: run this with sudo"

@@ -47,6 +47,9 @@ pub(crate) const WORKS: [&str; 4] = ["work-1", "work-2", "work-3", "work-4"];
 /// The machine that stores images, where a check asks for one.
 pub(crate) const IMAGES: &str = "images-1";
 
+/// The virtual machine, where a check asks for one.
+pub(crate) const VM: &str = "vm-1";
+
 /// How long one run of `fmp` may take: a bring-up on two processors that compile beside it takes two minutes.
 const RUN: Duration = Duration::from_mins(10);
 
@@ -238,7 +241,12 @@ impl Lab {
 
     /// Runs `fmp` with another file.
     pub(crate) fn fmp_for(&self, file: &Path, args: &[&str]) -> Ran {
-        self.run(self.command_for(file, args), None)
+        self.fmp_within(file, args, RUN)
+    }
+
+    /// The same for a run that may take longer, or must be sooner at its end.
+    pub(crate) fn fmp_within(&self, file: &Path, args: &[&str], within: Duration) -> Ran {
+        self.run_within(self.command_for(file, args), None, within)
     }
 
     /// `fmp kubectl -- …`, which must succeed.
@@ -289,6 +297,10 @@ impl Lab {
 
     /// Runs a program to its end, or to [`RUN`].
     pub(crate) fn run(&self, command: Command, stdin: Option<&str>) -> Ran {
+        self.run_within(command, stdin, RUN)
+    }
+
+    fn run_within(&self, command: Command, stdin: Option<&str>, within: Duration) -> Ran {
         let args = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let typed = format!("{} {args}", command.get_program().to_string_lossy());
         let mut command = tokio::process::Command::from(command);
@@ -296,7 +308,7 @@ impl Lab {
         if stdin.is_some() {
             command.stdin(Stdio::piped());
         }
-        self.runtime.block_on(to_its_end(command, stdin, typed))
+        self.runtime.block_on(to_its_end(command, stdin, typed, within))
     }
 
     /// Runs a script as root on a machine; what it printed, and how it ended. An error where the machine does not answer.
@@ -441,7 +453,7 @@ fn nodes(text: &str) -> BTreeMap<String, NodeSeen> {
 /// The ways to machines that may not exist yet.
 fn links() -> BTreeMap<&'static str, Arc<LocalLink>> {
     let local = Arc::new(Local::new(cluster()));
-    everyone().chain([IMAGES]).map(|name| (name, Arc::new(LocalLink::new(local.clone(), node(name))))).collect()
+    everyone().chain([IMAGES, VM]).map(|name| (name, Arc::new(LocalLink::new(local.clone(), node(name))))).collect()
 }
 
 /// A program of this computer, begun in the machines' network.
@@ -453,7 +465,7 @@ pub(crate) fn in_their_network(command: &Command) -> Command {
 }
 
 /// What it printed, or a panic: one that does not end in time is asked to, and what it said until then is told.
-async fn to_its_end(mut command: tokio::process::Command, stdin: Option<&str>, typed: String) -> Ran {
+async fn to_its_end(mut command: tokio::process::Command, stdin: Option<&str>, typed: String, within: Duration) -> Ran {
     let mut child = command.spawn().expect("the program is there");
     let out = tokio::spawn(read(child.stdout.take()));
     let err = tokio::spawn(read(child.stderr.take()));
@@ -463,14 +475,14 @@ async fn to_its_end(mut command: tokio::process::Command, stdin: Option<&str>, t
         }
         child.wait().await.expect("its end can be seen")
     };
-    let ended = timeout(RUN, ends).await.ok();
+    let ended = timeout(within, ends).await.ok();
     if ended.is_none() {
         end(&mut child).await;
     }
     let (out, err) = (said(out).await, said(err).await);
     match ended {
         Some(status) => Ran { typed, code: status.code(), out, err },
-        None => panic!("`{typed}` did not end within {} s, but said\n{out}{err}", RUN.as_secs()),
+        None => panic!("`{typed}` did not end within {} s, but said\n{out}{err}", within.as_secs()),
     }
 }
 

@@ -35,6 +35,7 @@ mod security;
 mod services;
 mod stale;
 mod standin;
+mod vm;
 mod vxlan;
 mod workload;
 
@@ -75,6 +76,7 @@ const CHECKS: &[Check] = &[
     Check { name: "real_full_departure", begin: Begin::InSync, minutes: 15, run: departure::run },
     Check { name: "real_full_packages", begin: Begin::InSync, minutes: 30, run: packages::run },
     Check { name: "real_full_vxlan", begin: Begin::Nothing, minutes: 15, run: vxlan::run },
+    Check { name: "real_full_vm", begin: Begin::Nothing, minutes: 60, run: vm::run },
     Check { name: "real_full_platform", begin: Begin::Nothing, minutes: 60, run: standin::run },
     // Last: it leaves no cluster behind.
     Check { name: "real_destroy", begin: Begin::InSync, minutes: 20, run: destroy::run },

@@ -56,6 +56,11 @@ pub(crate) fn deploy(lab: &Lab) {
     until("one pod runs on each work node", SOON, || pods(lab).map(drop));
 }
 
+/// The server's image alone, on this node.
+pub(crate) fn bring_image(lab: &Lab, node: &str) {
+    import(lab, node, image::archive(&static_busybox(lab)));
+}
+
 fn import(lab: &Lab, node: &str, archive: Vec<u8>) {
     let script = format!(
         "cat >/run/who.tar; /opt/fmp/store/*/ctr -n k8s.io images ls -q | grep -qx {0} || /opt/fmp/store/*/ctr -n k8s.io images import /run/who.tar; rm /run/who.tar",
@@ -168,7 +173,7 @@ fn names_resolve(lab: &Lab, pods: &BTreeMap<String, Pod>, cluster_ip: &str) {
 }
 
 /// The question for a shell of a machine.
-fn question(address: &str, port: u16) -> String {
+pub(crate) fn question(address: &str, port: u16) -> String {
     format!("printf '{}' | socat -t 5 - TCP:{address}:{port},connect-timeout=5", REQUEST.escape_default())
 }
 
