@@ -53,12 +53,12 @@ pub enum Pace {
 }
 
 impl Pace {
-    /// How long is waited for what takes `usual` at most on other hosts. An emulated processor needs ten times as long for
-    /// everything, of which the usual bounds have room for a part.
+    /// How long is waited for what takes `usual` at most on other hosts: an emulated processor needs ten times as long for
+    /// everything.
     pub(crate) const fn patience(self, usual: Duration) -> Duration {
         match self {
             Self::Own => usual,
-            Self::Emulated => usual.saturating_mul(4),
+            Self::Emulated => usual.saturating_mul(10),
         }
     }
 }
