@@ -98,8 +98,8 @@ impl<'a> Site<'a> {
         let address = |pod: &str| self.kubectl(&["get", "pod", pod, "-o", "jsonpath={.status.podIP}"]);
         let (vm, work) = (address("who-vm"), address("who-work"));
         for (from, to, name) in [("who-vm", &work, "who-work"), ("who-work", &vm, "who-vm")] {
-            let question = format!("http://{to}:{PORT}/cgi-bin/who");
-            let answer = self.kubectl(&["exec", from, "--", "busybox", "wget", "-q", "-T", "20", "-O", "-", &question]);
+            let question = workload::question_of_a_pod(to, PORT);
+            let answer = self.kubectl(&["exec", from, "--", "busybox", "sh", "-c", &question]);
             assert!(answer.contains(name), "{from} asked {name}: {answer}");
         }
         for (node, address, name) in [(WORKS[0], &vm, "who-vm"), (VM, &work, "who-work")] {

@@ -177,6 +177,11 @@ pub(crate) fn question(address: &str, port: u16) -> String {
     format!("printf '{}' | socat -t 5 - TCP:{address}:{port},connect-timeout=5", REQUEST.escape_default())
 }
 
+/// The question for a shell of a pod: busybox's wget of Debian 12 does not survive numeric addresses.
+pub(crate) fn question_of_a_pod(address: &str, port: u16) -> String {
+    format!("printf '{}' | busybox nc -w 10 {address} {port}", REQUEST.escape_default())
+}
+
 /// What the server told: its name, and the address that it saw.
 fn told(answer: &str) -> Option<(&str, &str)> {
     answer.trim_end().rsplit(['\n', '\r']).next()?.split_once(' ')
@@ -210,9 +215,7 @@ fn pods_see_pod_addresses(lab: &Lab, pods: &BTreeMap<String, Pod>, cluster_ip: &
 
 /// What a pod is answered.
 fn ask_from(lab: &Lab, client: &Pod, address: &str, port: u16) -> String {
-    // busybox's wget of Debian 12 does not survive numeric addresses.
-    let ask = format!("printf '{}' | busybox nc -w 10 {address} {port}", REQUEST.escape_default());
-    lab.kubectl(&["exec", &client.name, "--", "busybox", "sh", "-c", &ask])
+    lab.kubectl(&["exec", &client.name, "--", "busybox", "sh", "-c", &question_of_a_pod(address, port)])
 }
 
 /// Logs, exec and port-forward, on each work node's kubelet.
